@@ -1,0 +1,75 @@
+# Verbs: setup demo up test lint e2e bench. Each sets up what it needs; nothing but Python 3.11+ and make is assumed.
+PYTHON ?= python3
+BIN := .venv/bin
+PORT ?= 8000
+
+.PHONY: help setup dev demo up test test-torch lint format e2e bench lock
+
+help:
+	@echo "make demo    measure the ladder, forecast its largest model, serve the result (NO_SERVE=1: end after the table)"
+	@echo "make up      web, worker and beat on 127.0.0.1:$(PORT)"
+	@echo "make test    all tests but the browser's        make e2e    the browser's"
+	@echo "make lint    ruff, mypy, import rules, djlint   make bench  the benchmarks"
+
+.venv/.made:
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed')"
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/.installed: .venv/.made requirements.lock pyproject.toml
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv/.developing: .venv/.installed requirements-dev.lock
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.lock
+	touch $@
+
+setup: .venv/.installed
+
+dev: .venv/.developing
+
+demo: setup
+	$(BIN)/firstlight demo --port $(PORT) $(if $(NO_SERVE),--no-serve)
+
+up: setup
+	$(BIN)/firstlight up --port $(PORT)
+
+test: dev
+	$(BIN)/pytest -m "not e2e"
+
+e2e: dev
+	$(BIN)/pytest -m e2e tests/e2e
+
+lint: dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/djlint templates --lint --quiet
+	FIRSTLIGHT_HOME=$$(mktemp -d) $(BIN)/python manage.py makemigrations --check --dry-run
+
+format: dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The engine's likelihoods against transformers', in an environment of its own: torch is no dependency of ours.
+.venv-torch/.installed:
+	$(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/pip install --quiet torch==2.13.0 transformers safetensors tokenizers numpy scipy pytest hypothesis
+	touch $@
+
+test-torch: .venv-torch/.installed
+	PYTHONPATH=.:platform .venv-torch/bin/pytest -p no:django --noconftest -o addopts="--import-mode=importlib -ra" \
+		-W ignore::pytest.PytestConfigWarning tests/workers/engines/test_transformers.py
+
+bench: dev
+	$(BIN)/python benchmarks/statistics/bias_and_coverage.py
+	$(BIN)/python benchmarks/engines/reference_speed.py
+
+lock: dev
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra postgres --group build --generate-hashes --no-header \
+		--python-version 3.11 --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra postgres --group build --group dev --generate-hashes --no-header \
+		--python-version 3.11 --output-file requirements-dev.lock

@@ -1,0 +1,48 @@
+"""PassUntil: pass probabilities far below what a benchmark shows, and what they say of larger models.
+
+Count the passes of one instance with a stopping rule, estimate its pass probability without bias and with an
+exact interval, average over a task, fit a task scaling law over model sizes, forecast a larger model.
+
+The idea of drawing until r passes come, and the law, are of Hu et al., "Predicting Emergent Abilities with
+Infinite Resolution Evaluation" (arXiv 2310.03262). The estimates and intervals here correct what it leaves
+open.
+
+>>> rule = UntilPasses(r=2, cap=1000)
+>>> tally = rule.settle([0, 0, 1, 0, 0, 0, 0, 1, 0, 1])
+>>> tally.stopped_at, round(tally.estimate(), 4)
+(8, 0.1429)
+"""
+
+from passuntil import estimates, forecast, intervals
+from passuntil.aggregate import DatasetEstimate, dataset_estimate
+from passuntil.errors import PassUntilError
+from passuntil.forecast import forecast_tallies
+from passuntil.intervals import Interval
+from passuntil.laws import DatasetOLS, Forecast, ScalingLaw
+from passuntil.results import SeriesForecast
+from passuntil.rules import FixedDraws, StoppingRule, UntilPasses, rule_from_dict
+from passuntil.tables import TallyRow, read_tallies, write_tallies
+from passuntil.tally import Tally
+
+__all__ = [
+    "DatasetEstimate",
+    "DatasetOLS",
+    "FixedDraws",
+    "Forecast",
+    "Interval",
+    "PassUntilError",
+    "ScalingLaw",
+    "SeriesForecast",
+    "StoppingRule",
+    "Tally",
+    "TallyRow",
+    "UntilPasses",
+    "dataset_estimate",
+    "estimates",
+    "forecast",
+    "forecast_tallies",
+    "intervals",
+    "read_tallies",
+    "rule_from_dict",
+    "write_tallies",
+]

@@ -1,0 +1,140 @@
+"""Estimates of a pass probability from counts, as functions of arrays.
+
+All functions take the six columns of a `Tally` and broadcast them against each other: `draws` (n), `passes`
+(s), `stopped_at` (K, the 1-based draw of the r-th pass; 0 or None where it never came), `r` (0 or None for
+a fixed number of draws), `floor` and `cap` (None for none). They check nothing, so that simulations run at
+NumPy's speed; `Tally` checks and then calls them.
+
+Why three rules. The paper's r / K (arXiv 2310.03262, eq. 2) is the maximum-likelihood estimate and biased
+upwards: by a factor that tends to r / (r - 1) as p falls, and like log(1 / p) for r = 1. A mean over
+instances keeps that bias. The unbiased rule follows from path counting (Girshick, Mosteller and Savage
+1946, Annals of Mathematical Statistics 17:13-23): the estimate at an outcome is the share of the paths to
+it that begin with a pass.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import digamma
+
+from passuntil.errors import PassUntilError
+
+Floats = NDArray[np.float64]
+
+
+def _columns(*values: Any) -> list[NDArray[np.int64]]:
+    """The values as int64 arrays of one shape, None read as 0."""
+    return list(np.broadcast_arrays(*(np.asarray(0 if v is None else v, dtype=np.int64) for v in values)))
+
+
+def stopped_beyond_floor(
+    stopped_at: ArrayLike | None, r: ArrayLike | None, floor: ArrayLike | None
+) -> NDArray[np.bool_]:
+    """True where the r-th pass ended the run: it came, and came later than the floor."""
+    k, passes_wanted, n0 = _columns(stopped_at, r, floor)
+    return (passes_wanted > 0) & (k > n0)
+
+
+def unbiased(
+    draws: ArrayLike,
+    passes: ArrayLike,
+    stopped_at: ArrayLike | None = None,
+    r: ArrayLike | None = None,
+    floor: ArrayLike | None = None,
+    cap: ArrayLike | None = None,
+) -> Floats:
+    """Unbiased estimate of the pass probability: its mean is p for every p, floor and cap.
+
+    ``s / n`` for a fixed number of draws, at the floor (r or more passes came by it) and at the cap; ``(r -
+    1) / (K - 1)`` where the r-th pass ended the run beyond the floor. For r = 1 the only unbiased rule is
+    "did the first draw pass" (or the mean of the floor, if there is one): it is returned, and it is
+    useless; that is why `UntilPasses` refuses r = 1.
+
+    Returns values in [0, 1], of the broadcast shape; NaN where there are no draws.
+
+    >>> unbiased([100, 37], [0, 5], [0, 37], 5, None, 100).round(4).tolist()
+    [0.0, 0.1111]
+    """
+    n, s, k, rr, _ = _columns(draws, passes, stopped_at, r, cap)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at_stop = np.where(k > 1, (rr - 1) / (k - 1), 1.0)
+        plain = s / n
+    return np.where(stopped_beyond_floor(stopped_at, r, floor), at_stop, plain)
+
+
+def paper(
+    draws: ArrayLike,
+    passes: ArrayLike,
+    stopped_at: ArrayLike | None = None,
+    r: ArrayLike | None = None,
+    floor: ArrayLike | None = None,
+    cap: ArrayLike | None = None,
+) -> Floats:
+    """The paper's estimate r / K (arXiv 2310.03262, eq. 2), s / n where no r-th pass came. Biased upwards.
+
+    A floor changes nothing: the paper stops at the r-th pass, and K is known in draw order even where more
+    was drawn.
+    """
+    n, s, k, rr, _, _ = _columns(draws, passes, stopped_at, r, floor, cap)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where((rr > 0) & (k > 0), rr / k, s / n)
+
+
+def mle(
+    draws: ArrayLike,
+    passes: ArrayLike,
+    stopped_at: ArrayLike | None = None,
+    r: ArrayLike | None = None,
+    floor: ArrayLike | None = None,
+    cap: ArrayLike | None = None,
+) -> Floats:
+    """Maximum-likelihood estimate s / n: whatever ended the run, the likelihood is p^s (1 - p)^(n - s)."""
+    n, s, *_ = _columns(draws, passes, stopped_at, r, floor, cap)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(s / n, dtype=np.float64)
+
+
+def log_unbiased(stopped_at: ArrayLike, r: ArrayLike) -> Floats:
+    """Unbiased estimate of log p, psi(r) - psi(K), for a run that stops at the r-th pass and has no cap.
+
+    Its standard deviation stays below sqrt(psi'(r)): 1.28, .80, .47 at r = 1, 2, 5, at every p (van
+    Opheusden, Acerbi and Ma 2020, arXiv 2001.03985).
+    """
+    k, rr = _columns(stopped_at, r)
+    return np.asarray(digamma(rr) - digamma(k), dtype=np.float64)
+
+
+def variance(
+    draws: ArrayLike,
+    passes: ArrayLike,
+    stopped_at: ArrayLike | None = None,
+    r: ArrayLike | None = None,
+    floor: ArrayLike | None = None,
+    cap: ArrayLike | None = None,
+) -> Floats:
+    """Unbiased estimate of the variance of `unbiased`, given p.
+
+    It is the square less the unbiased estimate of p^2. By the same path counting, p^2 is estimated by the
+    share of paths that begin with two passes. That leaves ``s (n - s) / (n^2 (n - 1))`` and, where the r-th
+    pass ended the run, ``(r - 1)(K - r) / ((K - 1)^2 (K - 2))``. One draw tells nothing of the variance: 0
+    there.
+    """
+    n, s, k, rr, _ = (c.astype(np.float64) for c in _columns(draws, passes, stopped_at, r, cap))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at_stop = np.where(k > 2, (rr - 1) * (k - rr) / ((k - 1) ** 2 * (k - 2)), 0.0)
+        plain = np.where(n > 1, s * (n - s) / (n**2 * (n - 1)), 0.0)
+    return np.where(stopped_beyond_floor(stopped_at, r, floor), at_stop, plain)
+
+
+METHODS = {"unbiased": unbiased, "paper": paper, "mle": mle}
+
+
+def by_name(method: str) -> Any:
+    """The estimate of that name; PassUntilError names the ones there are."""
+    try:
+        return METHODS[method]
+    except (KeyError, TypeError):
+        raise PassUntilError(f"no estimate is called {method!r}; use one of {', '.join(METHODS)}") from None

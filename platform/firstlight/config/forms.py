@@ -1,0 +1,46 @@
+"""What all forms share: Bootstrap's classes, and a refusal of an action shown in its form."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django import forms
+
+from firstlight.config.errors import Refused
+from firstlight.config.pages import MAX_ID
+
+T = TypeVar("T")
+
+
+class SiteForm(forms.Form):
+    """Labels above, help below, errors tied to their field."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            widget = field.widget
+            kind = "form-select" if isinstance(widget, forms.Select) else "form-control"
+            if not isinstance(widget, forms.HiddenInput | forms.CheckboxInput):
+                widget.attrs["class"] = f"{kind} {widget.attrs.get('class', '')}".strip()
+
+    def attempt(self, action: Callable[[], T]) -> T | None:
+        """The action's answer, or None with its refusal as an error of this form."""
+        try:
+            return action()
+        except Refused as error:
+            self.add_error(None, str(error))
+            return None
+
+
+def whole(label: str, *, least: int = 0, required: bool = False, help_text: str = "") -> forms.IntegerField:
+    """A whole number that a column of the database can hold."""
+    return forms.IntegerField(
+        label=label, min_value=least, max_value=MAX_ID, required=required, help_text=help_text
+    )
+
+
+def only_choice(field: forms.ModelChoiceField) -> None:
+    """Where there is one choice, it is made."""
+    first_two = list(field.queryset[:2]) if field.queryset is not None else []
+    if len(first_two) == 1:
+        field.initial = first_two[0].pk
+        field.empty_label = None

@@ -1,0 +1,194 @@
+"""Figures that pages show of runs, read in a fixed number of queries however many rows there are."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from django.core.cache import cache
+from django.db.models import Count, Max, Min, Sum
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from firstlight.evaluations.models import Batch, Run, Unit
+from passuntil import DatasetEstimate, PassUntilError, Tally, TallyRow, dataset_estimate, rule_from_dict
+
+RECENT = timedelta(seconds=60)
+
+
+def tally_of(run: Run, draws: int, passes: int, stopped_at: int | None) -> Tally:
+    """The counts of a unit under its run's rule."""
+    return rule_from_dict(run.rule).tally(draws=draws, passes=passes, stopped_at=stopped_at)
+
+
+def tallies(runs: Iterable[Run]) -> dict[int, dict[int, Tally]]:
+    """run id -> instance id -> tally, in one query.
+
+    Of a run that ended only finished units count. While it goes on every unit with a draw counts: the finished
+    ones alone would be the easy ones, and their mean too high.
+    """
+    by_id = {run.pk: run for run in runs}
+    rules = {pk: rule_from_dict(run.rule) for pk, run in by_id.items()}
+    found: dict[int, dict[int, Tally]] = {pk: {} for pk in by_id}
+    rows = Unit.objects.filter(run_id__in=by_id, draws__gt=0).exclude(state=Unit.State.QUARANTINED)
+    for run_id, instance, state, draws, passes, stopped_at in rows.values_list(
+        "run_id", "instance_id", "state", "draws", "passes", "stopped_at"
+    ):
+        if state == Unit.State.DONE or by_id[run_id].state not in Run.FINAL:
+            found[run_id][instance] = rules[run_id].tally(draws=draws, passes=passes, stopped_at=stopped_at)
+    return found
+
+
+def estimates(runs: Iterable[Run], *, level: float = 0.95) -> dict[int, dict[str, Any]]:
+    """run id -> mean pass probability with its interval, as plain values; runs without a draw are left out.
+
+    What an ended run says never changes, so it is remembered.
+    """
+    runs = list({run.pk: run for run in runs}.values())
+    keys = {
+        run.pk: f"estimate:{run.pk}:{run.finished_at.isoformat()}:{run.draws}:{run.passes}:{level}"
+        for run in runs
+        if run.state in Run.FINAL and run.finished_at
+    }
+    known = cache.get_many(keys.values())
+    answer = {pk: known[key] for pk, key in keys.items() if key in known}
+    fresh = tallies(run for run in runs if run.pk not in answer)
+    for pk, cells in fresh.items():
+        if not cells:
+            continue
+        answer[pk] = estimate_facts(dataset_estimate(cells.values(), level=level))
+        if pk in keys:
+            cache.set(keys[pk], answer[pk], 3600)
+    return answer
+
+
+def estimate_facts(estimate: DatasetEstimate) -> dict[str, Any]:
+    return asdict(estimate)
+
+
+def rates(runs: Sequence[Run]) -> dict[int, dict[str, float | None]]:
+    """run id -> draws and tokens a second: of the last minute while it runs, of its whole time after that."""
+    answer: dict[int, dict[str, float | None]] = {}
+    running = [run for run in runs if run.state == Run.State.RUNNING]
+    recent = {
+        row["unit__run"]: row
+        for row in Batch.objects.filter(unit__run__in=running, created_at__gte=Now() - RECENT)
+        .values("unit__run")
+        .annotate(draws=Sum("draws"), tokens=Sum("tokens"), first=Min("created_at"), last=Max("created_at"))
+        .order_by()
+    } if running else {}
+    for run in runs:
+        draws, tokens, seconds = run.drawn, run.tokens, run.engine_seconds
+        if run.started_at and run.finished_at:
+            seconds = (run.finished_at - run.started_at).total_seconds()
+        row = recent.get(run.pk)
+        if run.state == Run.State.RUNNING:
+            draws, tokens = (row["draws"], row["tokens"]) if row else (0, 0)
+            since = max(run.started_at, timezone.now() - RECENT) if run.started_at else None
+            seconds = (timezone.now() - since).total_seconds() if since else 0.0
+        answer[run.pk] = {
+            "draws_per_second": draws / seconds if seconds > 0 else None,
+            "tokens_per_second": tokens / seconds if seconds > 0 else None,
+        }
+    return answer
+
+
+def expected_draws_left(run: Run) -> float:
+    """Draws that the pending units are expected to need: missing passes over (s + 1/2) / (n + 1), within the rule."""
+    rule = run.rule
+    cap = rule.get("cap", rule.get("n", 0))
+    floor, r = rule.get("floor", 0), rule.get("r")
+    left = 0.0
+    groups = (
+        run.units.filter(state=Unit.State.PENDING)
+        .values_list("draws", "passes")
+        .annotate(units=Count("id"))
+        .order_by()
+    )
+    for draws, passes, units in groups:
+        wanted = math.inf if r is None else max(r - passes, 0) * (draws + 1) / (passes + 0.5)
+        left += units * max(min(wanted, cap - draws), floor - draws, 0)
+    return left
+
+
+def rule_words(rule: dict[str, Any]) -> str:
+    """The stopping rule as a person says it."""
+    if rule.get("kind") == "until_passes":
+        return f"until {rule['r']} passes, at least {rule.get('floor', 0):,} and at most {rule['cap']:,} draws"
+    if rule.get("kind") == "fixed_draws":
+        return f"{rule['n']:,} draws, whatever passes"
+    return str(rule)
+
+
+def unit_facts(run: Run, unit: Unit) -> dict[str, Any]:
+    """A row of the table of units; `unit.instance` is there already."""
+    facts: dict[str, Any] = {
+        "id": unit.pk,
+        "instance": unit.instance.key,
+        "state": unit.state,
+        "draws": unit.draws,
+        "passes": unit.passes,
+        "stopped_at": unit.stopped_at,
+        "estimate": None,
+        "low": None,
+        "high": None,
+        "error": unit.last_error,
+    }
+    if unit.draws:
+        tally = tally_of(run, unit.draws, unit.passes, unit.stopped_at)
+        low, high = tally.interval(0.95)
+        facts |= {"estimate": tally.estimate(), "low": low, "high": high}
+    return facts
+
+
+def mean_over(cells: Sequence[Tally], *, level: float) -> dict[str, Any] | None:
+    """Mean of these tallies with its interval, or None where there are none."""
+    try:
+        return estimate_facts(dataset_estimate(cells, level=level))
+    except PassUntilError:
+        return None
+
+
+def newest_by_checkpoint(runs: Iterable[Run]) -> dict[tuple[int, int], Run]:
+    """(checkpoint id, task id) -> its newest run of these."""
+    newest: dict[tuple[int, int], Run] = {}
+    for run in sorted(runs, key=lambda run: run.pk):
+        newest[run.checkpoint_id, run.task_id] = run
+    return newest
+
+
+def export_rows(run: Run) -> Iterable[TallyRow]:
+    """Rows of TALLIES.csv for every unit with a draw, in the order of the task."""
+    checkpoint = run.checkpoint
+    units = run.units.filter(draws__gt=0).select_related("instance").order_by("instance__position")
+    for unit in units.iterator(chunk_size=500):
+        yield TallyRow(
+            model=checkpoint.name,
+            n_params=checkpoint.n_params,
+            tokens=checkpoint.tokens,
+            instance=unit.instance.key,
+            tally=tally_of(run, unit.draws, unit.passes, unit.stopped_at),
+        )
+
+
+def grouped_errors(run: Run) -> list[dict[str, Any]]:
+    """Reasons with the number of units that give them, the most frequent first."""
+    rows = (
+        run.units.exclude(last_error="")
+        .values("last_error", "state")
+        .annotate(units=Count("id"), example=Min("instance__key"))
+        .order_by("-units", "last_error")
+    )
+    return [
+        {"reason": r["last_error"], "state": r["state"], "units": r["units"], "example": r["example"]}
+        for r in rows[:20]
+    ]
+
+
+def counts_by_state(run: Run) -> dict[str, int]:
+    found: dict[str, int] = defaultdict(int)
+    for state, units in run.units.values_list("state").annotate(Count("id")).order_by():
+        found[state] = units
+    return {state.value: found[state.value] for state in Unit.State}

@@ -1,0 +1,150 @@
+"""A run of PassUntil: its units, the batches they are made of, and the outbox of the doorbell.
+
+The database is the truth. Estimates are computed from the counts when read, never stored as truth.
+"""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from firstlight.registry.models import Checkpoint, Instance, Task
+
+
+class Run(models.Model):
+    """checkpoint x task x stopping rule x decoding x seed."""
+
+    TEAM_PATH = "checkpoint__series__team"
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        PAUSED = "paused", "Paused"
+        COMPLETE = "complete", "Complete"
+        PARTIAL = "partial", "Partial"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    OPEN = (State.QUEUED, State.RUNNING)
+    FINAL = (State.COMPLETE, State.PARTIAL, State.FAILED, State.CANCELLED)
+
+    checkpoint = models.ForeignKey(Checkpoint, on_delete=models.PROTECT, related_name="runs")
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="runs")
+    rule = models.JSONField()
+    temperature = models.FloatField(default=1.0)
+    top_p = models.FloatField(default=1.0)
+    seed = models.PositiveBigIntegerField(default=0)
+    engine = models.CharField(max_length=20, default="reference")
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    reason = models.CharField(max_length=500, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    units_total = models.PositiveIntegerField(default=0)
+    units_done = models.PositiveIntegerField(default=0)
+    draws = models.PositiveBigIntegerField("draws that count", default=0)
+    drawn = models.PositiveBigIntegerField("draws made, overshoot included", default=0)
+    passes = models.PositiveBigIntegerField(default=0)
+    tokens = models.PositiveBigIntegerField(default=0)
+    engine_seconds = models.FloatField(default=0.0)
+    dropped = models.PositiveIntegerField("stale batches refused by the fence", default=0)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["state", "id"]), models.Index(fields=["task", "checkpoint", "state"])]
+
+    def __str__(self) -> str:
+        return f"run {self.pk}: {self.checkpoint} on {self.task}"
+
+
+class Unit(models.Model):
+    """One instance of a run: counts in draw order, the lease of the worker that has it, and its fence token."""
+
+    TEAM_PATH = "run__checkpoint__series__team"
+
+    class State(models.TextChoices):
+        PENDING = "pending", "Pending"
+        DONE = "done", "Done"
+        QUARANTINED = "quarantined", "Quarantined"
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="units")
+    instance = models.ForeignKey(Instance, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=12, choices=State, default=State.PENDING)
+    draws = models.PositiveIntegerField(default=0)
+    drawn = models.PositiveIntegerField(default=0)
+    passes = models.PositiveIntegerField(default=0)
+    stopped_at = models.PositiveIntegerField(null=True)
+    next_batch = models.PositiveIntegerField(default=0)
+    token = models.PositiveIntegerField("fence token", default=0)
+    worker = models.CharField(max_length=120, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    not_before = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField("claims since the last batch", default=0)
+    last_error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "instance"], name="one_unit_an_instance"),
+            models.CheckConstraint(condition=Q(passes__lte=models.F("draws")), name="passes_within_draws"),
+            models.CheckConstraint(condition=Q(draws__lte=models.F("drawn")), name="draws_within_drawn"),
+        ]
+        indexes = [models.Index(fields=["run", "state", "lease_until"])]
+
+    def __str__(self) -> str:
+        return f"unit {self.pk} of run {self.run_id}"
+
+
+class Batch(models.Model):
+    """Append-only: what one engine call added to a unit. Outcomes stand as bits in draw order."""
+
+    unit = models.ForeignKey(Unit, on_delete=models.CASCADE, related_name="batches")
+    number = models.PositiveIntegerField()
+    first_draw = models.PositiveIntegerField()
+    draws = models.PositiveIntegerField()
+    passes = models.PositiveIntegerField()
+    bits = models.BinaryField("passes as bits in draw order, the first draw in the highest bit")
+    seed = models.PositiveBigIntegerField()
+    fingerprint = models.CharField("engine, version, weights", max_length=200)
+    tokens = models.PositiveBigIntegerField()
+    seconds = models.FloatField()
+    fence = models.PositiveIntegerField()
+    worker = models.CharField(max_length=120)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["unit_id", "number"]
+        verbose_name_plural = "batches"
+        constraints = [models.UniqueConstraint(fields=["unit", "number"], name="one_batch_a_number")]
+
+    def __str__(self) -> str:
+        return f"batch {self.number} of unit {self.unit_id}"
+
+
+class Sample(models.Model):
+    """Text of the first passes and first failures of a unit: bounded, for people to look at."""
+
+    TEAM_PATH = "unit__run__checkpoint__series__team"
+    KEPT = 4
+
+    unit = models.ForeignKey(Unit, on_delete=models.CASCADE, related_name="samples")
+    draw = models.PositiveIntegerField()
+    text = models.CharField(max_length=2000)
+    passed = models.BooleanField()
+
+    class Meta:
+        ordering = ["unit_id", "draw"]
+        constraints = [models.UniqueConstraint(fields=["unit", "draw"], name="one_sample_a_draw")]
+
+    def __str__(self) -> str:
+        return f"draw {self.draw} of unit {self.unit_id}"
+
+
+class Doorbell(models.Model):
+    """The outbox: a ring that stands here until a broker took it."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="doorbells")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"ring for run {self.run_id}"

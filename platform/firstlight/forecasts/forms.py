@@ -1,0 +1,19 @@
+"""Which task, at which target: both must be the person's own."""
+
+from django import forms
+
+from firstlight.config.forms import SiteForm
+from firstlight.registry.models import Checkpoint, Task
+from firstlight.teams.access import User, visible
+
+
+class ForecastForm(SiteForm):
+    task = forms.ModelChoiceField(Task.objects.none())
+    target = forms.ModelChoiceField(Checkpoint.objects.none())
+
+    def __init__(self, user: User, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        for name, model in (("task", Task), ("target", Checkpoint)):
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)
+            field.queryset = visible(model, user)

@@ -1,0 +1,11 @@
+from firstlight.config.pages import page, post
+from firstlight.forecasts import views
+
+urlpatterns = [
+    *page("forecasts", views.forecast_list, "forecast-list"),
+    *page("forecasts/<int:pk>", views.forecast, "forecast"),
+    *page("series/<int:pk>/curve", views.curve, "curve"),
+    *post("forecasts/make", views.forecast_make, "forecast-make"),
+    *post("forecasts/<int:pk>/refresh", views.forecast_refresh, "forecast-refresh"),
+    *post("forecasts/<int:pk>/lock", views.forecast_lock, "forecast-lock"),
+]

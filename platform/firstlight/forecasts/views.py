@@ -1,0 +1,189 @@
+"""The ledger of forecasts, and the curve of a task over a series with its forecast."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count, F, Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from firstlight.config.errors import Refused
+from firstlight.config.pages import attempt, keyset, render_page, whole_parameter
+from firstlight.evaluations.models import Run
+from firstlight.forecasts import actions, curves
+from firstlight.forecasts.forms import ForecastForm
+from firstlight.forecasts.models import Forecast
+from firstlight.registry.models import Checkpoint, Series, Task
+from firstlight.teams.access import get_visible, may_write, visible
+
+HIT = Q(measured__gte=F("low"), measured__lte=F("high"))
+SCORED = Q(measured__isnull=False, low__isnull=False)
+LOCKED = Q(locked_at__isnull=False)
+#: A curve has at most so many checkpoints; a series with more shows its largest ones.
+MOST_POINTS = 200
+
+
+def forecast_facts(forecast: Forecast) -> dict[str, Any]:
+    """A forecast in a list."""
+    return {
+        "id": forecast.pk,
+        "url": reverse("forecast", args=[forecast.pk]),
+        "series": forecast.series.name,
+        "task": str(forecast.task),
+        "target": forecast.target.name,
+        "n_params": forecast.target.n_params,
+        "mean": forecast.mean,
+        "low": forecast.low,
+        "high": forecast.high,
+        "level": forecast.level,
+        "method": forecast.method,
+        "refused": forecast.refused,
+        "locked_at": forecast.locked_at,
+        "updated_at": forecast.updated_at,
+        "measured": forecast.measured,
+        "measured_low": forecast.measured_low,
+        "measured_high": forecast.measured_high,
+        "hit": forecast.hit,
+    }
+
+
+def forecast_list(request: HttpRequest) -> HttpResponse:
+    """The ledger: what was said before, and what came."""
+    every = visible(Forecast, request.user)
+    rows = every.select_related("series", "task", "target")
+    outcome = request.GET.get("outcome", "")
+    if outcome == "hit":
+        rows = rows.filter(SCORED & HIT)
+    elif outcome == "miss":
+        rows = rows.filter(SCORED).exclude(HIT)
+    elif outcome == "open":
+        rows = rows.filter(measured=None)
+    chosen = {name: whole_parameter(request, name) for name in ("task", "series")}
+    rows = rows.filter(**{f"{name}_id": value for name, value in chosen.items() if value is not None})
+    found = keyset(request, rows, {"newest": "-id", "target": "-target__n_params"}, default="newest")
+    counts = every.aggregate(
+        locked_scored=Count("id", filter=LOCKED & SCORED),
+        locked_hit=Count("id", filter=LOCKED & SCORED & HIT),
+        open_scored=Count("id", filter=~LOCKED & SCORED),
+        open_hit=Count("id", filter=~LOCKED & SCORED & HIT),
+        waiting=Count("id", filter=LOCKED & Q(measured=None)),
+    )
+    data = {
+        **found.facts(),
+        "filters": {"outcome": outcome, **chosen},
+        "counts": counts,
+        "forecasts": [forecast_facts(forecast) for forecast in found.rows],
+    }
+    return render_page(
+        request, "forecasts/forecast_list.html", data,
+        tasks=visible(Task, request.user).order_by("name", "-version")[:200],
+        all_series=visible(Series, request.user).order_by("name")[:200],
+    )  # fmt: skip
+
+
+def forecast(request: HttpRequest, pk: int) -> HttpResponse:
+    """One forecast on its curve."""
+    rows = visible(Forecast, request.user).select_related("series__team", "task", "target", "created_by")
+    it = rows.filter(pk=pk).first() or get_visible(Forecast, request.user, pk=pk)
+    return _curve_page(request, it.series, it.task, it.target, it)
+
+
+def curve(request: HttpRequest, pk: int) -> HttpResponse:
+    """PU against N of one task over a series: `?task=ID&target=ID`."""
+    series = visible(Series, request.user).select_related("team").filter(pk=pk).first()
+    series = series or get_visible(Series, request.user, pk=pk)
+    wanted, aim = whole_parameter(request, "task"), whole_parameter(request, "target")
+    tasks = _tasks(request, series)
+    task = curves.choose_task(tasks, wanted)
+    if task is None and wanted is not None:
+        task = get_visible(Task, request.user, pk=wanted, team=series.team)
+    target = get_visible(Checkpoint, request.user, pk=aim, series=series) if aim is not None else None
+    made = None
+    if task and target:
+        made = (
+            visible(Forecast, request.user)
+            .select_related("series__team", "task", "target", "created_by")
+            .filter(task=task, target=target)
+            .first()
+        )
+    return _curve_page(request, series, task, target, made, tasks)
+
+
+def _tasks(request: HttpRequest, series: Series) -> list[Task]:
+    """Tasks that this series was asked, or all tasks of the team where it was asked none."""
+    mine = visible(Task, request.user).filter(team=series.team)
+    measured = mine.filter(runs__checkpoint__series=series).distinct()
+    return list(measured.order_by("name", "-version")[:50]) or list(mine.order_by("name", "-version")[:50])
+
+
+def _curve_page(
+    request: HttpRequest, series: Series, task: Task | None, target: Checkpoint | None, it: Forecast | None,
+    tasks: list[Task] | None = None,
+) -> HttpResponse:  # fmt: skip
+    tasks = _tasks(request, series) if tasks is None else tasks
+    every = visible(Checkpoint, request.user).filter(series=series)
+    checkpoints = list(every.order_by("-n_params", "-id")[:MOST_POINTS])[::-1]
+    runs = list(visible(Run, request.user).filter(task=task, checkpoint__in=checkpoints)) if task else []
+    found = curves.build(checkpoints, runs, target, it) if task else curves.Curve()
+    address = reverse("curve", args=[series.pk])
+    data: dict[str, Any] = {
+        "series": series.name,
+        "series_url": reverse("series", args=[series.pk]),
+        "task": str(task) if task else None,
+        "task_id": task.pk if task else None,
+        "target": {"id": target.pk, "name": target.name, "n_params": target.n_params, "planned": target.planned}
+        if target
+        else None,
+        "tasks": [{"id": t.pk, "name": str(t), "url": f"{address}?task={t.pk}"} for t in tasks],
+        "targets": [
+            {
+                "id": c.pk, "name": c.name, "n_params": c.n_params, "planned": c.planned,
+                "url": f"{address}?task={task.pk}&target={c.pk}" if task else address,
+            }
+            for c in curves.targets_of(checkpoints)[:12]
+        ],
+        "forecast": forecast_facts(it) if it else None,
+        "growth": it.result.get("growth") if it else None,
+        "backtest": it.result.get("backtest", []) if it else [],
+        "inputs_digest": it.inputs_digest if it else None,
+        "curve": found.facts(),
+    }  # fmt: skip
+    chart = {"kind": "curve", **found.facts()}
+    return render_page(
+        request, "forecasts/forecast.html", data, chart=chart, series_id=series.pk,
+        by=it.created_by.get_username() if it and it.created_by else "",
+        can_write=may_write(request.user, series.team),
+        measured_already=bool(target) and any(r.checkpoint_id == target.pk and r.draws for r in runs),
+    )  # fmt: skip
+
+
+def forecast_make(request: HttpRequest) -> HttpResponse:
+    form = ForecastForm(request.user, request.POST)
+    if not form.is_valid():
+        raise Http404("no such task or target")  # a foreign id says no more than an absent one
+    task, target = form.cleaned_data["task"], form.cleaned_data["target"]
+    try:
+        made = actions.make_forecast(request.user, task, target)
+    except Refused as error:
+        messages.error(request, str(error))
+        return redirect(f"{reverse('curve', args=[target.series_id])}?task={task.pk}&target={target.pk}")
+    if made.refused:
+        messages.warning(request, f"There is no forecast yet: {made.refused}")
+    return redirect("forecast", made.pk)
+
+
+def forecast_refresh(request: HttpRequest, pk: int) -> HttpResponse:
+    it = get_visible(Forecast, request.user, pk=pk)
+    return attempt(
+        request, lambda: actions.make_forecast(request.user, it.task, it.target), reverse("forecast", args=[pk]),
+        done="Made anew from the newest complete runs.",
+    )  # fmt: skip
+
+
+def forecast_lock(request: HttpRequest, pk: int) -> HttpResponse:
+    it = get_visible(Forecast, request.user, pk=pk)
+    return attempt(
+        request, lambda: actions.lock_forecast(request.user, it), reverse("forecast", args=[pk]),
+        done="Locked. From now on only the measurement can add to it.",
+    )  # fmt: skip

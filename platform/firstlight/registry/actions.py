@@ -1,0 +1,270 @@
+"""The one door for changes to the registry: permission check, change, audit line."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+
+from firstlight.config.errors import Refused
+from firstlight.registry.locations import resolve_location
+from firstlight.registry.model_folder import ModelFolder, ModelFolderError, read_model_folder
+from firstlight.registry.models import Checkpoint, Instance, Series, Task, TrainingConfiguration
+from firstlight.registry.task_file import InstanceSpec, digest
+from firstlight.teams.access import User, record, require_writer
+from firstlight.teams.models import Team
+
+#: The largest number that a column of the database holds.
+MAX_BIG = 2**63 - 1
+
+
+def _name(kind: str, name: str) -> str:
+    name = name.strip()
+    if not name or len(name) > 120 or not name.isprintable():
+        raise Refused(f"the name of a {kind} has 1 to 120 printable characters, not {name[:130]!r}.")
+    return name
+
+
+def _whole(label: str, value: int | None, *, least: int = 0) -> int | None:
+    if value is not None and not least <= value <= MAX_BIG:
+        raise Refused(f"{label} must be a whole number from {least} to 2^63 - 1, not {value}.")
+    return value
+
+
+def create_series(
+    actor: User,
+    team: Team,
+    *,
+    name: str,
+    description: str = "",
+    scale_axis: str = Series.ScaleAxis.PARAMETERS,
+) -> Series:
+    require_writer(actor, team)
+    try:
+        with transaction.atomic():
+            series = Series.objects.create(
+                team=team, name=_name("series", name), description=description, scale_axis=scale_axis
+            )
+            record(actor, team, "created series", series)
+    except IntegrityError as error:
+        raise Refused(f"{team} already has a series named {name!r}: choose another name.") from error
+    return series
+
+
+def create_configuration(
+    actor: User,
+    team: Team,
+    *,
+    name: str,
+    recipe: dict[str, Any],
+    status: str = TrainingConfiguration.Status.PLANNED,
+) -> TrainingConfiguration:
+    """Raises Refused where the name is taken or the recipe is not a JSON object."""
+    require_writer(actor, team)
+    if not isinstance(recipe, dict):
+        raise Refused(f"a recipe is a JSON object, not {type(recipe).__name__}: write it as {{...}}.")
+    try:
+        with transaction.atomic():
+            configuration = TrainingConfiguration.objects.create(
+                team=team, name=_name("training configuration", name), recipe=recipe, status=status
+            )
+            record(actor, team, "created configuration", configuration)
+    except IntegrityError as error:
+        raise Refused(
+            f"{team} already has a training configuration named {name!r}: choose another name."
+        ) from error
+    return configuration
+
+
+def update_configuration(
+    actor: User, configuration: TrainingConfiguration, *, recipe: dict[str, Any], status: str
+) -> TrainingConfiguration:
+    """A used configuration keeps its recipe for good; its status may still move."""
+    require_writer(actor, configuration.team)
+    with transaction.atomic():
+        configuration = TrainingConfiguration.objects.select_for_update().get(pk=configuration.pk)
+        if recipe != configuration.recipe and configuration.checkpoints.exists():
+            raise Refused(
+                f"{configuration} is used by checkpoints, so its recipe is fixed: create a new configuration."
+            )
+        configuration.recipe, configuration.status = recipe, status
+        configuration.save(update_fields=["recipe", "status"])
+        record(actor, configuration.team, "changed configuration", configuration, status=status)
+    return configuration
+
+
+def read_location(location: str) -> ModelFolder:
+    """What the folder holds (N, dtype, digest ...); raises Refused with the reader's own line."""
+    try:
+        return read_model_folder(resolve_location(location))
+    except ModelFolderError as error:
+        raise Refused(str(error)) from error
+
+
+def register_checkpoint(
+    actor: User,
+    series: Series,
+    configuration: TrainingConfiguration,
+    *,
+    name: str,
+    location: str,
+    tokens: int | None = None,
+    step: int | None = None,
+    seed: int | None = None,
+    expected_digest: str | None = None,
+) -> Checkpoint:
+    """Register trained weights. `expected_digest` is what the person was shown: another one is refused."""
+    _same_team(actor, series, configuration)
+    folder = read_location(location)
+    if expected_digest and folder.digest != expected_digest:
+        raise Refused("the folder changed since it was read: read it again and look before saving.")
+    checkpoint = Checkpoint(
+        series=series,
+        configuration=configuration,
+        name=_name("checkpoint", name),
+        tokens=_whole("tokens", tokens, least=1),
+        step=_whole("step", step),
+        seed=_whole("seed", seed),
+        **_facts(location, folder),
+    )
+    return _save_new(actor, checkpoint, "registered checkpoint")
+
+
+def plan_checkpoint(
+    actor: User,
+    series: Series,
+    configuration: TrainingConfiguration,
+    *,
+    name: str,
+    n_params: int,
+    tokens: int | None = None,
+) -> Checkpoint:
+    """A model to come: N and no weights. Forecasts aim at it."""
+    _same_team(actor, series, configuration)
+    checkpoint = Checkpoint(
+        series=series,
+        configuration=configuration,
+        name=_name("checkpoint", name),
+        planned=True,
+        n_params=_whole("N", n_params, least=1),
+        tokens=_whole("tokens", tokens, least=1),
+    )
+    return _save_new(actor, checkpoint, "planned checkpoint")
+
+
+def attach_weights(actor: User, checkpoint: Checkpoint, *, location: str) -> Checkpoint:
+    """A planned model arrives. Its N must be the one that the forecasts aimed at."""
+    require_writer(actor, checkpoint.series.team)
+    folder = read_location(location)
+    with transaction.atomic():
+        checkpoint = Checkpoint.objects.select_for_update().get(pk=checkpoint.pk)
+        if not checkpoint.planned:
+            raise Refused(f"{checkpoint} already has weights: register the folder as a new checkpoint.")
+        if folder.n_params != checkpoint.n_params:
+            raise Refused(
+                f"the folder has N = {folder.n_params:,}, but {checkpoint} was planned with {checkpoint.n_params:,}: "
+                "register it as a new checkpoint, since forecasts aimed at the planned size."
+            )
+        for field, value in _facts(location, folder).items():
+            setattr(checkpoint, field, value)
+        checkpoint.planned = False
+        checkpoint.save()
+        record(actor, checkpoint.series.team, "attached weights", checkpoint, digest=folder.digest)
+    return checkpoint
+
+
+def import_task(
+    actor: User, team: Team, *, name: str, specs: Sequence[InstanceSpec], description: str = ""
+) -> Task:
+    """A new version of the task `name`; raises Refused where the newest version holds the very same instances."""
+    require_writer(actor, team)
+    name = _name("task", name)
+    if not specs:
+        raise Refused("a task needs at least one instance: the file is empty.")
+    fresh = digest(specs)
+    with transaction.atomic():
+        Team.objects.select_for_update().get(
+            pk=team.pk
+        )  # one import at a time, so that versions do not collide
+        same = Task.objects.filter(team=team, name=name, digest=fresh).first()
+        if same:
+            raise Refused(f"nothing changed: {same} holds the same {len(specs)} instances.")
+        newest = Task.objects.filter(team=team, name=name).aggregate(Max("version"))["version__max"] or 0
+        author = actor if actor.pk else None
+        task = Task.objects.create(
+            team=team,
+            name=name,
+            version=newest + 1,
+            description=description,
+            digest=fresh,
+            created_by_id=author.pk if author else None,
+        )
+        Instance.objects.bulk_create(
+            [
+                Instance(
+                    task=task,
+                    position=position,
+                    key=spec.id,
+                    prompt=spec.prompt,
+                    answer=spec.answer or "",
+                    grader=spec.grader,
+                    stop=list(spec.stop),
+                    max_tokens=spec.max_tokens,
+                    guess_rate=spec.guess_rate or 0.0,
+                )
+                for position, spec in enumerate(specs)
+            ],
+            batch_size=500,
+        )
+        record(actor, team, "imported task", task, instances=len(specs), digest=fresh)
+    return task
+
+
+def exclude_instance(actor: User, instance: Instance, *, reason: str) -> Instance:
+    """Leave an instance out of later runs, with the reason (the papers remove distracting items); "" takes it back."""
+    require_writer(actor, instance.task.team)
+    if len(reason) > 300:
+        raise Refused(f"a reason has at most 300 characters, not {len(reason)}: shorten it.")
+    with transaction.atomic():
+        instance.excluded = reason.strip()
+        instance.save(update_fields=["excluded"])
+        record(
+            actor,
+            instance.task.team,
+            "excluded instance" if reason else "included instance",
+            instance,
+            why=reason,
+        )
+    return instance
+
+
+def _same_team(actor: User, series: Series, configuration: TrainingConfiguration) -> None:
+    require_writer(actor, series.team)
+    if configuration.team_id != series.team_id:
+        raise Refused(f"{configuration} belongs to another team than {series}: choose one of {series.team}.")
+
+
+def _facts(location: str, folder: ModelFolder) -> dict[str, Any]:
+    return {
+        "location": str(resolve_location(location)),
+        "n_params": folder.n_params,
+        "dtype": folder.dtype,
+        "digest": folder.digest,
+        "architecture": folder.architecture,
+        "context_length": folder.context_length,
+    }
+
+
+def _save_new(actor: User, checkpoint: Checkpoint, verb: str) -> Checkpoint:
+    if not math.isfinite(checkpoint.n_params) or checkpoint.n_params < 1:
+        raise Refused(f"N must be at least 1, not {checkpoint.n_params}.")
+    try:
+        with transaction.atomic():
+            checkpoint.save(force_insert=True)
+            record(actor, checkpoint.series.team, verb, checkpoint, n_params=checkpoint.n_params)
+    except IntegrityError as error:
+        raise Refused(
+            f"{checkpoint.series} already has a checkpoint named {checkpoint.name!r}: choose another name."
+        ) from error
+    return checkpoint

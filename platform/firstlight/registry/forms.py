@@ -1,0 +1,171 @@
+"""Forms of the registry. Choices are what the person may see, so a foreign id is no valid choice."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.template.defaultfilters import filesizeformat
+
+from firstlight.config.forms import SiteForm, only_choice, whole
+from firstlight.config.pages import writable_teams
+from firstlight.registry.models import Series, Task, TrainingConfiguration
+from firstlight.registry.strict_json import StrictJsonError, strict_loads
+from firstlight.registry.task_file import MAX_LINE_BYTES, InstanceSpec, TaskFileError, parse_task_lines
+from firstlight.teams.access import User, visible
+from firstlight.teams.models import Team
+
+MAX_RECIPE_CHARACTERS = 200_000
+
+
+def _team_field(user: User) -> forms.ModelChoiceField:
+    field = forms.ModelChoiceField(writable_teams(user), label="Team")
+    only_choice(field)
+    return field
+
+
+class RecipeField(forms.CharField):
+    """A JSON object, read as strictly as an upload."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        widget = forms.Textarea(attrs={"rows": 12, "class": "mono", "spellcheck": "false"})
+        super().__init__(label="Recipe (JSON)", max_length=MAX_RECIPE_CHARACTERS, widget=widget, **kwargs)
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        try:
+            recipe = strict_loads((text or "{}").encode("utf-8", "surrogatepass"))
+        except StrictJsonError as error:
+            raise forms.ValidationError(f"The recipe {error}.") from error
+        if not isinstance(recipe, dict):
+            raise forms.ValidationError('A recipe is a JSON object, for example {"learning_rate": 0.003}.')
+        return recipe
+
+
+class SeriesForm(SiteForm):
+    team = forms.ModelChoiceField(Team.objects.none())
+    name = forms.CharField(max_length=120)
+    description = forms.CharField(
+        required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="What the models share: data, tokenizer, shape rule.",
+    )  # fmt: skip
+    scale_axis = forms.ChoiceField(
+        choices=Series.ScaleAxis.choices, initial=Series.ScaleAxis.PARAMETERS, label="Scale axis",
+        help_text="What grows from one model to the next. Forecasts are made over N.",
+    )  # fmt: skip
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        self.base_fields = self.base_fields | {"team": _team_field(user)}
+        super().__init__(*args, **kwargs)
+
+
+class ConfigurationForm(SiteForm):
+    team = forms.ModelChoiceField(Team.objects.none())
+    name = forms.CharField(max_length=120)
+    status = forms.ChoiceField(
+        choices=TrainingConfiguration.Status.choices, initial=TrainingConfiguration.Status.PLANNED
+    )
+    recipe = RecipeField(
+        required=False,
+        initial="{\n  \n}",
+        help_text="Data mixture and hyper-parameters. It is fixed once a checkpoint uses it.",
+    )
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        self.base_fields = self.base_fields | {"team": _team_field(user)}
+        super().__init__(*args, **kwargs)
+
+
+class ConfigurationEditForm(SiteForm):
+    status = forms.ChoiceField(choices=TrainingConfiguration.Status.choices)
+    recipe = RecipeField(required=False)
+
+    def __init__(self, *args: Any, fixed: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if fixed:
+            del self.fields["recipe"]
+
+
+class _ConfiguredForm(SiteForm):
+    name = forms.CharField(max_length=120, help_text="For example ladder-4.6M, unique in its series.")
+    configuration = forms.ModelChoiceField(
+        TrainingConfiguration.objects.none(), label="Training configuration", help_text="The recipe it was trained with."
+    )
+
+    def __init__(self, user: User, series: Series, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["configuration"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = visible(TrainingConfiguration, user).filter(team=series.team).order_by("name")
+        only_choice(field)
+
+
+class FolderForm(SiteForm):
+    """The folder alone: what "Read folder" needs, and what attaching weights takes."""
+
+    location = forms.CharField(
+        label="Folder", max_length=1000, help_text="A folder below the allowed roots, with config.json and safetensors.",
+        widget=forms.TextInput(attrs={"list": "known-folders", "class": "mono", "autocomplete": "off", "spellcheck": "false"}),
+    )  # fmt: skip
+    expected_digest = forms.CharField(required=False, max_length=80, widget=forms.HiddenInput)
+
+
+class RegisterForm(_ConfiguredForm, FolderForm):
+    tokens = whole("Training tokens D", least=1, help_text="Compute C = 6ND needs it.")
+    step = whole("Training step")
+    seed = whole("Training seed")
+
+    field_order = ("location", "name", "configuration", "tokens", "step", "seed")
+
+
+class PlanForm(_ConfiguredForm):
+    n_params = whole(
+        "Non-embedding parameters N", least=1, required=True,
+        help_text="The size the model will have. Weights of another size cannot be attached later.",
+    )  # fmt: skip
+    tokens = whole("Training tokens D", least=1, help_text="Planned; leave it empty if it is not settled.")
+
+
+class TaskForm(SiteForm):
+    team = forms.ModelChoiceField(Team.objects.none())
+    name = forms.CharField(
+        max_length=120, help_text="A name that stands already gets a new version.",
+        widget=forms.TextInput(attrs={"list": "known-tasks", "autocomplete": "off"}),
+    )  # fmt: skip
+    description = forms.CharField(required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 3}))
+    file = forms.FileField(
+        label="Task file (JSONL)",
+        help_text='One instance a line: {"id": "add-1", "prompt": "2+3=", "answer": "5", "grader": "exact", "stop": ["\\n"]}',
+        widget=forms.FileInput(attrs={"accept": ".jsonl,.json,application/jsonl"}),
+    )
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        self.base_fields = self.base_fields | {"team": _team_field(user)}
+        self.user = user
+        super().__init__(*args, **kwargs)
+
+    def clean_file(self) -> list[InstanceSpec]:
+        """The whole file or nothing, streamed by line; the error names the line."""
+        upload = self.cleaned_data["file"]
+        assert isinstance(upload, UploadedFile)
+        most = settings.TASK_UPLOAD_MAX_BYTES
+        if (upload.size or 0) > most:
+            raise forms.ValidationError(
+                f"The file has {filesizeformat(upload.size)}, at most {filesizeformat(most)} are taken: split the task."
+            )
+        stream = upload.file
+        assert stream is not None
+        try:
+            return parse_task_lines(
+                iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b""), source=(upload.name or "the file")[:80]
+            )
+        except TaskFileError as error:
+            raise forms.ValidationError(f"{error}. Nothing was saved.") from error
+
+    def known_names(self) -> list[str]:
+        names = visible(Task, self.user).order_by("name").values_list("name", flat=True)
+        return list(names.distinct()[:200])
+
+
+class ExcludeForm(SiteForm):
+    reason = forms.CharField(max_length=300, required=False)

@@ -1,0 +1,43 @@
+"""Checkpoint folders: people choose from allowed roots, and a path is checked again whenever it is used."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+
+from firstlight.config.errors import Refused
+
+
+def resolve_location(text: str) -> Path:
+    """The folder that `text` names, resolved; raises Refused where it is absent or outside the allowed roots."""
+    roots = [Path(root).resolve() for root in settings.MODEL_ROOTS]
+    if not text or "\x00" in text:
+        raise Refused("Name the folder of a checkpoint: the field is empty or holds a NUL character.")
+    asked = Path(text)
+    candidates = [asked] if asked.is_absolute() else [root / asked for root in roots]
+    inside = []
+    for candidate in candidates:
+        resolved = candidate.resolve()  # symlinks followed: one that leads out of the roots is refused below
+        if any(resolved.is_relative_to(root) for root in roots):
+            inside.append(resolved)
+    if not inside:
+        allowed = ", ".join(map(str, roots))
+        raise Refused(
+            f"{text} is outside the allowed folders ({allowed}): move it there or set FIRSTLIGHT_MODEL_ROOTS."
+        )
+    found = next((path for path in inside if path.is_dir()), None)
+    if found is None:
+        raise Refused(f"no such folder: {text}. Check the spelling, or copy the checkpoint there first.")
+    return found
+
+
+def known_folders(limit: int = 200) -> Iterator[str]:
+    """Folders with a config.json below the allowed roots, at most four levels down: what the form offers."""
+    count = 0
+    for root in map(Path, settings.MODEL_ROOTS):
+        for depth in range(1, 5):
+            for path in sorted(root.glob("*/" * depth + "config.json")):
+                yield str(path.parent)
+                count += 1
+                if count == limit:
+                    return

@@ -1,0 +1,133 @@
+"""What is studied: series, training configurations, checkpoints; and what they are asked: tasks and instances."""
+
+from django.conf import settings
+from django.core.validators import MinValueValidator
+from django.db import models
+
+from firstlight.teams.models import Team
+
+
+class Series(models.Model):
+    """Models that differ in size only (or in tokens)."""
+
+    TEAM_PATH = "team"
+
+    class ScaleAxis(models.TextChoices):
+        PARAMETERS = "n_params", "Non-embedding parameters N"
+        TOKENS = "tokens", "Training tokens D"
+        COMPUTE = "compute", "Compute C = 6ND"
+
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="series")
+    name = models.CharField(max_length=120)
+    description = models.TextField(blank=True, max_length=4000)
+    scale_axis = models.CharField(max_length=10, choices=ScaleAxis, default=ScaleAxis.PARAMETERS)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "series"
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["team", "name"], name="one_series_a_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TrainingConfiguration(models.Model):
+    """A recipe: data mixture and hyper-parameters. Immutable once a checkpoint uses it."""
+
+    TEAM_PATH = "team"
+
+    class Status(models.TextChoices):
+        PLANNED = "planned", "Planned"
+        RUNNING = "running", "Running"
+        TRAINED = "trained", "Trained"
+
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="configurations")
+    name = models.CharField(max_length=120)
+    recipe = models.JSONField(default=dict, blank=True)
+    status = models.CharField(max_length=10, choices=Status, default=Status.PLANNED)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["team", "name"], name="one_configuration_a_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Checkpoint(models.Model):
+    """One trained model, or a planned one: it has N and no weights, and forecasts aim at it."""
+
+    TEAM_PATH = "series__team"
+
+    series = models.ForeignKey(Series, on_delete=models.PROTECT, related_name="checkpoints")
+    configuration = models.ForeignKey(
+        TrainingConfiguration, on_delete=models.PROTECT, related_name="checkpoints"
+    )
+    name = models.CharField(max_length=120)
+    planned = models.BooleanField(default=False)
+    n_params = models.PositiveBigIntegerField("non-embedding parameters N", validators=[MinValueValidator(1)])
+    tokens = models.PositiveBigIntegerField("training tokens D", null=True, blank=True)
+    step = models.PositiveBigIntegerField(null=True, blank=True)
+    seed = models.BigIntegerField(null=True, blank=True)
+    location = models.CharField("folder", max_length=1000, blank=True)
+    dtype = models.CharField(max_length=40, blank=True)
+    digest = models.CharField(max_length=80, blank=True)
+    architecture = models.CharField(max_length=80, blank=True)
+    context_length = models.PositiveIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["n_params", "id"]
+        constraints = [models.UniqueConstraint(fields=["series", "name"], name="one_checkpoint_a_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Task(models.Model):
+    """A versioned set of instances; a new version whenever a score could change."""
+
+    TEAM_PATH = "team"
+
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="tasks")
+    name = models.CharField(max_length=120)
+    version = models.PositiveIntegerField(default=1)
+    description = models.TextField(blank=True, max_length=4000)
+    digest = models.CharField(max_length=80)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name", "-version"]
+        constraints = [models.UniqueConstraint(fields=["team", "name", "version"], name="one_task_a_version")]
+
+    def __str__(self) -> str:
+        return f"{self.name} v{self.version}"
+
+
+class Instance(models.Model):
+    """One item of a task."""
+
+    TEAM_PATH = "task__team"
+
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="instances")
+    position = models.PositiveIntegerField()
+    key = models.CharField("id in the file", max_length=200)
+    prompt = models.TextField()
+    answer = models.TextField(blank=True)
+    grader = models.CharField(max_length=20)
+    stop = models.JSONField(default=list)
+    max_tokens = models.PositiveIntegerField()
+    guess_rate = models.FloatField(default=0.0)
+    excluded = models.CharField("why it is left out", max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [models.UniqueConstraint(fields=["task", "key"], name="one_instance_a_key")]
+
+    def __str__(self) -> str:
+        return self.key

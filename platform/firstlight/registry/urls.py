@@ -1,0 +1,20 @@
+from firstlight.config.pages import page, post
+from firstlight.registry import task_views, views
+
+urlpatterns = [
+    *page("series", views.series_list, "series-list"),
+    *page("series/new", views.series_new, "series-new"),
+    *page("series/<int:pk>", views.series, "series"),
+    *page("series/<int:pk>/register", views.checkpoint_register, "checkpoint-register"),
+    *page("series/<int:pk>/plan", views.checkpoint_plan, "checkpoint-plan"),
+    *page("checkpoints/<int:pk>", views.checkpoint, "checkpoint"),
+    *page("checkpoints/<int:pk>/attach", views.checkpoint_attach, "checkpoint-attach"),
+    *page("configurations", views.configuration_list, "configuration-list"),
+    *page("configurations/new", views.configuration_new, "configuration-new"),
+    *page("configurations/<int:pk>", views.configuration, "configuration"),
+    *page("configurations/<int:pk>/edit", views.configuration_edit, "configuration-edit"),
+    *page("tasks", task_views.task_list, "task-list"),
+    *page("tasks/new", task_views.task_new, "task-new"),
+    *page("tasks/<int:pk>", task_views.task, "task"),
+    *post("instances/<int:pk>/exclude", task_views.instance_exclude, "instance-exclude"),
+]

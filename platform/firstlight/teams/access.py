@@ -1,0 +1,56 @@
+"""The access helpers: every view and action reaches objects through these, so another team's object is a 404.
+
+A model says in `TEAM_PATH` how its team is reached, e.g. `"checkpoint__series__team"`.
+"""
+
+from typing import Any, TypeVar
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import Http404
+
+from firstlight.teams.models import AuditEvent, Membership, Team
+
+User = AbstractBaseUser | AnonymousUser
+M = TypeVar("M", bound=models.Model)
+WRITERS = (Membership.Role.MEMBER, Membership.Role.REVIEWER, Membership.Role.OWNER)
+
+
+def teams_of(user: User) -> models.QuerySet[Team]:
+    return Team.objects.filter(memberships__user_id=user.pk)
+
+
+def visible(model: type[M], user: User) -> models.QuerySet[M]:
+    """All rows of `model` that belong to a team of `user`."""
+    path = model.TEAM_PATH  # type: ignore[attr-defined]
+    return model._default_manager.filter(**{f"{path}__memberships__user_id": user.pk})
+
+
+def get_visible(model: type[M], user: User, **lookup: Any) -> M:
+    """One visible row; raises Http404 where it is absent or another team's, without telling which."""
+    found = visible(model, user).filter(**lookup).first()
+    if found is None:
+        raise Http404(f"No {model._meta.verbose_name} matches.")
+    return found
+
+
+def may_write(user: User, team: Team) -> bool:
+    return Membership.objects.filter(team=team, user_id=user.pk, role__in=WRITERS).exists()
+
+
+def require_writer(user: User, team: Team) -> None:
+    """Raises PermissionDenied unless `user` may change things of `team`."""
+    if not may_write(user, team):
+        raise PermissionDenied(f"Your role in {team} is read-only: ask an owner for the role of a member.")
+
+
+def record(actor: User | None, team: Team, verb: str, subject: object, **detail: Any) -> None:
+    """Append one audit line; called inside the transaction of the change."""
+    AuditEvent.objects.create(
+        team=team,
+        actor_id=actor.pk if actor else None,
+        verb=verb,
+        subject=f"{type(subject).__name__} {getattr(subject, 'pk', '')}: {subject}"[:200],
+        detail=detail,
+    )

@@ -1,0 +1,121 @@
+"""Real servers for tests: the one on 127.0.0.1 when it answers, else a private one from a binary on PATH, else skip."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+def absent(what: str) -> None:
+    """Skip by name; where servers are required (in CI), fail."""
+    message = f"{what}: none answers on 127.0.0.1 and no binary is on PATH"
+    if os.environ.get("FIRSTLIGHT_REQUIRE_SERVERS"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@contextmanager
+def redis_url() -> Iterator[str]:
+    """A Redis database that is empty at the start."""
+    import redis
+
+    for number in range(15, 5, -1):
+        client = redis.Redis(host="127.0.0.1", port=6379, db=number, socket_timeout=2)
+        try:
+            if client.dbsize() == 0:
+                yield f"redis://127.0.0.1:6379/{number}"
+                client.flushdb()
+                return
+        except redis.RedisError:
+            break
+    binary = shutil.which("redis-server")
+    if not binary:
+        absent("Redis")
+    port = free_port()
+    process = subprocess.Popen(
+        [str(binary), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        wait_for_port(port)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def postgres_url() -> Iterator[str]:
+    """A fresh PostgreSQL database, dropped at the end."""
+    import psycopg
+
+    server = "postgresql://postgres@127.0.0.1:5432"
+    process, folder = None, None
+    try:
+        psycopg.connect(f"{server}/postgres", connect_timeout=3).close()
+    except psycopg.OperationalError:
+        process, folder, server = _private_postgres()
+    name = f"firstlight_test_{uuid.uuid4().hex[:12]}"
+    try:
+        with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+        yield f"{server}/{name}"
+        with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
+    finally:
+        if process:
+            process.terminate()
+            process.wait()
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _private_postgres() -> tuple[subprocess.Popen[bytes], str, str]:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    initdb = shutil.which("initdb") or (str(found[-1]) if found else None)
+    if not initdb:
+        absent("PostgreSQL")
+    binaries = Path(str(initdb)).resolve().parent
+    folder = tempfile.mkdtemp(prefix="firstlight-pg-")
+    owner: dict[str, str] = {}
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        owner = {"user": next(u.pw_name for u in pwd.getpwall() if u.pw_name in ("postgres", "nobody"))}
+        shutil.chown(folder, owner["user"])
+    data = f"{folder}/data"
+    subprocess.run(
+        [str(binaries / "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-N"],
+        check=True, stdout=subprocess.DEVNULL, cwd="/", **owner,
+    )  # fmt: skip
+    port = free_port()
+    process = subprocess.Popen(
+        [str(binaries / "postgres"), "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", **owner,
+    )  # fmt: skip
+    wait_for_port(port)
+    time.sleep(0.5)  # it opens the port a moment before it answers
+    return process, folder, f"postgresql://postgres@127.0.0.1:{port}"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_port(port: int, seconds: float = 20.0) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    pytest.fail(f"nothing answered on port {port} within {seconds:.0f} s")

@@ -1,0 +1,205 @@
+"""`firstlight passuntil` and `firstlight exact`: measure a model folder, without a site and without a database."""
+
+import argparse
+import csv
+import json
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from firstlight.config.errors import Refused
+from firstlight.registry.model_folder import read_model_folder
+from firstlight.registry.task_file import InstanceSpec, read_task_file
+from passuntil import FixedDraws, TallyRow, UntilPasses, dataset_estimate, write_tallies
+from workers.engines import open_engine
+from workers.engines.base import Engine, check_wave
+from workers.waves import Decoding, Pace, judge, next_request
+
+
+def add_commands(commands: Any) -> None:
+    draw = commands.add_parser("passuntil", help="draw each instance until r passes; writes TALLIES.csv")
+    _common(draw)
+    draw.add_argument("--passes", type=int, default=5, metavar="R", help="stop at the r-th pass (default 5; at least 2)")
+    draw.add_argument("--floor", type=int, default=64, help="draw at least this many (default 64)")
+    draw.add_argument("--cap", type=int, default=10_000, help="draw at most this many (default 10000)")
+    draw.add_argument("--fixed", type=int, metavar="N", help="draw exactly N instead of stopping at passes")
+    draw.add_argument("--seed", type=int, default=0)
+    draw.add_argument("--temperature", type=float, default=1.0)
+    draw.add_argument("--top-p", type=float, default=1.0)
+    draw.set_defaults(run=passuntil)
+    exact = commands.add_parser("exact", help="exact log-likelihood of each reference answer and its terminator")
+    _common(exact)
+    exact.set_defaults(run=exact_command)
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="MODEL_DIR")
+    parser.add_argument("task", type=Path, metavar="TASK.jsonl")
+    parser.add_argument("--engine", default="reference")
+    parser.add_argument("--out", type=Path, help="write the table here (default: standard output, unless --json)")
+    parser.add_argument("--json", action="store_true", help="print a summary as JSON")
+
+
+def passuntil(arguments: argparse.Namespace) -> int:
+    """Draw, grade, settle; one row an instance."""
+    rule = (
+        FixedDraws(arguments.fixed)
+        if arguments.fixed is not None
+        else UntilPasses(arguments.passes, floor=arguments.floor, cap=arguments.cap)
+    )
+    decoding = _decoding(arguments)
+    _require_writable(arguments.out)
+    specs = read_task_file(arguments.task)
+    folder = read_model_folder(arguments.model)
+    engine = open_engine(arguments.engine, arguments.model)
+    began = time.monotonic()
+    try:
+        rows, accounts = draw_all(engine, specs, rule, decoding, model=arguments.model.resolve().name, n_params=folder.n_params)
+    finally:
+        engine.close()
+    seconds = time.monotonic() - began
+    if arguments.out:
+        write_tallies(arguments.out, rows)
+    elif not arguments.json:
+        write_tallies(sys.stdout, rows)
+    estimate = dataset_estimate([row.tally for row in rows])
+    summary = {
+        "model": rows[0].model,
+        "n_params": folder.n_params,
+        "task": str(arguments.task),
+        "rule": rule.to_dict(),
+        "seed": decoding.seed,
+        "engine": engine.fingerprint,
+        "instances": len(rows),
+        "draws": sum(row.tally.draws for row in rows),
+        "overshoot": accounts["drawn"] - sum(row.tally.draws for row in rows),
+        "passes": sum(row.tally.passes for row in rows),
+        "tokens": accounts["tokens"],
+        "seconds": seconds,
+        "mean": estimate.mean,
+        "low": estimate.low,
+        "high": estimate.high,
+        "level": estimate.level,
+        "out": str(arguments.out) if arguments.out else None,
+    }
+    if arguments.json:
+        print(json.dumps(summary))
+    else:
+        print(
+            f"PU {estimate.mean:.4g} [{estimate.low:.4g}, {estimate.high:.4g}] at {estimate.level:.0%}: "
+            f"{summary['passes']} passes in {summary['draws']} draws of {len(rows)} instances, "
+            f"{accounts['tokens'] / max(seconds, 1e-9):,.0f} tokens/s",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def draw_all(
+    engine: Engine,
+    specs: list[InstanceSpec],
+    rule: UntilPasses | FixedDraws,
+    decoding: Decoding,
+    *,
+    model: str,
+    n_params: int,
+) -> tuple[list[TallyRow], dict[str, int]]:
+    """Draw every instance until its rule is done. Returns the rows in file order and the accounts."""
+    outcomes: dict[str, list[bool]] = {spec.id: [] for spec in specs}
+    accounts = {"drawn": 0, "tokens": 0}
+    open_specs = {spec.id: spec for spec in specs}
+    pace = Pace()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("instances", total=len(specs), rate="")
+        began = time.monotonic()
+        while open_specs:
+            requests = [
+                next_request(spec, rule, decoding, drawn=len(outcomes[key]), passes=sum(outcomes[key]))
+                for key, spec in open_specs.items()
+            ]
+            for call in pace.calls(requests):
+                for request, wave in zip(call, engine.draw(call), strict=True):
+                    check_wave(request, wave)
+                    judged = judge(open_specs[request.instance], wave)
+                    pace.learn(judged.tokens, judged.seconds)
+                    outcomes[request.instance] += judged.passed.tolist()
+                    accounts["drawn"] += request.draws
+                    accounts["tokens"] += judged.tokens
+                    if rule.settle(outcomes[request.instance]).finished:
+                        del open_specs[request.instance]
+                        progress.advance(bar)
+                rate = accounts["drawn"] / max(time.monotonic() - began, 1e-9)
+                progress.update(bar, rate=f"{rate:,.0f} draws/s")
+    rows = [
+        TallyRow(model=model, n_params=n_params, instance=spec.id, tally=rule.settle(outcomes[spec.id]))
+        for spec in specs
+    ]
+    return rows, accounts
+
+
+def exact_command(arguments: argparse.Namespace) -> int:
+    """One forward pass an instance: a lower bound on the pass probability, and the loss."""
+    _require_writable(arguments.out)
+    specs = read_task_file(arguments.task)
+    without = next((spec for spec in specs if not spec.answer or spec.grader != "exact"), None)
+    if without:
+        raise Refused(
+            f"instance {without.id} of {arguments.task} has no reference answer in exact grading: "
+            "leave it out of the file, since a likelihood needs one."
+        )
+    folder = read_model_folder(arguments.model)
+    engine = open_engine(arguments.engine, arguments.model)
+    model = arguments.model.resolve().name
+    try:
+        rows = []
+        for spec in specs:
+            (score,) = engine.score([(spec.prompt, spec.answer or "")], stop=spec.stop)
+            rows.append(
+                {
+                    "model": model,
+                    "n_params": folder.n_params,
+                    "instance": spec.id,
+                    "nll_answer": score.nll_answer,
+                    "nll_terminator": score.nll_terminator,
+                    "nll": score.nll,
+                    "probability": math.exp(-score.nll),
+                    "tokens": score.tokens,
+                }
+            )
+    finally:
+        engine.close()
+    if arguments.out:
+        with arguments.out.open("w", newline="") as file:
+            _write(file, rows)
+    elif not arguments.json:
+        _write(sys.stdout, rows)
+    mean = math.fsum(row["probability"] for row in rows) / len(rows)
+    if arguments.json:
+        print(json.dumps({"model": model, "n_params": folder.n_params, "instances": rows, "mean": mean}))
+    return 0
+
+
+def _write(file: TextIO, rows: list[dict[str, Any]]) -> None:
+    writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _decoding(arguments: argparse.Namespace) -> Decoding:
+    if not 0 <= arguments.seed < 2**63:
+        raise Refused(f"a seed is a whole number from 0 to 2^63 - 1, not {arguments.seed}.")
+    return Decoding(seed=arguments.seed, temperature=arguments.temperature, top_p=arguments.top_p)
+
+
+def _require_writable(out: Path | None) -> None:
+    """Find out before the drawing, not after it."""
+    if out is not None:
+        if out.is_dir() or not out.resolve().parent.is_dir():
+            raise Refused(f"cannot write {out}: name a file in a folder that exists.")
+        with out.open("a"):
+            pass

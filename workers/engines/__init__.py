@@ -1,0 +1,51 @@
+"""Engines: what draws answers from a checkpoint. Each kind is imported only when it is opened."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from workers.engines.base import (
+    DrawRequest,
+    Engine,
+    EngineError,
+    EngineGarbage,
+    EngineRefusal,
+    Score,
+    Wave,
+    check_context,
+    check_request,
+)
+from workers.engines.garbage import check_wave
+
+__all__ = [
+    "KINDS",
+    "DrawRequest",
+    "Engine",
+    "EngineError",
+    "EngineGarbage",
+    "EngineRefusal",
+    "Score",
+    "Wave",
+    "check_context",
+    "check_request",
+    "check_wave",
+    "open_engine",
+]
+
+KINDS = {"reference": ("workers.engines.reference", "ReferenceEngine")}
+
+
+def open_engine(kind: str, path: str | Path, **options: Any) -> Engine:
+    """Open a checkpoint with an engine of the kind.
+
+    :param path: the checkpoint's folder
+    :param options: keyword arguments of that engine
+    :raises EngineRefusal: an unknown kind, or a checkpoint that this engine cannot run
+    """
+    if kind not in KINDS:
+        raise EngineRefusal(f"unknown engine {kind!r}; known: {', '.join(KINDS)}")
+    module, name = KINDS[kind]
+    engine: Engine = getattr(importlib.import_module(module), name)(path, **options)
+    return engine

@@ -1,0 +1,144 @@
+"""What every engine answers: the protocol, its requests and waves, and the errors that callers tell apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class EngineError(Exception):
+    """An engine could not do what was asked; worth another attempt unless it is a refusal."""
+
+
+class EngineRefusal(EngineError):
+    """The request or the checkpoint is impossible for this engine; trying again cannot help."""
+
+
+class EngineGarbage(EngineError):
+    """The engine answered, but not what was asked for: the wave is dropped, never counted as failures."""
+
+
+@dataclass(frozen=True)
+class DrawRequest:
+    """Draws `first_draw .. first_draw + draws - 1` of one instance.
+
+    :ivar instance: id of the instance; part of the key of its random streams
+    :ivar first_draw: number of the first draw, from 0
+    :ivar seed: seed of the run
+    :ivar stop: strings that end an answer
+    :ivar max_tokens: longest answer, in tokens
+    :ivar temperature: 0 means the most likely token each time
+    :ivar top_p: keep the smallest set of likeliest tokens that holds this probability
+    """
+
+    instance: str
+    prompt: str
+    first_draw: int
+    draws: int
+    seed: int
+    stop: tuple[str, ...]
+    max_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Wave:
+    """The answers to one request, in draw order.
+
+    :ivar texts: without the stop string and what follows it, and without the end-of-sequence token
+    :ivar tokens: generated tokens of each draw (int64, shape (draws,)), the one that ended it included
+    :ivar finish: ``stop`` (end of sequence or a stop string) or ``length`` for each draw
+    :ivar seconds: time that the engine spent on the request
+    """
+
+    instance: str
+    first_draw: int
+    texts: list[str]
+    tokens: NDArray[np.int64]
+    finish: list[str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """Exact likelihood of a reference answer.
+
+    :ivar nll_answer: summed negative log-likelihood of the answer's tokens given the prompt, in nats
+    :ivar nll_terminator: minus the log of the probability that the answer ends there, in nats
+    :ivar tokens: tokens of the answer, without the terminator
+    """
+
+    nll_answer: float
+    nll_terminator: float
+    tokens: int
+
+    @property
+    def nll(self) -> float:
+        """Answer and terminator together, in nats; exp(-nll) is the pass probability of exact grading."""
+        return self.nll_answer + self.nll_terminator
+
+
+class Engine(Protocol):
+    """Draws answers and scores references with one checkpoint.
+
+    :ivar name: the kind of engine
+    :ivar fingerprint: engine, version, digest of the weights and dtype; draws of one fingerprint may be
+        pooled
+    :ivar context_length: prompt and answer together, in tokens
+    """
+
+    name: str
+    fingerprint: str
+    context_length: int
+
+    def draw(self, requests: Sequence[DrawRequest]) -> list[Wave]:
+        """One wave a request, in the order of the requests."""
+        ...
+
+    def score(self, pairs: Sequence[tuple[str, str]], stop: Sequence[str] = ()) -> list[Score]:
+        """Likelihoods of (prompt, answer) pairs, in their order; `stop` holds for all of them."""
+        ...
+
+    def close(self) -> None:
+        """Release what the engine holds."""
+        ...
+
+
+def check_request(request: DrawRequest) -> None:
+    """Refuse what no engine can do.
+
+    :raises EngineRefusal: naming the instance, the value and what is allowed
+    """
+    where = f"instance {request.instance!r}"
+    if not request.prompt:
+        raise EngineRefusal(f"{where}: the prompt is empty; an engine continues at least one token")
+    if request.draws < 1 or request.first_draw < 0:
+        raise EngineRefusal(
+            f"{where}: {request.draws} draws from draw {request.first_draw}; ask for at least 1 from 0"
+        )
+    if request.max_tokens < 1:
+        raise EngineRefusal(f"{where}: max_tokens is {request.max_tokens}, expected at least 1")
+    if not (math.isfinite(request.temperature) and request.temperature >= 0):
+        raise EngineRefusal(f"{where}: temperature is {request.temperature}, expected 0 or more")
+    if not 0 < request.top_p <= 1:
+        raise EngineRefusal(f"{where}: top_p is {request.top_p}, expected above 0 and at most 1")
+    if any(not stop for stop in request.stop):
+        raise EngineRefusal(f"{where}: an empty stop string would end every answer at once; remove it")
+
+
+def check_context(where: str, prompt_tokens: int, new_tokens: int, context_length: int) -> None:
+    """Refuse what does not fit the context.
+
+    :raises EngineRefusal: naming both lengths and the context
+    """
+    if prompt_tokens + new_tokens > context_length:
+        raise EngineRefusal(
+            f"{where}: {prompt_tokens} prompt tokens and {new_tokens} new ones exceed the context of "
+            f"{context_length}; shorten the prompt or lower max_tokens"
+        )

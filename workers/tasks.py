@@ -1,0 +1,70 @@
+"""What Celery calls. Each task is short, and safe to lose, to repeat and to run twice at once."""
+
+import logging
+from typing import Any
+
+from celery import current_app, shared_task
+from celery.signals import worker_process_shutdown, worker_ready
+from django.db import transaction
+
+from firstlight.evaluations import leases
+from firstlight.evaluations.doorbell import deliver_outbox, queue_of, ring
+from firstlight.evaluations.models import Run
+from firstlight.evaluations.progress import reconcile as reconcile_run
+from firstlight.evaluations.progress import settle_state
+from firstlight.forecasts.actions import run_finished
+from workers import engine_cache
+from workers.slices import work_slice
+
+log = logging.getLogger(__name__)
+
+
+@shared_task(name="workers.work")
+def work(run_id: int) -> None:
+    """A doorbell rang for this run."""
+    work_slice(run_id)
+
+
+@shared_task(name="workers.sweep")
+def sweep() -> None:
+    """Every 30 s: deliver the outbox, free the leases of dead workers, ring for due runs whose ring was lost."""
+    deliver_outbox()
+    leases.release_dead_leases()
+    for run in Run.objects.filter(state__in=Run.OPEN).select_related("checkpoint__series", "task").order_by("id"):
+        if settle_state(run):
+            run.refresh_from_db()
+            run_finished(run)
+        elif leases.due_units(run.pk).exists() and _silent(run):
+            with transaction.atomic():
+                ring(run)
+
+
+@shared_task(name="workers.reconcile")
+def reconcile() -> None:
+    """Every hour: counters must equal the sum of their batches."""
+    for run in Run.objects.exclude(state=Run.State.CANCELLED).order_by("-id")[:500]:
+        for discrepancy in reconcile_run(run):
+            log.error("run %s: %s", run.pk, discrepancy)
+
+
+@worker_ready.connect
+def _sweep_at_start(sender: Any = None, **_: Any) -> None:
+    """A worker that comes back picks up at once what its predecessor left."""
+    sweep.apply_async(queue="site")
+
+
+@worker_process_shutdown.connect
+def _close_engine(**_: Any) -> None:
+    engine_cache.close()
+
+
+def _silent(run: Run) -> bool:
+    """No ring of this run stands in the outbox and its queue is empty, so a message was lost."""
+    if run.doorbells.exists():
+        return False
+    try:
+        with current_app.connection_for_read() as broker:
+            _, waiting, _ = broker.default_channel.queue_declare(queue_of(run.engine), passive=True)
+    except Exception:  # no such queue yet, or no broker: a ring more does no harm
+        return True
+    return waiting == 0
