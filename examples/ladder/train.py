@@ -60,12 +60,19 @@ def find_device(asked: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def count_cards() -> int:
+    import torch
+
+    return torch.cuda.device_count()
+
+
 class Driver:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.began = options, time.time()
         self.out: Path = options.out
         self.cpu_plan = options.plan == "cpu"
         self.device = "cpu" if self.cpu_plan and options.device == "auto" else find_device(options.device)
+        self.cards = count_cards() if self.device == "cuda" else 0
         self.tasks = tuple(options.tasks.split(",")) if options.tasks else CHOSEN
         for part in ("logs", "raw", "models"):
             (self.out / part).mkdir(parents=True, exist_ok=True)
@@ -92,6 +99,8 @@ class Driver:
         path.write_text(json.dumps(job, indent=1) + "\n", encoding="utf-8")
         fixed = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
                  "CUBLAS_WORKSPACE_CONFIG": ":4096:8", "PYTHONUNBUFFERED": "1"}  # fmt: skip
+        if self.cards > 1:  # one stack is one process on one card
+            fixed["CUDA_VISIBLE_DEVICES"] = str(number % self.cards)
         root = str(HERE.parents[1])
         command = [
             sys.executable,
