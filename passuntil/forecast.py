@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -61,7 +62,8 @@ def forecast_tallies(
     level = confidence(level)
     rows = list(rows)
     models = _models(rows, scale)
-    kept_out = set(hold_out)
+    # A single name is a sequence of letters, and never meant as one.
+    kept_out = {hold_out} if isinstance(hold_out, str) else set(hold_out)
     unknown = sorted(kept_out - {model.name for model in models})
     if unknown:
         names = ", ".join(model.name for model in models)
@@ -90,7 +92,14 @@ def forecast_tallies(
         backtest=tuple(_backtest(fitted, means, level)),
         models=points,
         held_out=_judge(law, held, means, level, tuple(m.name for m in held)),
-        law={"c": law.c_, "alpha": law.alpha_, "scatter": law.scatter_, "n_used": law.n_used_},
+        law={
+            # With sizes in ones and a steep line c overflows; its logarithm never does.
+            "c": law.c_ if math.isfinite(law.c_) else None,
+            "log_c": law.log_c_,
+            "alpha": law.alpha_,
+            "scatter": law.scatter_,
+            "n_used": law.n_used_,
+        },
         dropped=law.dropped_,
         instances=len(common),
         instances_left_out=len(everywhere) - len(common),
@@ -197,7 +206,7 @@ def _with_warnings(result: SeriesForecast, law: DatasetOLS, largest: float) -> S
     if result.dropped:
         sizes = ", ".join(f"{size:.4g}" for size in result.dropped)
         found.append(
-            f"nothing passed at {sizes}; left out of the fit, as in the paper, which flatters small models"
+            f"nothing passed at {sizes}; left out of the fit, as in the paper, which tends to flatten the law"
         )
     if law.alpha_ <= 0:
         found.append("the pass probability falls with size (inverse scaling); the law does not hold here")

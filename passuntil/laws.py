@@ -68,8 +68,9 @@ class DatasetOLS(ScalingLaw):
     well, so `dropped_` names them. PU = 1 has no F either, and is refused: nothing there follows the law.
 
     Attributes after `fit`: `c_` (in the unit of the sizes given: N in billions and in ones differ by
-    1e9^alpha), `alpha_`, `n_used_` (models fitted), `dropped_` (sizes left out), `residuals_` (F less the
-    line, shape (n_used_,)), `scatter_` (their standard deviation, n_used_ - 2 degrees of freedom).
+    1e9^alpha; infinite where that overflows), `log_c_`, `alpha_`, `n_used_` (models fitted), `dropped_`
+    (sizes left out), `residuals_` (F less the line, shape (n_used_,)), `scatter_` (their standard
+    deviation, n_used_ - 2 degrees of freedom).
 
     >>> sizes = [0.1, 0.2, 0.5, 1.0]
     >>> law = DatasetOLS().fit(sizes, [math.exp(-3 * n**-0.3) for n in sizes])
@@ -114,8 +115,9 @@ class DatasetOLS(ScalingLaw):
         slope = float(((x - self._centre) * y).sum()) / self._spread
         self._level = float(y.mean())
         self.alpha_ = -slope
-        self._log_c = self._level - slope * self._centre
-        self.c_ = float(np.exp(self._log_c))
+        self.log_c_ = self._level - slope * self._centre
+        with np.errstate(over="ignore"):
+            self.c_ = float(np.exp(self.log_c_))
         self.n_used_ = int(used.sum())
         self.dropped_ = tuple(float(size) for size in sizes[~used])
         self.residuals_ = y - (self._level + slope * (x - self._centre))

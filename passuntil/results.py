@@ -132,7 +132,7 @@ class SeriesForecast:
     backtest: tuple[Judged, ...]
     models: tuple[ModelPoint, ...]
     held_out: tuple[Judged, ...]
-    law: dict[str, float]
+    law: dict[str, float | None]
     dropped: tuple[float, ...]
     instances: int
     instances_left_out: int

@@ -163,6 +163,8 @@ def rule_from_dict(data: Mapping[str, Any]) -> UntilPasses | FixedDraws:
 
 def _known(data: Mapping[str, Any], kind: str, names: tuple[str, ...]) -> dict[str, Any]:
     """The values of `data` without its kind, which has to be `kind`; a key that no rule knows is refused."""
+    if not isinstance(data, Mapping):
+        raise PassUntilError(f"a rule is described by a mapping, not {data!r:.60}")
     if data.get("kind", kind) != kind:
         raise PassUntilError(f"the rule is of kind {data['kind']!r}, not {kind!r}; use rule_from_dict")
     unknown = sorted(str(key) for key in set(data) - {"kind", *names})

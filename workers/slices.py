@@ -20,7 +20,8 @@ from firstlight.registry.task_file import InstanceSpec
 from passuntil import rule_from_dict
 from workers.engine_cache import close as close_engine
 from workers.engine_cache import engine_for
-from workers.engines.base import DrawRequest, Engine, EngineError, EngineRefusal, Wave, check_wave
+from workers.engines import check_wave
+from workers.engines.base import DrawRequest, Engine, EngineError, EngineRefusal, Wave
 from workers.waves import Decoding, Judged, Pace, judge, next_request
 
 log = logging.getLogger(__name__)

@@ -183,12 +183,13 @@ def main() -> int:
     for cell in cells:
         paper = "-" if math.isnan(cell.paper_bias) else f"{cell.paper_bias:+.1%}"
         print(
-            f"{cell.r:>3} {cell.p:>7g} {cell.floor:>5} {cell.cap or '-':>7} {cell.replicates:>9} {cell.bias:>+8.3%} "
-            f"{cell.bias_se:>7.3%} {paper:>9} {cell.coverage:>9.4f} {cell.coverage_simulated:>9.4f}"
+            f"{cell.r:>3} {cell.p:>7g} {cell.floor:>5} {cell.cap or '-':>7} {cell.replicates:>9} "
+            f"{cell.bias:>+8.3%} {cell.bias_se:>7.3%} {paper:>9} "
+            f"{cell.coverage:>9.6f} {cell.coverage_simulated:>9.4f}"
         )
     print(
         f"worst |bias| {abs(worst.bias):.3%} (se {worst.bias_se:.3%}; r = {worst.r}, p = {worst.p:g}), "
-        f"worst coverage of the {LEVEL:.0%} interval {least.coverage:.4f} (r = {least.r}, p = {least.p:g}), "
+        f"worst coverage of the {LEVEL:.0%} interval {least.coverage:.6f} (r = {least.r}, p = {least.p:g}), "
         f"{seconds:.0f} s"
     )
     return 0

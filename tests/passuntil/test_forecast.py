@@ -119,6 +119,17 @@ def test_tokens_and_compute_can_be_the_scale(scale: str, target: float) -> None:
     assert result.as_dict()["diagnostics"]["scale"] == scale
 
 
+def test_one_name_can_be_held_out_without_a_list() -> None:
+    assert forecast_tallies(series(), [2.45e9], hold_out="f") == forecast_tallies(series(), [2.45e9], ["f"])
+
+
+def test_a_line_too_steep_for_a_finite_constant_is_still_plain_json() -> None:
+    close = {"a": 1.00e9, "b": 1.01e9, "c": 1.02e9}
+    result = forecast_tallies(series(close, a=1, b=300, c=3000), [2e9]).as_dict()
+    assert result["diagnostics"]["law"]["c"] is None
+    assert json.dumps(result, allow_nan=False)
+
+
 def test_the_order_of_the_rows_changes_nothing() -> None:
     assert forecast_tallies(series()[::-1], [2.45e9]) == forecast_tallies(series(), [2.45e9])
 

@@ -5,6 +5,7 @@ import csv
 import json
 import math
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,8 +17,8 @@ from firstlight.config.errors import Refused
 from firstlight.registry.model_folder import read_model_folder
 from firstlight.registry.task_file import InstanceSpec, read_task_file
 from passuntil import FixedDraws, TallyRow, UntilPasses, dataset_estimate, write_tallies
-from workers.engines import open_engine
-from workers.engines.base import Engine, check_wave
+from workers.engines import check_wave, open_engine
+from workers.engines.base import Engine, EngineRefusal
 from workers.waves import Decoding, Pace, judge, next_request
 
 
@@ -66,7 +67,7 @@ def passuntil(arguments: argparse.Namespace) -> int:
     if arguments.out:
         write_tallies(arguments.out, rows)
     elif not arguments.json:
-        write_tallies(sys.stdout, rows)
+        sys.stdout.write(_as_text(rows))
     estimate = dataset_estimate([row.tally for row in rows])
     summary = {
         "model": rows[0].model,
@@ -114,7 +115,11 @@ def draw_all(
     open_specs = {spec.id: spec for spec in specs}
     pace = Pace()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    quiet = not console.is_terminal  # in a log even a bar that takes itself away leaves an empty line
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, transient=True, disable=quiet
+    ) as progress:
         bar = progress.add_task("instances", total=len(specs), rate="")
         began = time.monotonic()
         while open_specs:
@@ -158,7 +163,10 @@ def exact_command(arguments: argparse.Namespace) -> int:
     try:
         rows = []
         for spec in specs:
-            (score,) = engine.score([(spec.prompt, spec.answer or "")], stop=spec.stop)
+            try:
+                (score,) = engine.score([(spec.prompt, spec.answer)], stop=spec.stop)
+            except EngineRefusal as error:  # an engine knows pairs by number, and here there is only one
+                raise Refused(f"instance {spec.id}: {str(error).removeprefix('pair 0: ')}") from error
             rows.append(
                 {
                     "model": model,
@@ -174,7 +182,7 @@ def exact_command(arguments: argparse.Namespace) -> int:
     finally:
         engine.close()
     if arguments.out:
-        with arguments.out.open("w", newline="") as file:
+        with arguments.out.open("w", encoding="utf-8", newline="") as file:
             _write(file, rows)
     elif not arguments.json:
         _write(sys.stdout, rows)
@@ -184,8 +192,16 @@ def exact_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _as_text(rows: list[TallyRow]) -> str:
+    """The table as `write_tallies` writes it, which knows files only."""
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "tallies.csv"
+        write_tallies(table, rows)
+        return table.read_text(encoding="utf-8")
+
+
 def _write(file: TextIO, rows: list[dict[str, Any]]) -> None:
-    writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+    writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
 
@@ -193,6 +209,12 @@ def _write(file: TextIO, rows: list[dict[str, Any]]) -> None:
 def _decoding(arguments: argparse.Namespace) -> Decoding:
     if not 0 <= arguments.seed < 2**63:
         raise Refused(f"a seed is a whole number from 0 to 2^63 - 1, not {arguments.seed}.")
+    if not 0 < arguments.temperature <= 10:
+        raise Refused(
+            f"temperature must lie in (0, 10], not {arguments.temperature}: 1 links pass probability to loss."
+        )
+    if not 0 < arguments.top_p <= 1:
+        raise Refused(f"top-p must lie in (0, 1], not {arguments.top_p}: 1 keeps every token.")
     return Decoding(seed=arguments.seed, temperature=arguments.temperature, top_p=arguments.top_p)
 
 
@@ -201,5 +223,8 @@ def _require_writable(out: Path | None) -> None:
     if out is not None:
         if out.is_dir() or not out.resolve().parent.is_dir():
             raise Refused(f"cannot write {out}: name a file in a folder that exists.")
+        fresh = not out.exists()
         with out.open("a"):
             pass
+        if fresh:  # what fails later leaves no empty table behind
+            out.unlink()

@@ -5,6 +5,8 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -141,22 +143,26 @@ def register_command(arguments: argparse.Namespace) -> int:
     from firstlight.registry.models import Series, TrainingConfiguration
 
     user, team = _who(arguments.user)
-    series = Series.objects.filter(team=team, name=arguments.series).first() or actions.create_series(
-        user, team, name=arguments.series
-    )
-    configuration = TrainingConfiguration.objects.filter(
-        team=team, name=arguments.configuration
-    ).first() or actions.create_configuration(user, team, name=arguments.configuration, recipe={}, status="trained")
-    checkpoint = actions.register_checkpoint(
-        user,
-        series,
-        configuration,
-        name=arguments.name or Path(arguments.folder).resolve().name,
-        location=str(Path(arguments.folder).resolve()),
-        tokens=arguments.tokens,
-        step=arguments.step,
-        seed=arguments.seed,
-    )
+    folder = Path(arguments.folder).resolve()
+    with _one_change():
+        series = Series.objects.filter(team=team, name=arguments.series).first() or actions.create_series(
+            user, team, name=arguments.series
+        )
+        configuration = TrainingConfiguration.objects.filter(
+            team=team, name=arguments.configuration
+        ).first() or actions.create_configuration(
+            user, team, name=arguments.configuration, recipe={}, status="trained"
+        )
+        checkpoint = actions.register_checkpoint(
+            user,
+            series,
+            configuration,
+            name=arguments.name or folder.name,
+            location=str(folder),
+            tokens=arguments.tokens,
+            step=arguments.step,
+            seed=arguments.seed,
+        )
     print(f"registered {checkpoint}: N = {checkpoint.n_params:,}, {checkpoint.dtype}, {checkpoint.digest}")
     return 0
 
@@ -177,9 +183,23 @@ def run_command(arguments: argparse.Namespace) -> int:
     if task is None:
         raise Refused(f"no task {arguments.task!r}: upload it on the site first.")
     rule = parse_rule(r=arguments.passes, floor=arguments.floor, cap=arguments.cap)
-    run = create_run(user, checkpoint, task, rule=rule, seed=arguments.seed)
+    with _one_change():
+        run = create_run(user, checkpoint, task, rule=rule, seed=arguments.seed)
     print(f"run {run.pk}: {run.units_total} units wait for a worker (firstlight up)")
     return 0
+
+
+@contextmanager
+def _one_change() -> Iterator[None]:
+    """All or nothing: a refused folder leaves no empty series. A read-only role is refused in one line."""
+    from django.core.exceptions import PermissionDenied
+    from django.db import transaction
+
+    try:
+        with transaction.atomic():
+            yield
+    except PermissionDenied as error:
+        raise Refused(str(error)) from error
 
 
 def _who(username: str) -> tuple[Any, Any]:

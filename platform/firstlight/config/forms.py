@@ -15,7 +15,7 @@ class SiteForm(forms.Form):
     """Labels above, help below, errors tied to their field."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **({"label_suffix": ""} | kwargs))
         for field in self.fields.values():
             widget = field.widget
             kind = "form-select" if isinstance(widget, forms.Select) else "form-control"

@@ -8,10 +8,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
+from itertools import islice
 from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
@@ -20,7 +22,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_http_methods, require_POST
 
 from firstlight.config.errors import Refused
-from firstlight.teams.access import WRITERS, User, teams_of
+from firstlight.teams.access import WRITERS, User, teams_of, visible
 from firstlight.teams.models import Membership, Team
 
 View = Callable[..., HttpResponseBase]
@@ -107,7 +109,7 @@ def keyset(request: HttpRequest, rows: QuerySet[Any], sorts: Mapping[str, str], 
     rows = rows.order_by(sorts[word], "-id" if falling else "id")
     after = whole_parameter(request, "after")
     if after is not None:
-        edge = rows.model._default_manager.filter(pk=after).values_list(column, flat=True).first()
+        edge = visible(rows.model, request.user).filter(pk=after).values_list(column, flat=True).first()
         if edge is not None:
             side = "lt" if falling else "gt"
             rows = rows.filter(Q(**{f"{column}__{side}": edge}) | Q(**{column: edge, f"id__{side}": after}))
@@ -126,8 +128,14 @@ def whole_parameter(request: HttpRequest, name: str) -> int | None:
 
 def writable_teams(user: User) -> QuerySet[Team]:
     """The teams in which this person may change things."""
-    mine = Membership.objects.filter(user_id=user.pk, role__in=WRITERS)
+    mine = Membership.objects.filter(user__pk=user.pk or 0, role__in=WRITERS)
     return teams_of(user).filter(pk__in=mine.values("team")).order_by("name")
+
+
+def require_some_team(user: User) -> None:
+    """Raises PermissionDenied for a person who may change nothing anywhere."""
+    if not writable_teams(user).exists():
+        raise PermissionDenied("Your role is read-only in every team: ask an owner for the role of a member.")
 
 
 def form_facts(form: forms.Form) -> dict[str, Any]:
@@ -141,8 +149,9 @@ def form_facts(form: forms.Form) -> dict[str, Any]:
             "initial": _plain(form.get_initial_for_field(field, name)),
         }
         if isinstance(field, forms.ChoiceField):  # ModelChoiceField is one
+            choices: Any = field.choices
             facts["choices"] = [
-                {"value": str(value), "label": str(label)} for value, label in list(field.choices)[:500]
+                {"value": str(value), "label": str(label)} for value, label in islice(choices, 500)
             ]
         fields[name] = facts
     return {"fields": fields}

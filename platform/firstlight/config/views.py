@@ -27,12 +27,16 @@ def home(request: HttpRequest) -> HttpResponse:
     quarantined = Count("units", filter=Q(units__state=Unit.State.QUARANTINED))
     running = list(runs.filter(state__in=(*Run.OPEN, Run.State.PAUSED)).order_by("-id")[:SHOWN])
     troubled = (
-        runs.filter(Q(state__in=(Run.State.FAILED, Run.State.PARTIAL)) | Q(units__state=Unit.State.QUARANTINED))
+        runs.filter(
+            Q(state__in=(Run.State.FAILED, Run.State.PARTIAL)) | Q(units__state=Unit.State.QUARANTINED)
+        )
         .annotate(quarantined=quarantined)
         .order_by("-id")[:SHOWN]
     )
     forecasts = list(
-        visible(Forecast, request.user).select_related("series", "task", "target").order_by("-updated_at")[:SHOWN]
+        visible(Forecast, request.user)
+        .select_related("series", "task", "target")
+        .order_by("-updated_at")[:SHOWN]
     )
     speed = rates(running)
     data: dict[str, Any] = {
@@ -65,7 +69,10 @@ def run_line(run: Run) -> dict[str, Any]:
 def next_step(user: User) -> dict[str, str] | None:
     """What to do where nothing is measured yet."""
     if not writable_teams(user).exists():
-        return {"text": "You are in no team in which you may change things: ask an owner to add you.", "url": ""}
+        return {
+            "text": "You are in no team in which you may change things: ask an owner to add you.",
+            "url": "",
+        }
     if not visible(Series, user).exists():
         return {"text": "Create a series: models that differ in size only.", "url": reverse("series-new")}
     if not visible(Checkpoint, user).exists():
@@ -115,7 +122,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return _error(request, 403, "This form is too old or came from elsewhere: go back, reload it and send it again.")
+    return _error(
+        request, 403, "This form is too old or came from elsewhere: go back, reload it and send it again."
+    )
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

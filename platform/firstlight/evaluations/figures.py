@@ -13,21 +13,33 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from firstlight.evaluations.models import Batch, Run, Unit
-from passuntil import DatasetEstimate, PassUntilError, Tally, TallyRow, dataset_estimate, rule_from_dict
+from passuntil import (
+    DatasetEstimate,
+    FixedDraws,
+    PassUntilError,
+    Tally,
+    TallyRow,
+    UntilPasses,
+    dataset_estimate,
+    rule_from_dict,
+)
 
 RECENT = timedelta(seconds=60)
+StoppingRule = UntilPasses | FixedDraws
 
 
-def tally_of(run: Run, draws: int, passes: int, stopped_at: int | None) -> Tally:
+def tally_of(rule: StoppingRule, draws: int, passes: int, stopped_at: int | None) -> Tally:
     """The counts of a unit under its run's rule."""
-    return rule_from_dict(run.rule).tally(draws=draws, passes=passes, stopped_at=stopped_at)
+    if isinstance(rule, UntilPasses):
+        return Tally(draws, passes, stopped_at, r=rule.r, floor=rule.floor, cap=rule.cap)
+    return Tally(draws, passes, cap=rule.n)
 
 
 def tallies(runs: Iterable[Run]) -> dict[int, dict[int, Tally]]:
     """run id -> instance id -> tally, in one query.
 
-    Of a run that ended only finished units count. While it goes on every unit with a draw counts: the finished
-    ones alone would be the easy ones, and their mean too high.
+    Of a run that ended only finished units count. While it goes on every unit with a draw counts: the
+    finished ones alone would be the easy ones, and their mean too high.
     """
     by_id = {run.pk: run for run in runs}
     rules = {pk: rule_from_dict(run.rule) for pk, run in by_id.items()}
@@ -37,7 +49,7 @@ def tallies(runs: Iterable[Run]) -> dict[int, dict[int, Tally]]:
         "run_id", "instance_id", "state", "draws", "passes", "stopped_at"
     ):
         if state == Unit.State.DONE or by_id[run_id].state not in Run.FINAL:
-            found[run_id][instance] = rules[run_id].tally(draws=draws, passes=passes, stopped_at=stopped_at)
+            found[run_id][instance] = tally_of(rules[run_id], draws, passes, stopped_at)
     return found
 
 
@@ -72,13 +84,19 @@ def rates(runs: Sequence[Run]) -> dict[int, dict[str, float | None]]:
     """run id -> draws and tokens a second: of the last minute while it runs, of its whole time after that."""
     answer: dict[int, dict[str, float | None]] = {}
     running = [run for run in runs if run.state == Run.State.RUNNING]
-    recent = {
-        row["unit__run"]: row
-        for row in Batch.objects.filter(unit__run__in=running, created_at__gte=Now() - RECENT)
-        .values("unit__run")
-        .annotate(draws=Sum("draws"), tokens=Sum("tokens"), first=Min("created_at"), last=Max("created_at"))
-        .order_by()
-    } if running else {}
+    recent = (
+        {
+            row["unit__run"]: row
+            for row in Batch.objects.filter(unit__run__in=running, created_at__gte=Now() - RECENT)
+            .values("unit__run")
+            .annotate(
+                draws=Sum("draws"), tokens=Sum("tokens"), first=Min("created_at"), last=Max("created_at")
+            )
+            .order_by()
+        }
+        if running
+        else {}
+    )
     for run in runs:
         draws, tokens, seconds = run.drawn, run.tokens, run.engine_seconds
         if run.started_at and run.finished_at:
@@ -96,7 +114,7 @@ def rates(runs: Sequence[Run]) -> dict[int, dict[str, float | None]]:
 
 
 def expected_draws_left(run: Run) -> float:
-    """Draws that the pending units are expected to need: missing passes over (s + 1/2) / (n + 1), within the rule."""
+    """Draws that pending units should need: missing passes over (s + 1/2) / (n + 1), within the rule."""
     rule = run.rule
     cap = rule.get("cap", rule.get("n", 0))
     floor, r = rule.get("floor", 0), rule.get("r")
@@ -116,7 +134,9 @@ def expected_draws_left(run: Run) -> float:
 def rule_words(rule: dict[str, Any]) -> str:
     """The stopping rule as a person says it."""
     if rule.get("kind") == "until_passes":
-        return f"until {rule['r']} passes, at least {rule.get('floor', 0):,} and at most {rule['cap']:,} draws"
+        return (
+            f"until {rule['r']} passes, at least {rule.get('floor', 0):,} and at most {rule['cap']:,} draws"
+        )
     if rule.get("kind") == "fixed_draws":
         return f"{rule['n']:,} draws, whatever passes"
     return str(rule)
@@ -137,7 +157,7 @@ def unit_facts(run: Run, unit: Unit) -> dict[str, Any]:
         "error": unit.last_error,
     }
     if unit.draws:
-        tally = tally_of(run, unit.draws, unit.passes, unit.stopped_at)
+        tally = tally_of(rule_from_dict(run.rule), unit.draws, unit.passes, unit.stopped_at)
         low, high = tally.interval(0.95)
         facts |= {"estimate": tally.estimate(), "low": low, "high": high}
     return facts
@@ -169,7 +189,7 @@ def export_rows(run: Run) -> Iterable[TallyRow]:
             n_params=checkpoint.n_params,
             tokens=checkpoint.tokens,
             instance=unit.instance.key,
-            tally=tally_of(run, unit.draws, unit.passes, unit.stopped_at),
+            tally=tally_of(rule_from_dict(run.rule), unit.draws, unit.passes, unit.stopped_at),
         )
 
 

@@ -19,7 +19,7 @@ MOST_DRAWS = 10_000_000
 
 
 class CheckpointChoice(forms.ModelChoiceField):
-    def label_from_instance(self, obj: Checkpoint) -> str:  # type: ignore[override]
+    def label_from_instance(self, obj: Checkpoint) -> str:
         return f"{obj.series.name} / {obj.name} (N = {obj.n_params:,})"
 
 
@@ -27,23 +27,38 @@ class RunForm(SiteForm):
     checkpoint = CheckpointChoice(Checkpoint.objects.none(), help_text="A checkpoint with weights.")
     task = forms.ModelChoiceField(Task.objects.none(), help_text="Its version is fixed with the run.")
     r = forms.IntegerField(
-        label="Passes r", min_value=2, max_value=1000, initial=DEFAULTS["r"],
-        help_text="Each instance is drawn until it passed r times. More passes, narrower interval: about 1/√r relative error.",
-    )  # fmt: skip
+        label="Passes r",
+        min_value=2,
+        max_value=1000,
+        initial=DEFAULTS["r"],
+        help_text="Each instance is drawn until it passed r times. More passes, narrower intervals.",
+    )
     floor = forms.IntegerField(
-        label="Floor", min_value=0, max_value=MOST_DRAWS, initial=DEFAULTS["floor"],
+        label="Floor",
+        min_value=0,
+        max_value=MOST_DRAWS,
+        initial=DEFAULTS["floor"],
         help_text="At least so many draws, so that easy instances are not left to a handful.",
-    )  # fmt: skip
+    )
     cap = forms.IntegerField(
-        label="Cap", min_value=1, max_value=MOST_DRAWS, initial=DEFAULTS["cap"],
-        help_text="At most so many draws an instance. Probabilities well below 1/cap show as zero passes with an upper bound.",
-    )  # fmt: skip
+        label="Cap",
+        min_value=1,
+        max_value=MOST_DRAWS,
+        initial=DEFAULTS["cap"],
+        help_text="At most so many draws an instance. Far below 1/cap only an upper bound is left.",
+    )
     temperature = forms.FloatField(
-        min_value=0.01, max_value=10, initial=DEFAULTS["temperature"],
+        min_value=0.01,
+        max_value=10,
+        initial=DEFAULTS["temperature"],
         help_text="1 links pass probability to loss; other values measure another quantity.",
-    )  # fmt: skip
+    )
     top_p = forms.FloatField(
-        label="Top-p", min_value=0.01, max_value=1, initial=DEFAULTS["top_p"], help_text="1 keeps every token."
+        label="Top-p",
+        min_value=0.01,
+        max_value=1,
+        initial=DEFAULTS["top_p"],
+        help_text="1 keeps every token.",
     )
     seed = whole("Seed", required=True, help_text="The same seed draws the same texts again.")
 

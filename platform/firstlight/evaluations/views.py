@@ -7,7 +7,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -18,6 +17,7 @@ from firstlight.config.pages import (
     form_facts,
     keyset,
     render_page,
+    require_some_team,
     whole_parameter,
     writable_teams,
 )
@@ -79,17 +79,19 @@ def run_list(request: HttpRequest) -> HttpResponse:
         ],
     }
     return render_page(
-        request, "evaluations/run_list.html", data, states=[("open", "Open"), *Run.State.choices],
+        request,
+        "evaluations/run_list.html",
+        data,
+        states=[("open", "Open"), *Run.State.choices],
         tasks=visible(Task, request.user).order_by("name", "-version")[:200],
         all_series=visible(Series, request.user).order_by("name")[:200],
         can_write=writable_teams(request.user).exists(),
-    )  # fmt: skip
+    )
 
 
 def run_new(request: HttpRequest) -> HttpResponse:
     """A new run, with its cost before the start. `?clone=RUN` fills in what another run had."""
-    if not writable_teams(request.user).exists():
-        raise PermissionDenied("Your role is read-only in every team: ask an owner for the role of a member.")
+    require_some_team(request.user)
     start: dict[str, Any] = dict(DEFAULTS)
     clone = whole_parameter(request, "clone")
     if clone is not None:
@@ -100,14 +102,21 @@ def run_new(request: HttpRequest) -> HttpResponse:
     only_cost = request.method == "POST" and request.POST.get("do") != "start"
     if form.is_valid():
         values = form.cleaned_data
-        found = cost(values["checkpoint"], values["task"], r=values["r"], floor=values["floor"], cap=values["cap"])
+        found = cost(
+            values["checkpoint"], values["task"], r=values["r"], floor=values["floor"], cap=values["cap"]
+        )
         if not only_cost:
             made = form.attempt(
                 lambda: actions.create_run(
-                    request.user, values["checkpoint"], values["task"], rule=form.rule(), seed=values["seed"],
-                    temperature=values["temperature"], top_p=values["top_p"],
+                    request.user,
+                    values["checkpoint"],
+                    values["task"],
+                    rule=form.rule(),
+                    seed=values["seed"],
+                    temperature=values["temperature"],
+                    top_p=values["top_p"],
                 )
-            )  # fmt: skip
+            )
             if made:
                 return redirect("run", made.pk)
     elif not form.is_bound and start.get("checkpoint") and start.get("task"):
@@ -121,9 +130,13 @@ def run_new(request: HttpRequest) -> HttpResponse:
 def _settings_of(run: Run) -> dict[str, Any]:
     rule = {key: run.rule[key] for key in ("r", "floor", "cap") if key in run.rule}
     return {
-        "checkpoint": run.checkpoint_id, "task": run.task_id, **rule,
-        "temperature": run.temperature, "top_p": run.top_p, "seed": run.seed,
-    }  # fmt: skip
+        "checkpoint": run.checkpoint_id,
+        "task": run.task_id,
+        **rule,
+        "temperature": run.temperature,
+        "top_p": run.top_p,
+        "seed": run.seed,
+    }
 
 
 def _cost_of(request: HttpRequest, start: dict[str, Any]) -> Cost | None:
@@ -233,7 +246,9 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def run_live(request: HttpRequest, pk: int) -> HttpResponse:
     """The moving part of the run page. Once the run ended it carries no trigger, so the page stops asking."""
-    if not request.user.is_authenticated:  # the session ended while the page was open: send the page, not the fragment
+    if (
+        not request.user.is_authenticated
+    ):  # the session ended while the page was open: send the page, not the fragment
         answer = HttpResponse(status=401)
         answer["HX-Redirect"] = f"{reverse('login')}?next={reverse('run', args=[pk])}"
         return answer
@@ -255,7 +270,11 @@ def _samples(request: HttpRequest, it: Run) -> dict[str, Any] | None:
     if verdict in ("pass", "fail"):
         rows = rows.filter(passed=verdict == "pass")
     found = list(rows.order_by("draw")[:50])
-    unit = found[0].unit if found else visible(Unit, request.user).filter(run=it, pk=asked).select_related("instance").first()
+    unit = (
+        found[0].unit
+        if found
+        else visible(Unit, request.user).filter(run=it, pk=asked).select_related("instance").first()
+    )
     if unit is None:
         return None
     instance = unit.instance
@@ -271,9 +290,7 @@ def _samples(request: HttpRequest, it: Run) -> dict[str, Any] | None:
     }
 
 
-def _button(
-    request: HttpRequest, pk: int, action: Callable[[Any, Run], Run], done: str
-) -> HttpResponse:
+def _button(request: HttpRequest, pk: int, action: Callable[[Any, Run], Run], done: str) -> HttpResponse:
     it = get_visible(Run, request.user, pk=pk)
     return attempt(request, lambda: action(request.user, it), reverse("run", args=[pk]), done=done)
 
@@ -290,7 +307,9 @@ def run_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Cancelling is final, so the person says so first."""
     get_visible(Run, request.user, pk=pk)
     if request.POST.get("sure") != "yes":
-        messages.error(request, "Cancelling is final: tick the box to say that you mean it, or pause the run instead.")
+        messages.error(
+            request, "Cancelling is final: tick the box to say that you mean it, or pause the run instead."
+        )
         return redirect("run", pk)
     return _button(request, pk, actions.cancel_run, "Cancelled. Its draws stay on record.")
 
@@ -319,9 +338,18 @@ def _csv_lines(rows: Iterable[TallyRow]) -> Iterator[str]:
     for row in rows:
         t = row.tally
         values = (
-            guarded(row.model), row.n_params, row.tokens, guarded(row.instance), t.draws, t.passes, t.stopped_at,
-            t.r, t.floor, t.cap, row.nll,
-        )  # fmt: skip
+            guarded(row.model),
+            row.n_params,
+            row.tokens,
+            guarded(row.instance),
+            t.draws,
+            t.passes,
+            t.stopped_at,
+            t.r,
+            t.floor,
+            t.cap,
+            row.nll,
+        )
         yield writer.writerow(["" if value is None else _plain(value) for value in values])
 
 

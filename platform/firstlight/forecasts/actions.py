@@ -28,6 +28,8 @@ def make_forecast(actor: User, task: Task, target: Checkpoint) -> Forecast:
         existing = Forecast.objects.select_for_update().filter(task=task, target=target).first()
         if existing and existing.locked_at:
             raise Refused(f"the forecast of {task} at {target} is locked since {existing.locked_at:%Y-%m-%d %H:%M} UTC.")
+        if existing and existing.scored_at:
+            raise Refused(f"{target} was measured on {task} already, and the forecast scored: it stays as it was.")
         forecast = existing or Forecast(series=target.series, task=task, target=target, created_by_id=actor.pk)
         _compute(forecast)
         record(actor, team, "made forecast", forecast, mean=forecast.mean, refused=forecast.refused)

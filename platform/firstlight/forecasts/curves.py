@@ -1,4 +1,4 @@
-"""A curve as pages show it: measured points, the fitted law with its band, the target, and what was left out why."""
+"""A curve as pages show it: points, the fitted law with its band, the target, what was left out and why."""
 
 import math
 from collections.abc import Sequence
@@ -45,12 +45,15 @@ def log_log(p: float | None) -> float | None:
 
 
 def build(
-    checkpoints: Sequence[Checkpoint], runs: Sequence[Run], target: Checkpoint | None, forecast: Forecast | None
+    checkpoints: Sequence[Checkpoint],
+    runs: Sequence[Run],
+    target: Checkpoint | None,
+    forecast: Forecast | None,
 ) -> Curve:
     """The curve of one task over the checkpoints of a series.
 
-    `runs`: all runs of that task and these checkpoints. A forecast's own inputs are shown where there is one; what
-    was measured of the target is shown and never fitted.
+    `runs`: all runs of that task and these checkpoints. A forecast's own inputs are shown where there is
+    one; what was measured of the target is shown and never fitted.
     """
     curve = Curve()
     complete = [run for run in runs if run.state == Run.State.COMPLETE]
@@ -71,30 +74,64 @@ def build(
             continue
         mean = mean_over([cells[run.pk][instance] for instance in sorted(common)], level=POINT_LEVEL)
         if mean is None:
-            _drop(curve, checkpoint, "no instance was measured on all models: measure the same instances on each", run)
+            _drop(
+                curve,
+                checkpoint,
+                "no instance was measured on all models: measure the same instances on each",
+                run,
+            )
             continue
         curve.points.append(_point(checkpoint, run, mean, target))
-    _fit(curve, target, forecast.level if forecast else 0.9)
+    told = bool(forecast and forecast.result)
+    _fit(curve, target, forecast.level if forecast else 0.9, told=told)
     if forecast and forecast.mean is not None:
         curve.target = {
-            "n_params": forecast.target.n_params, "name": forecast.target.name, "mean": forecast.mean,
-            "low": forecast.low, "high": forecast.high, "level": forecast.level, "method": forecast.method,
-            "f": log_log(forecast.mean), "f_low": log_log(forecast.high), "f_high": log_log(forecast.low),
-        }  # fmt: skip
+            "n_params": forecast.target.n_params,
+            "name": forecast.target.name,
+            "mean": forecast.mean,
+            "low": forecast.low,
+            "high": forecast.high,
+            "level": forecast.level,
+            "method": forecast.method,
+            "f": log_log(forecast.mean),
+            "f_low": log_log(forecast.high),
+            "f_high": log_log(forecast.low),
+        }
         curve.warnings += forecast.result.get("diagnostics", {}).get("warnings", [])
     if forecast and forecast.measured is not None:
         curve.measured = {
-            "n_params": forecast.target.n_params, "name": forecast.target.name, "mean": forecast.measured,
-            "low": forecast.measured_low, "high": forecast.measured_high, "zero": forecast.measured == 0,
-            "level": forecast.level, "run": forecast.measured_run_id,
+            "n_params": forecast.target.n_params,
+            "name": forecast.target.name,
+            "mean": forecast.measured,
+            "low": forecast.measured_low,
+            "high": forecast.measured_high,
+            "zero": forecast.measured == 0,
+            "level": forecast.level,
+            "run": forecast.measured_run_id,
             "url": reverse("run", args=[forecast.measured_run_id]) if forecast.measured_run_id else "",
-            "f": log_log(forecast.measured), "f_low": log_log(forecast.measured_high),
+            "f": log_log(forecast.measured),
+            "f_low": log_log(forecast.measured_high),
             "f_high": log_log(forecast.measured_low),
-        }  # fmt: skip
+        }
+    elif target is not None:
+        curve.measured = _measured_target(complete, target)
     return curve
 
 
-def _point(checkpoint: Checkpoint, run: Run, mean: dict[str, Any], target: Checkpoint | None) -> dict[str, Any]:
+def _measured_target(complete: Sequence[Run], target: Checkpoint) -> dict[str, Any] | None:
+    """The newest complete run of the target itself, where no forecast was scored with it."""
+    run = max(
+        (run for run in complete if run.checkpoint_id == target.pk), key=lambda run: run.pk, default=None
+    )
+    mean = mean_over(list(tallies([run])[run.pk].values()), level=POINT_LEVEL) if run else None
+    if run is None or mean is None:
+        return None
+    return _point(target, run, mean, target)
+
+
+def _point(
+    checkpoint: Checkpoint, run: Run, mean: dict[str, Any], target: Checkpoint | None
+) -> dict[str, Any]:
     zero = mean["mean"] == 0
     above = target is not None and checkpoint.n_params >= target.n_params
     return {
@@ -119,7 +156,11 @@ def _point(checkpoint: Checkpoint, run: Run, mean: dict[str, Any], target: Check
 
 
 def _why_not(
-    curve: Curve, checkpoint: Checkpoint, runs: Sequence[Run], target: Checkpoint | None, forecast: Forecast | None
+    curve: Curve,
+    checkpoint: Checkpoint,
+    runs: Sequence[Run],
+    target: Checkpoint | None,
+    forecast: Forecast | None,
 ) -> None:
     """Say why a checkpoint is no point."""
     if target is not None and checkpoint.pk == target.pk:
@@ -129,7 +170,12 @@ def _why_not(
     if checkpoint.planned:
         return
     if target is not None and checkpoint.n_params >= target.n_params:
-        _drop(curve, checkpoint, "as large as the target or larger: a forecast looks from small to large", newest)
+        _drop(
+            curve,
+            checkpoint,
+            "as large as the target or larger: a forecast looks from small to large",
+            newest,
+        )
     elif newest is None:
         _drop(curve, checkpoint, "not measured on this task yet", None)
     elif newest.state == Run.State.COMPLETE and forecast is not None:
@@ -151,16 +197,19 @@ def _drop(curve: Curve, checkpoint: Checkpoint, reason: str, run: Run | None) ->
     )
 
 
-def _fit(curve: Curve, target: Checkpoint | None, level: float) -> None:
+def _fit(curve: Curve, target: Checkpoint | None, level: float, *, told: bool) -> None:
     fitted = [p for p in curve.points if p["fitted"]]
     for p in curve.points:
         if p["zero"]:
             curve.dropped.append(
                 {
-                    "name": p["name"], "n_params": p["n_params"], "run": p["run"], "url": p["url"],
-                    "reason": f"no pass in {p['draws']:,} draws: shown as an upper bound, left out of the fit",
+                    "name": p["name"],
+                    "n_params": p["n_params"],
+                    "run": p["run"],
+                    "url": p["url"],
+                    "reason": f"no pass in {p['draws']:,} draws: an upper bound, left out of the fit",
                 }
-            )  # fmt: skip
+            )
     if not fitted:
         curve.no_law = "No size has a pass yet, so no law can be fitted."
         return
@@ -171,9 +220,14 @@ def _fit(curve: Curve, target: Checkpoint | None, level: float) -> None:
         return
     largest = max(p["n_params"] for p in fitted)
     curve.law = {
-        "c": law.c_, "alpha": law.alpha_, "scatter": law.scatter_, "sizes": law.n_used_,
-        "largest_fitted": largest, "level": level, "name": law.name,
-    }  # fmt: skip
+        "c": law.c_,
+        "alpha": law.alpha_,
+        "scatter": law.scatter_,
+        "sizes": law.n_used_,
+        "largest_fitted": largest,
+        "level": level,
+        "name": law.name,
+    }
     first = min(p["n_params"] for p in curve.points) * 0.8
     last = max([largest, *(p["n_params"] for p in curve.points), target.n_params if target else 0]) * 1.25
     for i in range(GRID + 1):
@@ -181,14 +235,18 @@ def _fit(curve: Curve, target: Checkpoint | None, level: float) -> None:
         there = law.forecast(n, level=level)
         curve.band.append(
             {
-                "n_params": n, "mean": max(there.mean, SMALLEST), "low": max(there.low, SMALLEST),
-                "high": max(there.high, SMALLEST), "f": log_log(there.mean) or 0.0,
-                "f_low": log_log(min(there.high, 1 - 1e-12)) or 0.0, "f_high": log_log(max(there.low, 1e-300)) or 0.0,
+                "n_params": n,
+                "mean": max(there.mean, SMALLEST),
+                "low": max(there.low, SMALLEST),
+                "high": max(there.high, SMALLEST),
+                "f": log_log(there.mean) or 0.0,
+                "f_low": log_log(min(there.high, 1 - 1e-12)) or 0.0,
+                "f_high": log_log(max(there.low, 1e-300)) or 0.0,
             }
-        )  # fmt: skip
-    if target is not None and target.n_params / largest > FAR:
+        )
+    if not told and target is not None and target.n_params / largest > FAR:
         curve.warnings.append(
-            f"The target is {target.n_params / largest:.3g} times the largest fitted size: no data reach there."
+            f"The target is {target.n_params / largest:.3g} times the largest fitted size: no data reach it."
         )
 
 

@@ -45,7 +45,16 @@ def forecast_facts(forecast: Forecast) -> dict[str, Any]:
         "measured_low": forecast.measured_low,
         "measured_high": forecast.measured_high,
         "hit": forecast.hit,
+        "compatible": compatible(forecast),
     }
+
+
+def compatible(forecast: Forecast) -> bool | None:
+    """Whether forecast and measurement overlap as intervals: all that can be asked of a rough measurement."""
+    low, high, m_low, m_high = forecast.low, forecast.high, forecast.measured_low, forecast.measured_high
+    if low is None or high is None or m_low is None or m_high is None:
+        return None
+    return low <= m_high and m_low <= high
 
 
 def forecast_list(request: HttpRequest) -> HttpResponse:
@@ -76,10 +85,12 @@ def forecast_list(request: HttpRequest) -> HttpResponse:
         "forecasts": [forecast_facts(forecast) for forecast in found.rows],
     }
     return render_page(
-        request, "forecasts/forecast_list.html", data,
+        request,
+        "forecasts/forecast_list.html",
+        data,
         tasks=visible(Task, request.user).order_by("name", "-version")[:200],
         all_series=visible(Series, request.user).order_by("name")[:200],
-    )  # fmt: skip
+    )
 
 
 def forecast(request: HttpRequest, pk: int) -> HttpResponse:
@@ -118,9 +129,13 @@ def _tasks(request: HttpRequest, series: Series) -> list[Task]:
 
 
 def _curve_page(
-    request: HttpRequest, series: Series, task: Task | None, target: Checkpoint | None, it: Forecast | None,
+    request: HttpRequest,
+    series: Series,
+    task: Task | None,
+    target: Checkpoint | None,
+    it: Forecast | None,
     tasks: list[Task] | None = None,
-) -> HttpResponse:  # fmt: skip
+) -> HttpResponse:
     tasks = _tasks(request, series) if tasks is None else tasks
     every = visible(Checkpoint, request.user).filter(series=series)
     checkpoints = list(every.order_by("-n_params", "-id")[:MOST_POINTS])[::-1]
@@ -132,13 +147,21 @@ def _curve_page(
         "series_url": reverse("series", args=[series.pk]),
         "task": str(task) if task else None,
         "task_id": task.pk if task else None,
-        "target": {"id": target.pk, "name": target.name, "n_params": target.n_params, "planned": target.planned}
+        "target": {
+            "id": target.pk,
+            "name": target.name,
+            "n_params": target.n_params,
+            "planned": target.planned,
+        }
         if target
         else None,
         "tasks": [{"id": t.pk, "name": str(t), "url": f"{address}?task={t.pk}"} for t in tasks],
         "targets": [
             {
-                "id": c.pk, "name": c.name, "n_params": c.n_params, "planned": c.planned,
+                "id": c.pk,
+                "name": c.name,
+                "n_params": c.n_params,
+                "planned": c.planned,
                 "url": f"{address}?task={task.pk}&target={c.pk}" if task else address,
             }
             for c in curves.targets_of(checkpoints)[:12]
@@ -148,14 +171,18 @@ def _curve_page(
         "backtest": it.result.get("backtest", []) if it else [],
         "inputs_digest": it.inputs_digest if it else None,
         "curve": found.facts(),
-    }  # fmt: skip
+    }
     chart = {"kind": "curve", **found.facts()}
     return render_page(
-        request, "forecasts/forecast.html", data, chart=chart, series_id=series.pk,
+        request,
+        "forecasts/forecast.html",
+        data,
+        chart=chart,
+        series_id=series.pk,
         by=it.created_by.get_username() if it and it.created_by else "",
         can_write=may_write(request.user, series.team),
-        measured_already=bool(target) and any(r.checkpoint_id == target.pk and r.draws for r in runs),
-    )  # fmt: skip
+        measured_already=target is not None and any(r.checkpoint_id == target.pk and r.draws for r in runs),
+    )
 
 
 def forecast_make(request: HttpRequest) -> HttpResponse:
@@ -176,14 +203,18 @@ def forecast_make(request: HttpRequest) -> HttpResponse:
 def forecast_refresh(request: HttpRequest, pk: int) -> HttpResponse:
     it = get_visible(Forecast, request.user, pk=pk)
     return attempt(
-        request, lambda: actions.make_forecast(request.user, it.task, it.target), reverse("forecast", args=[pk]),
+        request,
+        lambda: actions.make_forecast(request.user, it.task, it.target),
+        reverse("forecast", args=[pk]),
         done="Made anew from the newest complete runs.",
-    )  # fmt: skip
+    )
 
 
 def forecast_lock(request: HttpRequest, pk: int) -> HttpResponse:
     it = get_visible(Forecast, request.user, pk=pk)
     return attempt(
-        request, lambda: actions.lock_forecast(request.user, it), reverse("forecast", args=[pk]),
+        request,
+        lambda: actions.lock_forecast(request.user, it),
+        reverse("forecast", args=[pk]),
         done="Locked. From now on only the measurement can add to it.",
-    )  # fmt: skip
+    )

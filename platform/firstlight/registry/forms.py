@@ -18,10 +18,18 @@ from firstlight.teams.models import Team
 MAX_RECIPE_CHARACTERS = 200_000
 
 
-def _team_field(user: User) -> forms.ModelChoiceField:
-    field = forms.ModelChoiceField(writable_teams(user), label="Team")
-    only_choice(field)
-    return field
+class TeamForm(SiteForm):
+    """For what belongs to a team: one in which the person may write."""
+
+    team = forms.ModelChoiceField(Team.objects.none())
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+        field = self.fields["team"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = writable_teams(user)
+        only_choice(field)
 
 
 class RecipeField(forms.CharField):
@@ -42,25 +50,23 @@ class RecipeField(forms.CharField):
         return recipe
 
 
-class SeriesForm(SiteForm):
-    team = forms.ModelChoiceField(Team.objects.none())
+class SeriesForm(TeamForm):
     name = forms.CharField(max_length=120)
     description = forms.CharField(
-        required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 3}),
+        required=False,
+        max_length=4000,
+        widget=forms.Textarea(attrs={"rows": 3}),
         help_text="What the models share: data, tokenizer, shape rule.",
-    )  # fmt: skip
+    )
     scale_axis = forms.ChoiceField(
-        choices=Series.ScaleAxis.choices, initial=Series.ScaleAxis.PARAMETERS, label="Scale axis",
+        choices=Series.ScaleAxis.choices,
+        initial=Series.ScaleAxis.PARAMETERS,
+        label="Scale axis",
         help_text="What grows from one model to the next. Forecasts are made over N.",
-    )  # fmt: skip
-
-    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
-        self.base_fields = self.base_fields | {"team": _team_field(user)}
-        super().__init__(*args, **kwargs)
+    )
 
 
-class ConfigurationForm(SiteForm):
-    team = forms.ModelChoiceField(Team.objects.none())
+class ConfigurationForm(TeamForm):
     name = forms.CharField(max_length=120)
     status = forms.ChoiceField(
         choices=TrainingConfiguration.Status.choices, initial=TrainingConfiguration.Status.PLANNED
@@ -70,10 +76,6 @@ class ConfigurationForm(SiteForm):
         initial="{\n  \n}",
         help_text="Data mixture and hyper-parameters. It is fixed once a checkpoint uses it.",
     )
-
-    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
-        self.base_fields = self.base_fields | {"team": _team_field(user)}
-        super().__init__(*args, **kwargs)
 
 
 class ConfigurationEditForm(SiteForm):
@@ -89,7 +91,9 @@ class ConfigurationEditForm(SiteForm):
 class _ConfiguredForm(SiteForm):
     name = forms.CharField(max_length=120, help_text="For example ladder-4.6M, unique in its series.")
     configuration = forms.ModelChoiceField(
-        TrainingConfiguration.objects.none(), label="Training configuration", help_text="The recipe it was trained with."
+        TrainingConfiguration.objects.none(),
+        label="Training configuration",
+        help_text="The recipe it was trained with.",
     )
 
     def __init__(self, user: User, series: Series, *args: Any, **kwargs: Any) -> None:
@@ -104,9 +108,13 @@ class FolderForm(SiteForm):
     """The folder alone: what "Read folder" needs, and what attaching weights takes."""
 
     location = forms.CharField(
-        label="Folder", max_length=1000, help_text="A folder below the allowed roots, with config.json and safetensors.",
-        widget=forms.TextInput(attrs={"list": "known-folders", "class": "mono", "autocomplete": "off", "spellcheck": "false"}),
-    )  # fmt: skip
+        label="Folder",
+        max_length=1000,
+        help_text="A folder below the allowed roots, with config.json and safetensors.",
+        widget=forms.TextInput(
+            attrs={"list": "known-folders", "class": "mono", "autocomplete": "off", "spellcheck": "false"}
+        ),
+    )
     expected_digest = forms.CharField(required=False, max_length=80, widget=forms.HiddenInput)
 
 
@@ -120,44 +128,43 @@ class RegisterForm(_ConfiguredForm, FolderForm):
 
 class PlanForm(_ConfiguredForm):
     n_params = whole(
-        "Non-embedding parameters N", least=1, required=True,
+        "Non-embedding parameters N",
+        least=1,
+        required=True,
         help_text="The size the model will have. Weights of another size cannot be attached later.",
-    )  # fmt: skip
+    )
     tokens = whole("Training tokens D", least=1, help_text="Planned; leave it empty if it is not settled.")
 
 
-class TaskForm(SiteForm):
-    team = forms.ModelChoiceField(Team.objects.none())
+class TaskForm(TeamForm):
     name = forms.CharField(
-        max_length=120, help_text="A name that stands already gets a new version.",
+        max_length=120,
+        help_text="A name that stands already gets a new version.",
         widget=forms.TextInput(attrs={"list": "known-tasks", "autocomplete": "off"}),
-    )  # fmt: skip
+    )
     description = forms.CharField(required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 3}))
     file = forms.FileField(
         label="Task file (JSONL)",
-        help_text='One instance a line: {"id": "add-1", "prompt": "2+3=", "answer": "5", "grader": "exact", "stop": ["\\n"]}',
+        help_text='One a line: {"id": "a1", "prompt": "2+3=", "answer": "5", "grader": "exact"}',
         widget=forms.FileInput(attrs={"accept": ".jsonl,.json,application/jsonl"}),
     )
-
-    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
-        self.base_fields = self.base_fields | {"team": _team_field(user)}
-        self.user = user
-        super().__init__(*args, **kwargs)
 
     def clean_file(self) -> list[InstanceSpec]:
         """The whole file or nothing, streamed by line; the error names the line."""
         upload = self.cleaned_data["file"]
         assert isinstance(upload, UploadedFile)
         most = settings.TASK_UPLOAD_MAX_BYTES
-        if (upload.size or 0) > most:
+        size = upload.size or 0
+        if size > most:
             raise forms.ValidationError(
-                f"The file has {filesizeformat(upload.size)}, at most {filesizeformat(most)} are taken: split the task."
+                f"The file has {filesizeformat(size)}, at most {filesizeformat(most)} go: split the task."
             )
         stream = upload.file
         assert stream is not None
         try:
             return parse_task_lines(
-                iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b""), source=(upload.name or "the file")[:80]
+                iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b""),
+                source=(upload.name or "the file")[:80],
             )
         except TaskFileError as error:
             raise forms.ValidationError(f"{error}. Nothing was saved.") from error

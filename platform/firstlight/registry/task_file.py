@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from firstlight.registry.patterns import repeats_a_repeat
 from firstlight.registry.strict_json import StrictJsonError, strict_loads
 
 GRADERS = ("exact", "contains", "regex", "numeric")
@@ -28,11 +29,6 @@ MAX_PATTERN_CHARACTERS = 1000
 DEFAULT_MAX_TOKENS = 64
 NUMBER = re.compile(
     r"[-+]?(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
-)
-# A group that repeats without bound around a repeat without bound, as in (a+)+: exponential time in
-# Python's re. `++`, `*+` and (?>...) do not backtrack and are let through.
-_NESTED_REPEAT = re.compile(
-    r"\((?!\?>)(?:[^()\\]|\\.)*(?<![\\*+}])(?:[*+]|\{[0-9]*,\})(?!\+)(?:[^()\\]|\\.)*\)(?:[*+]|\{[0-9]*,\})(?!\+)"
 )
 _KNOWN_FIELDS = ("id", "prompt", "answer", "grader", "stop", "max_tokens", "guess_rate")
 
@@ -194,9 +190,10 @@ def _check_pattern(pattern: str) -> None:
         )
     try:
         re.compile(pattern)
+        doubled = repeats_a_repeat(pattern)
     except (re.error, RecursionError, OverflowError) as error:
         raise TaskFileError(f"answer {pattern[:60]!r} is not a valid pattern: {error}") from error
-    if _NESTED_REPEAT.search(pattern):
+    if doubled:
         raise TaskFileError(
             f"pattern {pattern[:60]!r} repeats a repeat, which can run for ever; "
             "write the inner one possessively (a++)"

@@ -3,13 +3,19 @@
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from firstlight.config.pages import attempt, form_facts, keyset, render_page, writable_teams
+from firstlight.config.pages import (
+    attempt,
+    form_facts,
+    keyset,
+    render_page,
+    require_some_team,
+    writable_teams,
+)
 from firstlight.registry import actions
 from firstlight.registry.forms import ExcludeForm, TaskForm
 from firstlight.registry.models import Instance, Task
@@ -43,12 +49,13 @@ def task_list(request: HttpRequest) -> HttpResponse:
             for t in found.rows
         ],
     }
-    return render_page(request, "registry/task_list.html", data, can_write=writable_teams(request.user).exists())
+    return render_page(
+        request, "registry/task_list.html", data, can_write=writable_teams(request.user).exists()
+    )
 
 
 def task_new(request: HttpRequest) -> HttpResponse:
-    if not writable_teams(request.user).exists():
-        raise PermissionDenied("Your role is read-only in every team: ask an owner for the role of a member.")
+    require_some_team(request.user)
     form = TaskForm(request.user, request.POST or None, request.FILES or None)
     if form.is_valid():
         values = dict(form.cleaned_data)
@@ -58,10 +65,17 @@ def task_new(request: HttpRequest) -> HttpResponse:
             messages.success(request, f"{made} is imported: {len(specs):,} instances.")
             return redirect("task", made.pk)
     return render_page(
-        request, "registry/form.html", form_facts(form), form=form, title="Upload a task",
+        request,
+        "registry/form.html",
+        form_facts(form),
+        form=form,
+        title="Upload a task",
         lead="The whole file is taken, or nothing. A name that stands already gets its next version.",
-        save="Upload", back=reverse("task-list"), known_tasks=form.known_names(), upload=True,
-    )  # fmt: skip
+        save="Upload",
+        back=reverse("task-list"),
+        known_tasks=form.known_names(),
+        upload=True,
+    )
 
 
 def task(request: HttpRequest, pk: int) -> HttpResponse:
@@ -88,7 +102,12 @@ def task(request: HttpRequest, pk: int) -> HttpResponse:
         "instances_excluded": counts["excluded"],
         "show": show,
         "versions": [
-            {"id": v.pk, "version": v.version, "url": reverse("task", args=[v.pk]), "created_at": v.created_at}
+            {
+                "id": v.pk,
+                "version": v.version,
+                "url": reverse("task", args=[v.pk]),
+                "created_at": v.created_at,
+            }
             for v in versions[:50]
         ],
         **found.facts(),
@@ -122,6 +141,8 @@ def instance_exclude(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect(to)
     reason = "" if back else form.cleaned_data["reason"]
     return attempt(
-        request, lambda: actions.exclude_instance(request.user, it, reason=reason), to,
+        request,
+        lambda: actions.exclude_instance(request.user, it, reason=reason),
+        to,
         done=f"{it} is {'back in' if back else 'left out of'} later runs.",
-    )  # fmt: skip
+    )

@@ -1,5 +1,5 @@
 from firstlight.config.pages import page, post
-from firstlight.registry import task_views, views
+from firstlight.registry import configuration_views, task_views, views
 
 urlpatterns = [
     *page("series", views.series_list, "series-list"),
@@ -9,10 +9,10 @@ urlpatterns = [
     *page("series/<int:pk>/plan", views.checkpoint_plan, "checkpoint-plan"),
     *page("checkpoints/<int:pk>", views.checkpoint, "checkpoint"),
     *page("checkpoints/<int:pk>/attach", views.checkpoint_attach, "checkpoint-attach"),
-    *page("configurations", views.configuration_list, "configuration-list"),
-    *page("configurations/new", views.configuration_new, "configuration-new"),
-    *page("configurations/<int:pk>", views.configuration, "configuration"),
-    *page("configurations/<int:pk>/edit", views.configuration_edit, "configuration-edit"),
+    *page("configurations", configuration_views.configuration_list, "configuration-list"),
+    *page("configurations/new", configuration_views.configuration_new, "configuration-new"),
+    *page("configurations/<int:pk>", configuration_views.configuration, "configuration"),
+    *page("configurations/<int:pk>/edit", configuration_views.configuration_edit, "configuration-edit"),
     *page("tasks", task_views.task_list, "task-list"),
     *page("tasks/new", task_views.task_new, "task-new"),
     *page("tasks/<int:pk>", task_views.task, "task"),

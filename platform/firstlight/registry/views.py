@@ -1,23 +1,19 @@
 """Pages of series, checkpoints and training configurations; those of tasks stand in `task_views`."""
 
-import json
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Max, Min, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from firstlight.config.errors import Refused
-from firstlight.config.pages import form_facts, keyset, render_page, whole_parameter, writable_teams
+from firstlight.config.pages import form_facts, keyset, render_page, require_some_team, writable_teams
 from firstlight.evaluations.figures import estimates, newest_by_checkpoint, rule_words
 from firstlight.evaluations.models import Run
 from firstlight.registry import actions
 from firstlight.registry.forms import (
-    ConfigurationEditForm,
-    ConfigurationForm,
     FolderForm,
     PlanForm,
     RegisterForm,
@@ -25,7 +21,7 @@ from firstlight.registry.forms import (
 )
 from firstlight.registry.locations import known_folders
 from firstlight.registry.model_folder import ModelFolder
-from firstlight.registry.models import Checkpoint, Series, TrainingConfiguration
+from firstlight.registry.models import Checkpoint, Series
 from firstlight.teams.access import get_visible, may_write, require_writer, visible
 
 
@@ -60,11 +56,13 @@ def series_list(request: HttpRequest) -> HttpResponse:
             for s in found.rows
         ],
     }
-    return render_page(request, "registry/series_list.html", data, can_write=writable_teams(request.user).exists())
+    return render_page(
+        request, "registry/series_list.html", data, can_write=writable_teams(request.user).exists()
+    )
 
 
 def series_new(request: HttpRequest) -> HttpResponse:
-    _writes_somewhere(request)
+    require_some_team(request.user)
     form = SeriesForm(request.user, request.POST or None)
     if form.is_valid():
         values = form.cleaned_data
@@ -73,9 +71,15 @@ def series_new(request: HttpRequest) -> HttpResponse:
             messages.success(request, f"Series {made} is there. Register its first checkpoint next.")
             return redirect("series", made.pk)
     return render_page(
-        request, "registry/form.html", form_facts(form), form=form, title="New series", save="Create series",
-        lead="Models that differ in size only (or in tokens).", back=reverse("series-list"),
-    )  # fmt: skip
+        request,
+        "registry/form.html",
+        form_facts(form),
+        form=form,
+        title="New series",
+        save="Create series",
+        lead="Models that differ in size only (or in tokens).",
+        back=reverse("series-list"),
+    )
 
 
 def series(request: HttpRequest, pk: int) -> HttpResponse:
@@ -130,7 +134,12 @@ def series(request: HttpRequest, pk: int) -> HttpResponse:
         ],
     }
     return render_page(
-        request, "registry/series.html", data, chart=chart, team=it.team, can_write=may_write(request.user, it.team)
+        request,
+        "registry/series.html",
+        data,
+        chart=chart,
+        team=it.team,
+        can_write=may_write(request.user, it.team),
     )
 
 
@@ -230,9 +239,14 @@ def checkpoint_register(request: HttpRequest, pk: int) -> HttpResponse:
                 messages.success(request, f"{made} is registered with N = {made.n_params:,}.")
                 return redirect("checkpoint", made.pk)
     return render_page(
-        request, "registry/register.html", form_facts(form), form=form, series=it,
-        folders=list(known_folders()), **_folder_context(form, folder),
-    )  # fmt: skip
+        request,
+        "registry/register.html",
+        form_facts(form),
+        form=form,
+        series=it,
+        folders=list(known_folders()),
+        **_folder_context(form, folder),
+    )
 
 
 def _read_folder(request: HttpRequest, form: Any) -> tuple[Any, ModelFolder | None]:
@@ -251,7 +265,9 @@ def _folder_context(form: Any, folder: ModelFolder | None) -> dict[str, Any]:
     return {
         "folder": folder,
         "folder_error": getattr(form, "folder_error", ""),
-        "digest_read": folder.digest if folder else (form.data.get("expected_digest", "") if form.is_bound else ""),
+        "digest_read": folder.digest
+        if folder
+        else (form.data.get("expected_digest", "") if form.is_bound else ""),
     }
 
 
@@ -266,10 +282,15 @@ def checkpoint_plan(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, f"{made} is planned. Forecast a task at it, then lock the forecast.")
             return redirect("checkpoint", made.pk)
     return render_page(
-        request, "registry/form.html", form_facts(form), form=form, title=f"Plan a checkpoint of {it}",
-        lead="A model to come: it has N and no weights, and forecasts aim at it.", save="Plan checkpoint",
+        request,
+        "registry/form.html",
+        form_facts(form),
+        form=form,
+        title=f"Plan a checkpoint of {it}",
+        lead="A model to come: it has N and no weights, and forecasts aim at it.",
+        save="Plan checkpoint",
         back=reverse("series", args=[it.pk]),
-    )  # fmt: skip
+    )
 
 
 def checkpoint_attach(request: HttpRequest, pk: int) -> HttpResponse:
@@ -282,128 +303,13 @@ def checkpoint_attach(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, f"{it} has its weights. Measure it, and its forecasts are scored.")
             return redirect("checkpoint", it.pk)
     return render_page(
-        request, "registry/form.html", form_facts(form), form=form, title=f"Attach weights to {it}",
-        lead=f"The folder's N must be the planned one, {it.n_params:,}.", save="Attach weights",
-        back=reverse("checkpoint", args=[it.pk]), folders=list(known_folders()),
-    )  # fmt: skip
-
-
-def configuration_list(request: HttpRequest) -> HttpResponse:
-    rows = visible(TrainingConfiguration, request.user).select_related("team").annotate(used=Count("checkpoints"))
-    status = request.GET.get("status", "")
-    if status in TrainingConfiguration.Status.values:
-        rows = rows.filter(status=status)
-    found = keyset(request, rows, {"newest": "-id", "name": "name"}, default="newest")
-    data = {
-        **found.facts(),
-        "status": status,
-        "configurations": [
-            {
-                "id": c.pk,
-                "url": reverse("configuration", args=[c.pk]),
-                "name": c.name,
-                "team": c.team.name,
-                "status": c.status,
-                "checkpoints": c.used,
-                "created_at": c.created_at,
-            }
-            for c in found.rows
-        ],
-    }
-    return render_page(
-        request, "registry/configuration_list.html", data, statuses=TrainingConfiguration.Status.choices,
-        can_write=writable_teams(request.user).exists(),
-    )  # fmt: skip
-
-
-def configuration_new(request: HttpRequest) -> HttpResponse:
-    _writes_somewhere(request)
-    form = ConfigurationForm(request.user, request.POST or None)
-    if form.is_valid():
-        values = form.cleaned_data
-        made = form.attempt(lambda: actions.create_configuration(request.user, **values))
-        if made:
-            messages.success(request, f"Training configuration {made} is there.")
-            return redirect("configuration", made.pk)
-    return render_page(
-        request, "registry/form.html", form_facts(form), form=form, title="New training configuration",
-        lead="A recipe: data mixture and hyper-parameters.", save="Create configuration",
-        back=reverse("configuration-list"),
-    )  # fmt: skip
-
-
-def configuration(request: HttpRequest, pk: int) -> HttpResponse:
-    """The recipe, who uses it, and with `?diff=ID` what differs from another one."""
-    it = get_visible(TrainingConfiguration, request.user, pk=pk)
-    used = list(visible(Checkpoint, request.user).filter(configuration=it).select_related("series")[:50])
-    others = visible(TrainingConfiguration, request.user).filter(team=it.team).exclude(pk=pk).order_by("name")[:200]
-    other_id = whole_parameter(request, "diff")
-    other = get_visible(TrainingConfiguration, request.user, pk=other_id) if other_id is not None else None
-    data = {
-        "id": it.pk,
-        "name": it.name,
-        "status": it.status,
-        "recipe": it.recipe,
-        "fixed": bool(used),
-        "created_at": it.created_at,
-        "used_by": [
-            {
-                "name": c.name,
-                "series": c.series.name,
-                "n_params": c.n_params,
-                "planned": c.planned,
-                "url": reverse("checkpoint", args=[c.pk]),
-            }
-            for c in used
-        ],
-        "diff_to": {"id": other.pk, "name": other.name} if other else None,
-        "diff": recipe_diff(it.recipe, other.recipe) if other else [],
-    }
-    return render_page(
-        request, "registry/configuration.html", data, lines=sorted(flat(it.recipe).items()),
-        text=json.dumps(it.recipe, indent=2, ensure_ascii=False), others=others,
-        can_write=may_write(request.user, it.team),
-    )  # fmt: skip
-
-
-def configuration_edit(request: HttpRequest, pk: int) -> HttpResponse:
-    it = get_visible(TrainingConfiguration, request.user, pk=pk)
-    require_writer(request.user, it.team)
-    fixed = visible(Checkpoint, request.user).filter(configuration=it).exists()
-    start = {"status": it.status, "recipe": json.dumps(it.recipe, indent=2, ensure_ascii=False)}
-    form = ConfigurationEditForm(request.POST or None, initial=start, fixed=fixed)
-    if form.is_valid():
-        status, recipe = form.cleaned_data["status"], form.cleaned_data.get("recipe", it.recipe)
-        if form.attempt(lambda: actions.update_configuration(request.user, it, recipe=recipe, status=status)):
-            messages.success(request, f"{it} is saved.")
-            return redirect("configuration", it.pk)
-    lead = "Checkpoints use it, so its recipe is fixed; its status may still move." if fixed else ""
-    return render_page(
-        request, "registry/form.html", form_facts(form), form=form, title=f"Edit {it}", lead=lead, save="Save",
-        back=reverse("configuration", args=[it.pk]),
-    )  # fmt: skip
-
-
-def flat(value: Any, path: str = "") -> dict[str, str]:
-    """{"data": {"code": 0.3}} -> {"data.code": "0.3"}"""
-    if isinstance(value, dict) and value:
-        found: dict[str, str] = {}
-        for key, item in value.items():
-            found |= flat(item, f"{path}.{key}" if path else str(key))
-        return found
-    return {path: json.dumps(value, ensure_ascii=False)} if path else {}
-
-
-def recipe_diff(mine: dict[str, Any], theirs: dict[str, Any]) -> list[dict[str, str | None]]:
-    """Only the keys whose values differ; None where a side has no such key."""
-    here, there = flat(mine), flat(theirs)
-    return [
-        {"key": key, "here": here.get(key), "there": there.get(key)}
-        for key in sorted(here.keys() | there.keys())
-        if here.get(key) != there.get(key)
-    ]
-
-
-def _writes_somewhere(request: HttpRequest) -> None:
-    if not writable_teams(request.user).exists():
-        raise PermissionDenied("Your role is read-only in every team: ask an owner for the role of a member.")
+        request,
+        "registry/form.html",
+        form_facts(form),
+        form=form,
+        title=f"Attach weights to {it}",
+        lead=f"The folder's N must be the planned one, {it.n_params:,}.",
+        save="Attach weights",
+        back=reverse("checkpoint", args=[it.pk]),
+        folders=list(known_folders()),
+    )

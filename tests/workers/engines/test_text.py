@@ -1,4 +1,4 @@
-"""Tokenizers of other kinds than characters: byte-level pieces, words, unknown tokens, special tokens in front."""
+"""Tokenizers of other kinds than characters: byte-level pieces, words, unknown and special tokens."""
 
 from __future__ import annotations
 

@@ -44,11 +44,6 @@ class TextCodec:
         self._drops_spaces = (
             self._tokenizer.pre_tokenizer is not None or self._tokenizer.normalizer is not None
         )
-        self._known: dict[str, bool] = {}
-        # a tokenizer of words may drop blanks by design; one that takes the text as it is has no such excuse
-        self._drops_spaces = (
-            self._tokenizer.pre_tokenizer is not None or self._tokenizer.normalizer is not None
-        )
 
     def encode_prompt(self, prompt: str) -> list[int]:
         """Token ids, with the special tokens that the tokenizer puts in front.
@@ -120,7 +115,7 @@ class TextCodec:
         return sorted(self.eos.union(at_once))
 
     def _refuse_unknown(self, text: str, what: str) -> None:
-        """Without an unknown token a tokenizer drops what it does not know, and another prompt is answered."""
+        """Without an unknown token a tokenizer drops what it does not know: another prompt is answered."""
         unknown = getattr(self._tokenizer.model, "unk_token", None)
         tokens = self._tokenizer.encode(text, add_special_tokens=False).tokens
         if what == "answer" and unknown and unknown in tokens:

@@ -52,7 +52,16 @@ def short(value: Any) -> str:
     if value is None or value == "":
         return DASH
     size = float(value)
-    for unit, power in (("Q", 30), ("R", 27), ("Y", 24), ("Z", 21), ("E", 18), ("P", 15), ("T", 12), ("B", 9)):
+    for unit, power in (
+        ("Q", 30),
+        ("R", 27),
+        ("Y", 24),
+        ("Z", 21),
+        ("E", 18),
+        ("P", 15),
+        ("T", 12),
+        ("B", 9),
+    ):
         if abs(size) >= 10**power:
             return f"{size / 10**power:.3g}{unit}" if power < 15 else scientific(size)
     for unit, power in (("M", 6), ("k", 3)):
@@ -181,3 +190,13 @@ def _unseen(character: str) -> str | None:
 def state_of(value: bool | None) -> str:
     """A verdict as the name of a state."""
     return "open" if value is None else "hit" if value else "miss"
+
+
+_SECTIONS = {"checkpoint": "series", "configuration": "series", "curve": "forecasts", "forecast": "forecasts"}
+
+
+@register.filter
+def section(url_name: str) -> str:
+    """Which entry of the navigation an address belongs to."""
+    first = url_name.split("-")[0]
+    return _SECTIONS.get(first, {"task": "tasks", "run": "runs"}.get(first, first))

@@ -1,0 +1,166 @@
+"""Pages of training configurations: recipes, who uses them, and what differs between two."""
+
+import json
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from firstlight.config.pages import (
+    form_facts,
+    keyset,
+    render_page,
+    require_some_team,
+    whole_parameter,
+    writable_teams,
+)
+from firstlight.registry import actions
+from firstlight.registry.forms import ConfigurationEditForm, ConfigurationForm
+from firstlight.registry.models import Checkpoint, TrainingConfiguration
+from firstlight.teams.access import get_visible, may_write, require_writer, visible
+
+
+def configuration_list(request: HttpRequest) -> HttpResponse:
+    rows = (
+        visible(TrainingConfiguration, request.user)
+        .select_related("team")
+        .annotate(used=Count("checkpoints"))
+    )
+    status = request.GET.get("status", "")
+    if status in TrainingConfiguration.Status.values:
+        rows = rows.filter(status=status)
+    found = keyset(request, rows, {"newest": "-id", "name": "name"}, default="newest")
+    data = {
+        **found.facts(),
+        "status": status,
+        "configurations": [
+            {
+                "id": c.pk,
+                "url": reverse("configuration", args=[c.pk]),
+                "name": c.name,
+                "team": c.team.name,
+                "status": c.status,
+                "checkpoints": c.used,
+                "created_at": c.created_at,
+            }
+            for c in found.rows
+        ],
+    }
+    return render_page(
+        request,
+        "registry/configuration_list.html",
+        data,
+        statuses=TrainingConfiguration.Status.choices,
+        can_write=writable_teams(request.user).exists(),
+    )
+
+
+def configuration_new(request: HttpRequest) -> HttpResponse:
+    require_some_team(request.user)
+    form = ConfigurationForm(request.user, request.POST or None)
+    if form.is_valid():
+        values = form.cleaned_data
+        made = form.attempt(lambda: actions.create_configuration(request.user, **values))
+        if made:
+            messages.success(request, f"Training configuration {made} is there.")
+            return redirect("configuration", made.pk)
+    return render_page(
+        request,
+        "registry/form.html",
+        form_facts(form),
+        form=form,
+        title="New training configuration",
+        lead="A recipe: data mixture and hyper-parameters.",
+        save="Create configuration",
+        back=reverse("configuration-list"),
+    )
+
+
+def configuration(request: HttpRequest, pk: int) -> HttpResponse:
+    """The recipe, who uses it, and with `?diff=ID` what differs from another one."""
+    it = get_visible(TrainingConfiguration, request.user, pk=pk)
+    used = list(visible(Checkpoint, request.user).filter(configuration=it).select_related("series")[:50])
+    others = (
+        visible(TrainingConfiguration, request.user)
+        .filter(team=it.team)
+        .exclude(pk=pk)
+        .order_by("name")[:200]
+    )
+    other_id = whole_parameter(request, "diff")
+    other = get_visible(TrainingConfiguration, request.user, pk=other_id) if other_id is not None else None
+    data = {
+        "id": it.pk,
+        "name": it.name,
+        "status": it.status,
+        "recipe": it.recipe,
+        "fixed": bool(used),
+        "created_at": it.created_at,
+        "used_by": [
+            {
+                "name": c.name,
+                "series": c.series.name,
+                "n_params": c.n_params,
+                "planned": c.planned,
+                "url": reverse("checkpoint", args=[c.pk]),
+            }
+            for c in used
+        ],
+        "diff_to": {"id": other.pk, "name": other.name} if other else None,
+        "diff": recipe_diff(it.recipe, other.recipe) if other else [],
+    }
+    return render_page(
+        request,
+        "registry/configuration.html",
+        data,
+        lines=sorted(flat(it.recipe).items()),
+        text=json.dumps(it.recipe, indent=2, ensure_ascii=False),
+        others=others,
+        can_write=may_write(request.user, it.team),
+    )
+
+
+def configuration_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    it = get_visible(TrainingConfiguration, request.user, pk=pk)
+    require_writer(request.user, it.team)
+    fixed = visible(Checkpoint, request.user).filter(configuration=it).exists()
+    start = {"status": it.status, "recipe": json.dumps(it.recipe, indent=2, ensure_ascii=False)}
+    form = ConfigurationEditForm(request.POST or None, initial=start, fixed=fixed)
+    if form.is_valid():
+        status, recipe = form.cleaned_data["status"], form.cleaned_data.get("recipe", it.recipe)
+        if form.attempt(lambda: actions.update_configuration(request.user, it, recipe=recipe, status=status)):
+            messages.success(request, f"{it} is saved.")
+            return redirect("configuration", it.pk)
+    lead = "Checkpoints use it, so its recipe is fixed; its status may still move." if fixed else ""
+    return render_page(
+        request,
+        "registry/form.html",
+        form_facts(form),
+        form=form,
+        title=f"Edit {it}",
+        lead=lead,
+        save="Save",
+        back=reverse("configuration", args=[it.pk]),
+    )
+
+
+def flat(value: Any, path: str = "") -> dict[str, str]:
+    """{"data": {"code": 0.3}} -> {"data.code": "0.3"}"""
+    if isinstance(value, dict) and value:
+        found: dict[str, str] = {}
+        for key, item in value.items():
+            found |= flat(item, f"{path}.{key}" if path else str(key))
+        return found
+    return {path: json.dumps(value, ensure_ascii=False)} if path else {}
+
+
+def recipe_diff(mine: dict[str, Any], theirs: dict[str, Any]) -> list[dict[str, str | None]]:
+    """Only the keys whose values differ; None where a side has no such key."""
+    here, there = flat(mine), flat(theirs)
+    return [
+        {"key": key, "here": here.get(key), "there": there.get(key)}
+        for key in sorted(here.keys() | there.keys())
+        if here.get(key) != there.get(key)
+    ]

@@ -1,0 +1,200 @@
+import csv
+import io
+from typing import Any
+
+import pytest
+from django.test import Client
+from firstlight.evaluations.leases import claim_units, fail_units
+from firstlight.evaluations.models import Run, Unit
+from firstlight.evaluations.progress import settle_state
+from firstlight.evaluations.views import guarded
+
+from tests.site.conftest import draw, finish
+
+
+def form(world: Any, **more: Any) -> dict[str, Any]:
+    return {
+        "checkpoint": world.checkpoint.pk,
+        "task": world.task.pk,
+        "r": 5,
+        "floor": 64,
+        "cap": 10_000,
+        "temperature": 1,
+        "top_p": 1,
+        "seed": 7,
+        "do": "start",
+    } | more
+
+
+def test_a_run_is_started(client: Client, world: Any) -> None:
+    answer = client.post("/runs/new", form(world))
+    run = Run.objects.get()
+    assert answer.headers["Location"] == f"/runs/{run.pk}"
+    assert run.rule == {"kind": "until_passes", "r": 5, "floor": 64, "cap": 10_000}
+    assert (run.seed, run.units_total) == (7, 4)
+
+
+def test_the_cost_comes_before_the_start(client: Client, world: Any) -> None:
+    answer = client.post("/runs/new", form(world, do="cost"), headers={"HX-Request": "true"})
+    page = answer.content.decode()
+    assert page.lstrip().startswith('<div id="cost"')
+    assert "256 – 40k" in page  # 4 items x 64 .. 4 items x 10,000 draws
+    assert "1.02k – 160k" in page  # 4 tokens each
+    assert not Run.objects.exists()
+
+
+def test_without_javascript_the_cost_is_on_the_page(client: Client, world: Any) -> None:
+    assert "256 – 40k" in client.post("/runs/new", form(world, do="cost")).content.decode()
+    assert not Run.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"cap": 3},
+        {"r": 1},
+        {"floor": 20_000},
+        {"temperature": "nan"},
+        {"top_p": 0},
+        {"seed": -1},
+        {"seed": 2**64},
+    ],
+)
+def test_an_impossible_rule_is_refused(client: Client, world: Any, wrong: dict[str, Any]) -> None:
+    page = client.post("/runs/new", form(world, **wrong))
+    assert page.status_code == 200
+    assert b"errors" in page.content or b"note-error" in page.content
+    assert not Run.objects.exists()
+
+
+@pytest.mark.parametrize("field", ["checkpoint", "task"])
+def test_a_foreign_id_is_no_choice(client: Client, world: Any, field: str) -> None:
+    foreign = {"task": world.other_task.pk, "checkpoint": world.planned.pk}[field]
+    assert (
+        "Select a valid choice" in client.post("/runs/new", form(world, **{field: foreign})).content.decode()
+    )
+
+
+def test_the_same_again(client: Client, world: Any) -> None:
+    run = world.run(cap=77)
+    fields = client.get(f"/runs/new.json?clone={run.pk}").json()["fields"]
+    assert (fields["cap"]["initial"], fields["checkpoint"]["initial"]) == (77, world.checkpoint.pk)
+
+
+def test_an_open_run_asks_again_and_a_finished_one_does_not(client: Client, world: Any) -> None:
+    run = world.run()
+    path = f"/runs/{run.pk}"
+    draw(run, 5, units=2)
+    live = client.get(f"{path}/live").content.decode()
+    assert "hx-trigger" in live
+    assert "hx-trigger" in client.get(path).content.decode()
+    finish(run, 5)
+    assert "hx-trigger" not in client.get(f"{path}/live").content.decode()
+    assert "hx-trigger" not in client.get(path).content.decode()
+
+
+def test_the_facts_of_a_run(client: Client, world: Any) -> None:
+    run = finish(world.run(), 4)
+    data = client.get(f"/runs/{run.pk}.json").json()
+    assert (data["state"], data["units_done"], data["units_total"]) == ("complete", 4, 4)
+    assert data["overshoot"] == data["drawn"] - data["draws"] > 0
+    assert data["fingerprint"] == "reference test"
+    unit = data["units"][0]
+    assert unit["low"] < unit["estimate"] < unit["high"]
+    assert unit["stopped_at"] == 8
+    assert data["estimate"]["instances"] == 4
+
+
+def test_pausing_resuming_and_cancelling(client: Client, world: Any) -> None:
+    run = world.run()
+    states = []
+    for button, data in (
+        ("pause", {}),
+        ("resume", {}),
+        ("cancel", {}),
+        ("cancel", {"sure": "yes"}),
+        ("pause", {}),
+    ):
+        answer = client.post(f"/runs/{run.pk}/{button}", data, follow=True)
+        assert answer.status_code == 200
+        run.refresh_from_db()
+        states.append(run.state)
+    assert states == ["paused", "running", "running", "cancelled", "cancelled"]
+    assert "works only while it is" in answer.content.decode()
+
+
+def test_errors_are_grouped_and_retried(client: Client, world: Any) -> None:
+    run = world.run()
+    fail_units(claim_units(run.pk, "test/0/0", 3), "prompt is too long", final=True)
+    draw(run, 4)
+    settle_state(run)
+    data = client.get(f"/runs/{run.pk}.json").json()
+    assert data["state"] == "partial"
+    assert data["errors"] == [
+        {"reason": "prompt is too long", "state": "quarantined", "units": 3, "example": "i0"}
+    ]
+    assert data["estimate"]["instances"] == 1
+    client.post(f"/runs/{run.pk}/retry")
+    assert not run.units.filter(state=Unit.State.QUARANTINED).exists()
+
+
+def test_samples_show_what_cannot_be_seen(client: Client, world: Any) -> None:
+    run = world.run()
+    draw(run, 3, text="<script>\u202e\x07")
+    unit = run.units.last()
+    page = client.get(f"/runs/{run.pk}?sample={unit.pk}").content.decode()
+    assert "&lt;script&gt;" in page
+    assert "U+202E" in page
+    assert "\u202e" not in page
+    passes = client.get(f"/runs/{run.pk}.json?sample={unit.pk}&verdict=pass").json()["samples"]["samples"]
+    assert [s["passed"] for s in passes] == [True]
+
+
+def test_a_sample_of_another_run_is_not_shown(client: Client, world: Any) -> None:
+    mine, other = world.run(), world.run()
+    draw(other, 3)
+    data = client.get(f"/runs/{mine.pk}.json?sample={other.units.first().pk}").json()
+    assert data["samples"] is None
+
+
+def test_the_export_is_a_tallies_file(client: Client, world: Any) -> None:
+    run = finish(world.run(), 4)
+    answer = client.get(f"/runs/{run.pk}/units.csv")
+    rows = list(csv.DictReader(io.StringIO(b"".join(answer).decode())))
+    assert len(rows) == 4
+    assert rows[0]["model"] == "tiny"
+    assert (rows[0]["draws"], rows[0]["stopped_at"], rows[0]["r"], rows[0]["nll"]) == ("10", "8", "2", "")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
+def test_no_cell_of_the_export_is_a_formula(text: str) -> None:
+    assert guarded(text) == f"'{text}"
+    assert guarded(f"a{text}") == f"a{text}"
+
+
+def test_the_list_filters_and_pages(client: Client, world: Any) -> None:
+    runs = [world.run() for _ in range(55)]
+    client.post(f"/runs/{runs[0].pk}/pause")
+    assert [r["id"] for r in client.get("/runs.json?state=paused").json()["runs"]] == [runs[0].pk]
+    first = client.get("/runs.json").json()
+    assert len(first["runs"]) == 50
+    rest = client.get(f"/runs.json?after={first['next_after']}").json()
+    assert [r["id"] for r in rest["runs"]] == [r.pk for r in runs[4::-1]]
+    assert client.get(f"/runs.json?task={world.other_task.pk}").json()["runs"] == []
+
+
+def test_queries_do_not_grow(client: Client, world: Any, queries: Any) -> None:
+    world.run()
+    few = queries(lambda: client.get("/runs"))
+    runs = [world.run() for _ in range(8)]
+    assert queries(lambda: client.get("/runs")) == few <= 10
+    draw(runs[0], 5, units=1)
+    one = queries(lambda: client.get(f"/runs/{runs[0].pk}"))
+    draw(runs[0], 5)
+    assert queries(lambda: client.get(f"/runs/{runs[0].pk}")) == one <= 14
+
+
+def test_a_live_page_without_a_session_leads_to_the_login(world: Any) -> None:
+    answer = Client().get(f"/runs/{world.run().pk}/live")
+    assert answer.status_code == 401
+    assert answer.headers["HX-Redirect"].startswith("/login?next=/runs/")

@@ -1,0 +1,87 @@
+from typing import Any
+
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from firstlight.registry.models import Task
+
+from tests.site.conftest import lines
+
+
+def upload(client: Client, world: Any, content: bytes, name: str = "sums") -> Any:
+    file = SimpleUploadedFile("task.jsonl", content)
+    return client.post("/tasks/new", {"team": world.team.pk, "name": name, "file": file})
+
+
+def test_another_file_becomes_the_next_version(client: Client, world: Any) -> None:
+    upload(client, world, b"\n".join(lines(5)))
+    assert Task.objects.get(name="sums", version=2).instances.count() == 5
+
+
+def test_an_error_names_the_line_and_saves_nothing(client: Client, world: Any) -> None:
+    page = upload(client, world, b"\n".join([*lines(3), b'{"id": "x"}']), "broken").content.decode()
+    assert "task.jsonl, line 4" in page
+    assert not Task.objects.filter(name="broken").exists()
+
+
+def test_the_same_file_again_is_refused(client: Client, world: Any) -> None:
+    assert "nothing changed" in upload(client, world, b"\n".join(lines(4))).content.decode()
+
+
+def test_a_file_beyond_the_cap_is_refused(client: Client, world: Any, settings: Any) -> None:
+    settings.TASK_UPLOAD_MAX_BYTES = 100
+    assert "split the task" in upload(client, world, b"\n".join(lines(4)), "large").content.decode()
+
+
+def test_one_endless_line_is_refused(client: Client, world: Any) -> None:
+    assert "line 1" in upload(client, world, b"[" * 3_000_000, "endless").content.decode()
+
+
+def test_instances_are_listed_and_unseen_characters_shown(client: Client, world: Any) -> None:
+    upload(
+        client,
+        world,
+        '{"id": "a", "prompt": "x\u202ey\\u0007<b>", "answer": "1", "grader": "exact"}'.encode(),
+        "odd",
+    )
+    task = Task.objects.get(name="odd")
+    page = client.get(f"/tasks/{task.pk}").content.decode()
+    assert "\u202e" not in page
+    assert "U+202E" in page
+    assert "U+0007" in page
+    assert "<b>" not in page.split("<h2")[-1].split("<table")[1]
+
+
+def test_leaving_an_instance_out_needs_a_reason_and_can_be_undone(client: Client, world: Any) -> None:
+    instance = world.task.instances.first()
+    path = f"/instances/{instance.pk}/exclude"
+    client.post(path, {"reason": " ", "do": "exclude"})
+    instance.refresh_from_db()
+    assert instance.excluded == ""
+    client.post(path, {"reason": "ambiguous", "do": "exclude"})
+    instance.refresh_from_db()
+    assert instance.excluded == "ambiguous"
+    data = client.get(f"/tasks/{world.task.pk}.json?show=excluded").json()
+    assert [i["key"] for i in data["instances"]] == [instance.key]
+    assert (data["instances_total"], data["instances_excluded"]) == (4, 1)
+    client.post(path, {"do": "include"})
+    instance.refresh_from_db()
+    assert instance.excluded == ""
+
+
+def test_fifty_instances_a_page(client: Client, world: Any, queries: Any) -> None:
+    upload(client, world, b"\n".join(lines(120)), "long")
+    task = Task.objects.get(name="long")
+    seen, after = [], None
+    while True:
+        data = client.get(f"/tasks/{task.pk}.json" + (f"?after={after}" if after else "")).json()
+        seen += [i["key"] for i in data["instances"]]
+        after = data["next_after"]
+        if after is None:
+            break
+    assert seen == [f"i{k}" for k in range(120)]
+    assert queries(lambda: client.get(f"/tasks/{task.pk}")) <= 10
+
+
+def test_the_list_counts_instances(client: Client, world: Any) -> None:
+    (task,) = client.get("/tasks.json").json()["tasks"]
+    assert (task["name"], task["version"], task["instances"]) == ("sums", 1, 4)
