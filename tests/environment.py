@@ -11,5 +11,10 @@ os.environ["FIRSTLIGHT_HOME"] = _home
 os.environ.setdefault("FIRSTLIGHT_LOG_LEVEL", "WARNING")
 os.environ["DJANGO_SETTINGS_MODULE"] = "firstlight.config.settings"
 # A deployment's choices must not leak into tests: each test that wants a server names it.
-for _name in ("FIRSTLIGHT_DATABASE_URL", "FIRSTLIGHT_REDIS_URL", "FIRSTLIGHT_BROKER", "FIRSTLIGHT_MODEL_ROOTS"):
+for _name in (
+    "FIRSTLIGHT_DATABASE_URL",
+    "FIRSTLIGHT_REDIS_URL",
+    "FIRSTLIGHT_BROKER",
+    "FIRSTLIGHT_MODEL_ROOTS",
+):
     os.environ.pop(_name, None)

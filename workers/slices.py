@@ -6,8 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from django.db import OperationalError, close_old_connections, connection, transaction
-
+from django.db import DatabaseError, OperationalError, close_old_connections, connection, transaction
 from firstlight.config.errors import Refused
 from firstlight.evaluations import leases
 from firstlight.evaluations.doorbell import ring
@@ -17,6 +16,7 @@ from firstlight.evaluations.progress import settle_state
 from firstlight.forecasts.actions import run_finished
 from firstlight.registry.models import Instance
 from firstlight.registry.task_file import InstanceSpec
+
 from passuntil import rule_from_dict
 from workers.engine_cache import close as close_engine
 from workers.engine_cache import engine_for
@@ -45,13 +45,18 @@ def work_slice(run_id: int, *, seconds: float = SLICE_SECONDS, limit: int = UNIT
         with _heartbeats(slice_):
             slice_.work(time.monotonic() + seconds)
     except EngineRefusal as error:
-        leases.fail_units(slice_.held(), str(error), final=True)
+        slice_.fail(str(error), final=True)
     except (EngineError, MemoryError) as error:
         log.exception("engine failed on run %s", run_id)
         close_engine()
-        leases.fail_units(slice_.held(), f"engine: {error or type(error).__name__}")
+        slice_.fail(f"engine: {error or type(error).__name__}")
     except Refused as error:  # the folder is gone or was moved out of the allowed roots
-        leases.fail_units(slice_.held(), str(error))
+        slice_.fail(str(error))
+    except DatabaseError:  # no fault of the units
+        raise
+    except Exception as error:  # a grader, or a bug: units that always fail must not come back for ever
+        log.exception("slice failed on run %s", run_id)
+        slice_.fail(f"{type(error).__name__}: {error}")
     finally:
         left = slice_.held()
         leases.release(left)
@@ -75,6 +80,11 @@ class _Slice:
 
     def held(self) -> list[Claim]:
         return list(self.active.values())
+
+    def fail(self, reason: str, *, final: bool = False) -> None:
+        """Record it and let go of the units: releasing them would wipe out their attempts and back-off."""
+        leases.fail_units(self.held(), reason, final=final)
+        self.active.clear()
 
     def work(self, deadline: float) -> None:
         engine = engine_for(self.run.engine, self.run.checkpoint)

@@ -122,30 +122,57 @@ def require_free_port(host: str, port: int) -> None:
         except OverflowError as error:
             raise Refused(f"a port lies in 1 to 65535, not {port}.") from error
         except OSError as error:
-            raise Refused(f"port {port} on {host} cannot be used ({error.strerror}): choose another with --port.") from error
+            raise Refused(
+                f"port {port} on {host} cannot be used ({error.strerror}): choose another with --port."
+            ) from error
 
 
 def site_children(*, host: str, port: int, processes: int) -> list[Child]:
     """What `firstlight up` runs on this machine. Each worker process computes on one core of its own."""
     python = sys.executable
     celery = [python, "-m", "celery", "-A", "firstlight.config.celery"]
-    one_core = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    one_core = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     children = []
     if places.broker_url().startswith("redis+socket"):
         children.append(Child("redis", _redis_argv()))
     children += [
         Child(
             "worker",
-            [*celery, "worker", "-Q", "site,engine.reference", "-c", str(processes), "--without-gossip",
-             "--without-mingle", "-l", "WARNING"],
+            [
+                *celery,
+                "worker",
+                "-Q",
+                "site,engine.reference",
+                "-c",
+                str(processes),
+                "--without-gossip",
+                "--without-mingle",
+                "-l",
+                "WARNING",
+            ],
             {**one_core, "REMAP_SIGTERM": "SIGQUIT"},
-        ),  # fmt: skip
+        ),
         Child("beat", [*celery, "beat", "-l", "WARNING", "-s", str(places.home() / "beat"), "--pidfile="]),
         Child(
             "web",
-            [python, "-m", "gunicorn", "firstlight.config.wsgi:application", "-b", f"{_bracket(host)}:{port}",
-             "-w", "2", "--threads", "4", "--log-level", "warning", "--timeout", "60", "--no-control-socket"],
-        ),  # fmt: skip
+            [
+                python,
+                "-m",
+                "gunicorn",
+                "firstlight.config.wsgi:application",
+                "-b",
+                f"{_bracket(host)}:{port}",
+                "-w",
+                "2",
+                "--threads",
+                "4",
+                "--log-level",
+                "warning",
+                "--timeout",
+                "60",
+                "--no-control-socket",
+            ],
+        ),
     ]
     return children
 
@@ -177,4 +204,6 @@ def _wait_for_socket(path: Path, child: Child, seconds: float = 10.0) -> None:
                 time.sleep(0.05)
         if child.process and child.process.poll() is not None:
             break
-    raise Refused(f"the private Redis did not start: see its log, or set FIRSTLIGHT_BROKER=filesystem to do without.")
+    raise Refused(
+        "the private Redis did not start: see its log, or set FIRSTLIGHT_BROKER=filesystem to do without."
+    )

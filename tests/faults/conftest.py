@@ -50,7 +50,9 @@ class Site:
         argv = [sys.executable, "-m", "celery", "-A", "firstlight.config.celery", "worker", "-c", str(processes),
                 "-Q", "site,engine.reference", "--without-gossip", "--without-mingle", "-l", "WARNING"]  # fmt: skip
         with (self.home / "worker.log").open("ab") as log:
-            worker = subprocess.Popen(argv, env=self.env, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+            worker = subprocess.Popen(
+                argv, env=self.env, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+            )
         self.processes.append(worker)
         return worker
 
@@ -67,7 +69,9 @@ class Site:
                 return state
             if time.monotonic() > end:
                 log = (self.home / "worker.log").read_text()[-3000:]
-                pytest.fail(f"run {run} stands at {state} after {seconds:.0f} s; the worker's log ends:\n{log}")
+                pytest.fail(
+                    f"run {run} stands at {state} after {seconds:.0f} s; the worker's log ends:\n{log}"
+                )
             time.sleep(0.5)
 
     def close(self) -> None:

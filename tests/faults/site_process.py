@@ -23,7 +23,9 @@ def create(models: str, instances: int, cap: int, seed: int) -> dict[str, object
     team = Team.objects.filter(name="Team").first() or create_team("Team", user)
     number = team.series.count()
     series = actions.create_series(user, team, name=f"series {number}")
-    configuration = actions.create_configuration(user, team, name=f"recipe {number}", recipe={}, status="trained")
+    configuration = actions.create_configuration(
+        user, team, name=f"recipe {number}", recipe={}, status="trained"
+    )
     checkpoint = actions.register_checkpoint(
         user, series, configuration, name="tiny", location=str(Path(models) / "tiny")
     )
@@ -54,7 +56,9 @@ def state(run_id: int) -> dict[str, object]:
         "done": run.units_done,
         "dropped": run.dropped,
         "units": list(
-            run.units.order_by("instance__position").values_list("draws", "passes", "stopped_at", "state", "attempts")
+            run.units.order_by("instance__position").values_list(
+                "draws", "passes", "stopped_at", "state", "attempts"
+            )
         ),
         "workers": run.units.exclude(worker="").values("worker").distinct().count(),
         "discrepancies": [str(problem) for problem in reconcile(run)],

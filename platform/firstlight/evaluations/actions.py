@@ -38,7 +38,9 @@ def create_run(
     if engine not in ENGINES:
         raise Refused(f"no engine named {engine!r}: choose one of {', '.join(ENGINES)}.")
     if not (math.isfinite(temperature) and 0 < temperature <= 10):
-        raise Refused(f"temperature must lie in (0, 10], not {temperature}: 1 links pass probability to loss.")
+        raise Refused(
+            f"temperature must lie in (0, 10], not {temperature}: 1 links pass probability to loss."
+        )
     if not 0 < top_p <= 1:
         raise Refused(f"top-p must lie in (0, 1], not {top_p}: 1 keeps every token.")
     if not 0 <= seed < 2**63:

@@ -24,7 +24,9 @@ def ring(run: Run) -> None:
 
 def deliver(bell: Doorbell) -> None:
     """Hand one ring to the broker and forget it; raises what the broker raises."""
-    current_app.send_task(WORK, args=[bell.run_id], queue=queue_of(bell.run.engine), retry=False, ignore_result=True)
+    current_app.send_task(
+        WORK, args=[bell.run_id], queue=queue_of(bell.run.engine), retry=False, ignore_result=True
+    )
     Doorbell.objects.filter(pk=bell.pk).delete()
 
 
