@@ -38,7 +38,8 @@ def work_slice(run_id: int, *, seconds: float = SLICE_SECONDS, limit: int = UNIT
     if not claims:
         return 0
     run = Run.objects.select_related("checkpoint__series", "task").get(pk=run_id)
-    if leases.due_units(run_id).exists():
+    passed_on = leases.due_units(run_id).exists()
+    if passed_on:
         _ring(run)  # another worker may join; that ring carries on the chain
     slice_ = _Slice(run, worker, claims)
     try:
@@ -59,8 +60,10 @@ def work_slice(run_id: int, *, seconds: float = SLICE_SECONDS, limit: int = UNIT
         slice_.fail(f"{type(error).__name__}: {error}")
     finally:
         left = slice_.held()
+        # While units wait, the ring passed on waits too: one more at each slice would pile up without end.
+        rings = not passed_on or not leases.due_units(run_id).exists()
         leases.release(left)
-    if left:
+    if left and rings:
         _ring(run)
     if settle_state(run):
         run.refresh_from_db()
