@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from celery import current_app, shared_task
-from celery.signals import worker_process_shutdown, worker_ready
+from celery.signals import worker_process_init, worker_process_shutdown, worker_ready
 from django.db import transaction
 from firstlight.evaluations import leases
 from firstlight.evaluations.doorbell import deliver_outbox, queue_of, ring
@@ -15,6 +15,7 @@ from firstlight.forecasts.actions import run_finished
 
 from workers import engine_cache
 from workers.slices import work_slice
+from workers.supervisor import die_with_parent
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,12 @@ def reconcile() -> None:
 def _sweep_at_start(sender: Any = None, **_: Any) -> None:
     """A worker that comes back picks up at once what its predecessor left."""
     sweep.apply_async(queue="site")
+
+
+@worker_process_init.connect
+def _die_with_the_worker(**_: Any) -> None:
+    """A pool process must not go on when its worker was killed."""
+    die_with_parent()
 
 
 @worker_process_shutdown.connect

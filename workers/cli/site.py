@@ -119,6 +119,7 @@ def bring_up(arguments: argparse.Namespace, *, logs: Path | None = None) -> Supe
     from firstlight.config.celery import make_broker_folders
 
     make_broker_folders()
+    (places.home() / "static").mkdir(exist_ok=True)
     children = site_children(host=arguments.host, port=arguments.port, processes=arguments.workers)
     supervisor = Supervisor(children, logs=logs)
     try:
