@@ -66,6 +66,8 @@ test-torch: .venv-torch/.installed
 bench: dev
 	$(BIN)/python benchmarks/statistics/bias_and_coverage.py
 	$(BIN)/python benchmarks/engines/reference_speed.py
+	$(BIN)/python benchmarks/engines/exact_agreement.py
+	$(BIN)/python benchmarks/faults/kill_demo.py
 
 lock: dev
 	$(BIN)/pip install --quiet uv

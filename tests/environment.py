@@ -18,3 +18,5 @@ for _name in (
     "FIRSTLIGHT_MODEL_ROOTS",
 ):
     os.environ.pop(_name, None)
+# Celery reads its broker once in a process. In-process tests ring nobody; tests of workers start programs of their own.
+os.environ["FIRSTLIGHT_REDIS_URL"] = "memory://"

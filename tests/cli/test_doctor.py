@@ -25,6 +25,7 @@ def test_a_sound_installation_exits_0_and_tells_what_it_would_use(program: Call,
 
 
 def test_without_json_every_check_is_a_line(call: Call, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FIRSTLIGHT_REDIS_URL")
     monkeypatch.setenv("FIRSTLIGHT_BROKER", "filesystem")
     answer = call("doctor")
     assert (answer.status, answer.err) == (0, "")

@@ -28,7 +28,7 @@ class Site:
 
     def __post_init__(self) -> None:
         self.env = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if not name.startswith("FIRSTLIGHT_")},
             "PYTHONPATH": f"{ROOT}:{ROOT / 'platform'}",
             "FIRSTLIGHT_HOME": str(self.home),
             "FIRSTLIGHT_MODEL_ROOTS": str(self.home / "models"),

@@ -69,7 +69,7 @@ def run_finished(run: Run) -> None:
     task, checkpoint = run.task, run.checkpoint
     with transaction.atomic():
         mine = Forecast.objects.select_for_update().filter(task=task, series=checkpoint.series)
-        for forecast in mine.filter(locked_at=None).filter(
+        for forecast in mine.filter(locked_at=None, measured_run=None).filter(
             Q(target__n_params__gt=checkpoint.n_params) & ~Q(target=checkpoint)
         ):
             _compute(forecast)
