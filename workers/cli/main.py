@@ -10,11 +10,12 @@ from firstlight.registry.model_folder import ModelFolderError
 from firstlight.registry.task_file import TaskFileError
 
 from passuntil import PassUntilError
-from workers.cli import doctor, forecast, measure, site
+from proxy import ProxyError
+from workers.cli import doctor, forecast, measure, proxy, site
 from workers.engines.base import EngineError
 
 #: Failures whose text was written for a person.
-CLEAR = (Refused, ModelFolderError, TaskFileError, PassUntilError, EngineError)
+CLEAR = (Refused, ModelFolderError, TaskFileError, PassUntilError, ProxyError, EngineError)
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,7 +28,7 @@ class Parser(argparse.ArgumentParser):
 def build_parser() -> Parser:
     parser = Parser(prog="firstlight", description="Sees an ability of a language model before it emerges.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
-    for module in (measure, forecast, doctor, site):
+    for module in (measure, forecast, proxy, doctor, site):
         module.add_commands(commands)
     return parser
 

@@ -1,0 +1,314 @@
+"""Ranking of training configurations by proxy scores, with what it can and cannot decide beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
+
+from proxy._checks import confidence, one_of, whole
+from proxy.controls import Control, RandomWeights, control_scores, judged, random_weights
+from proxy.decisions import Decision, chance_of_best, pairwise_decisions, rank_intervals, tied_sets
+from proxy.errors import ProxyError
+from proxy.ranking_input import RankingInput, read_input, weights_by_task
+from proxy.recommended import SELECTOR_NAMES, recommend, selector_named
+from proxy.selectors import reliabilities, standardised
+from proxy.truth import TruthComparison, compare_with_truth
+
+Floats = NDArray[np.float64]
+
+FEW_MODELS = 4
+REFITS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class RankedModel:
+    """One configuration: its score, its rank (1 is best, equal scores share the lowest) and the rank's range.
+
+    rank_low, rank_high: the ranks that the known errors allow. probability_best: under a flat prior. tied_set: 1 for
+    those that may be called the best, and so on (see `proxy.decisions.tied_sets`).
+    """
+
+    model: str
+    score: float
+    rank: int
+    rank_low: int
+    rank_high: int
+    probability_best: float
+    tied_set: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The configuration in the JSON shape."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Configurations from best to worst, with the decisions, the controls and, where known, the truth.
+
+    weights: of tasks (and of "passuntil", a forecast), sizes summing to 1. aggregate: "raw" or "z". decisions: pairs,
+    the surest first. controls: by name; "random" is a distribution. warnings: one sentence each.
+    """
+
+    ranking: tuple[RankedModel, ...]
+    weights: dict[str, float]
+    method: str
+    aggregate: str
+    target: str | None
+    truth: TruthComparison | None
+    controls: dict[str, Control | RandomWeights]
+    decisions: tuple[Decision, ...]
+    level: float
+    draws: int
+    seed: int
+    warnings: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The ranking as plain JSON values (no NaN)."""
+        return {
+            "ranking": [one.as_dict() for one in self.ranking],
+            "truth": None if self.truth is None else self.truth.as_dict(),
+            "controls": {name: control.as_dict() for name, control in self.controls.items()},
+            "weights": dict(self.weights),
+            "method": self.method,
+            "aggregate": self.aggregate,
+            "target": self.target,
+            "decisions": [one.as_dict() for one in self.decisions],
+            "decided_pairs": sum(one.decided for one in self.decisions),
+            "level": self.level,
+            "draws": self.draws,
+            "seed": self.seed,
+            "warnings": list(self.warnings),
+        }
+
+
+def rank_configurations(
+    scores: ArrayLike,
+    models: Sequence[str],
+    tasks: Sequence[str],
+    *,
+    weights: Mapping[str, float] | Sequence[float] | None = None,
+    target: str | None = None,
+    selector: str = "recommended",
+    panel: ArrayLike | None = None,
+    truth: Mapping[str, float] | ArrayLike | None = None,
+    truth_direction: int = 1,
+    direction: Mapping[str, int] | int = 1,
+    stderr: ArrayLike | None = None,
+    noise: ArrayLike | Mapping[str, float] | None = None,
+    robustness: ArrayLike | Mapping[str, float] | None = None,
+    budget: Sequence[Hashable] | Mapping[str, Hashable] | None = None,
+    loss: ArrayLike | Mapping[str, float] | None = None,
+    forecast: ArrayLike | Mapping[str, float] | None = None,
+    forecast_noise: float | None = None,
+    weight_draws: ArrayLike | None = None,
+    aggregate: str | None = None,
+    gaps: str = "refuse",
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Ranking:
+    """Rank configurations by given weights, or by weights fitted for a target.
+
+    scores: models x tasks, NaN a gap. weights: task -> weight (absent: 0), or one a task. target: a task that is what
+    matters; without weights, they are fitted by `selector` ("recommended", "pooled", "shrinkage", "decision" or
+    "paper") on `panel`, models x tasks in the same columns (NaN allowed for models without the target); by
+    default the scored models themselves are the panel. The target's own column enters only under "recommended".
+    direction: 1 where higher is better, -1 where lower, a task or all. truth: model -> value at the large scale (some
+    may be missing), with truth_direction. budget: a label a model; only equal budgets are compared with the truth.
+    stderr: standard errors of the scores (models x tasks). noise: deviation over seeds, a task or a score.
+    robustness: variance ratio of each task, for the paper's formula. loss: held-out loss or perplexity of each
+    model. forecast: PassUntil's forecast of the target (forecast_noise its deviation): a control, and under
+    "recommended" the target's own score.
+    weight_draws: draws x tasks, plausible weights. aggregate: weighted mean of "raw" scores, or "z"; by default raw
+    for given weights, as in the paper, and what the selector was fitted for. gaps: "refuse", or "drop" the tasks
+    that have one. level, draws, seed: of the intervals, which are simulated.
+
+    Intervals rest on three sources of error. Scores: stderr and noise, independent of each other. Weights: given
+    draws; else refits on resampled panels; else, for weights of unknown origin, a Bayesian bootstrap of the tasks
+    (other tasks might have been chosen). Every result carries `warnings` that say what is missing.
+
+    Raises ProxyError for names that do not fit, gaps, a truth of unknown models, weights that sum to nothing,
+    a target or panel that cannot be used.
+
+    >>> found = rank_configurations([[0.2, 0.3], [0.5, 0.6], [0.4, 0.7], [0.1, 0.1]], "abcd", ["x", "y"],
+    ...                             weights={"x": 1, "y": 1}, noise=[0.05, 0.05],
+    ...                             truth={"a": 1, "b": 3, "c": 4, "d": 0})
+    >>> [(one.model, one.rank) for one in found.ranking], found.truth.inversions
+    ([('b', 1), ('c', 1), ('a', 3), ('d', 4)], 0)
+    """
+    level, seed, draws = confidence(level), whole("seed", seed), whole("draws", draws, least=100)
+    one_of("selector", selector, SELECTOR_NAMES)
+    given = read_input(
+        scores, models, tasks, direction=direction, truth=truth, truth_direction=truth_direction,
+        stderr=stderr, noise=noise, robustness=robustness, budget=budget, loss=loss, forecast=forecast,
+        target=target, panel=panel, gaps=one_of("gaps", gaps, ("refuse", "drop")),
+        weighted=weights_by_task(weights, tasks),
+    )  # fmt: skip
+    warnings = list(given.warnings)
+    if weights is not None:
+        method, coefficients = "given", given.weights
+        how = one_of("aggregate", aggregate or "raw", ("raw", "z"))
+        spread = _task_bootstrap(coefficients, draws, seed)
+        warnings.append("the weights' own error is not known: the tasks were resampled in its place")
+    elif target is not None:
+        method = selector
+        coefficients, how, refits = _fitted(given, selector, forecast_noise, seed, warnings)
+        how = one_of("aggregate", aggregate or how, ("raw", "z"))
+        spread = np.array(refits)
+    else:
+        raise ProxyError("nothing to rank by: give weights, or the target whose weights are to be fitted")
+    if weight_draws is not None:
+        spread = _checked_draws(weight_draws, len(tasks), given)
+        warnings = [w for w in warnings if not w.startswith("the weights' own error")]
+    columns, deviations = given.columns, given.deviations(forecast_noise)
+    scaled = standardised(columns) if how == "z" else columns
+    final = scaled @ coefficients
+    errors, count = _simulate(scaled, columns, deviations, coefficients, spread, how, draws, seed)
+    warnings += _doubts(final, deviations, coefficients)
+    low, high = rank_intervals(final, errors, level=level)
+    rank = rankdata(-np.round(final, 12), method="min").astype(int)
+    best, sets = chance_of_best(final, errors), tied_sets(rank.tolist(), low.tolist())
+    order = np.lexsort((np.arange(rank.size), rank))
+    # A sum of losses is shown as one again: the sign was turned only to sort.
+    sign = -1.0 if given.all_lower and how == "raw" and target is None else 1.0
+    ranked = tuple(
+        RankedModel(
+            given.models[i], float(sign * final[i]), int(rank[i]), int(min(low[i], rank[i])),
+            int(max(high[i], rank[i])), float(best[i]), sets[i],
+        )
+        for i in order
+    )  # fmt: skip
+    proxies = given.proxy_places
+    controls: dict[str, Control | RandomWeights] = {
+        name: judged(name, values, what, final, given.truth, given.budget, seed)
+        for name, (values, what) in control_scores(
+            columns[:, proxies], [given.names[i] for i in proxies], noise=given.noise_of(proxies),
+            target=given.own, loss=given.loss, forecast=given.forecast, aggregate=how,
+        ).items()
+    }  # fmt: skip
+    controls["random"] = random_weights(
+        columns[:, proxies], final, given.truth, aggregate=how, budget=given.budget, seed=seed
+    )
+    return Ranking(
+        ranking=ranked,
+        weights={given.names[i]: float(c) for i, c in enumerate(coefficients) if c != 0},
+        method=method,
+        aggregate=how,
+        target=target,
+        truth=None
+        if given.truth is None
+        else compare_with_truth(np.round(final, 12), given.truth, budget=given.budget, seed=seed),
+        controls=controls,
+        decisions=pairwise_decisions(final, errors, given.models, level=level),
+        level=level,
+        draws=count,
+        seed=seed,
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+def _fitted(
+    given: RankingInput, selector: str, forecast_noise: float | None, seed: int, warnings: list[str]
+) -> tuple[Floats, str, list[Floats]]:
+    """Coefficients over all columns for a target, their aggregation, and refits on resampled panels."""
+    places = given.proxy_places
+    if not places:
+        raise ProxyError("the target is the only task without gaps: give at least one proxy task beside it")
+    x, y = given.panel_of(places)
+    candidates, noise = given.columns[:, places], given.noise_of(places)
+    own_place = given.own_place
+    own_noise = None
+    if own_place is not None:
+        column = given.deviations(forecast_noise)[:, own_place]
+        own_noise = float(np.sqrt(np.nanmean(column**2))) if np.isfinite(column).any() else None
+
+    def coefficients(rows: NDArray[np.int64]) -> tuple[Floats, str]:
+        found = np.zeros(given.columns.shape[1])
+        if selector == "recommended":
+            own = None if own_place is None else given.columns[:, own_place]
+            fit = recommend(
+                x[rows], y[rows], candidates, noise=noise, own=own, own_noise=own_noise, seed=seed
+            )
+            found[places] = fit.weights
+            if own_place is not None:
+                found[own_place] = fit.own_weight
+            return found, "z"
+        one = selector_named(selector)
+        if selector == "paper":
+            one.robustness = None if given.robustness is None else given.robustness[places]  # type: ignore[attr-defined]
+        one.fit(x[rows], y[rows], reliability=reliabilities(candidates, noise))
+        if one.fell_back_:
+            warnings.append("no task relates to the target in the panel: equal weights were taken")
+        found[places] = one.weights_
+        return found, one.aggregate
+
+    central, how = coefficients(np.arange(y.size))
+    if own_place is not None and selector == "recommended" and own_noise is None:
+        warnings.append(
+            "the noise of the target's own score is not known, so that score decides alone: give stderr or noise"
+        )
+    generator, refits = np.random.default_rng(seed), []
+    for _ in range(REFITS if selector != "decision" else REFITS // 4):
+        rows = generator.integers(0, y.size, y.size)
+        if np.unique(rows).size >= 3 and np.ptp(y[rows]) > 0:
+            refits.append(coefficients(rows)[0])
+    return central, how, refits or [central]
+
+
+def _task_bootstrap(coefficients: Floats, draws: int, seed: int) -> Floats:
+    generator = np.random.default_rng([seed, 1])
+    drawn = coefficients * generator.exponential(size=(draws, coefficients.size))
+    return np.asarray(drawn / np.abs(drawn).sum(axis=1, keepdims=True))
+
+
+def _checked_draws(weight_draws: ArrayLike, tasks: int, given: RankingInput) -> Floats:
+    drawn = np.asarray(weight_draws, dtype=np.float64)
+    if drawn.ndim != 2 or drawn.shape[1] != tasks or not np.isfinite(drawn).all():
+        raise ProxyError(
+            f"weight_draws of shape {drawn.shape} for {tasks} tasks: give draws x tasks, all finite"
+        )
+    size = np.abs(drawn).sum(axis=1, keepdims=True)
+    if (size == 0).any():
+        raise ProxyError("a row of weight_draws is 0 throughout: drop it")
+    full = np.zeros((drawn.shape[0], given.columns.shape[1]))
+    full[:, : len(given.kept)] = (drawn / size)[:, given.kept]
+    return full
+
+
+def _simulate(
+    scaled: Floats, columns: Floats, deviations: Floats, central: Floats, spread: Floats,
+    how: str, draws: int, seed: int,
+) -> tuple[Floats, int]:  # fmt: skip
+    """Errors of the final scores, draws x models: noise of the scores under drawn weights, and the weights' own."""
+    generator = np.random.default_rng([seed, 2])
+    count = int(np.clip(4e7 // columns.size, min(200, draws), draws))
+    unit = np.ones(columns.shape[1])
+    if how == "z":
+        flat = columns.std(axis=0) == 0
+        unit = np.where(flat, 0.0, 1 / np.where(flat, 1.0, columns.std(axis=0)))
+    scale = np.where(np.isfinite(deviations), deviations, 0.0) * unit
+    used = spread[np.arange(count) % spread.shape[0]]
+    errors = (used - central) @ scaled.T
+    # The noise of a weighted mean of independent errors is drawn at once, with the variance of the drawn weights.
+    errors += generator.standard_normal(errors.shape) * np.sqrt(used**2 @ (scale**2).T)
+    return np.asarray(errors), count
+
+
+def _doubts(final: Floats, deviations: Floats, coefficients: Floats) -> list[str]:
+    found = []
+    if not np.isfinite(deviations[:, coefficients != 0]).any():
+        found.append(
+            "neither standard errors nor seed noise are known: the intervals hold the weights' error only"
+        )
+    if final.size < FEW_MODELS:
+        found.append(f"only {final.size} models: no ranking of so few can reach p = .05 against chance")
+    if np.ptp(final) == 0:
+        found.append("every model has the same score: the ranking says nothing")
+    if (coefficients < 0).any():
+        found.append("some weights are negative: those tasks count against a model")
+    return found

@@ -1,0 +1,31 @@
+"""Small helpers of the results: numbers for JSON, and tables for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def finite(value: float | None) -> float | None:
+    """The number, or None where it is not finite: JSON has no NaN."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def shown(value: float | None, form: str = ".3f") -> str:
+    """A number as a table shows it; a dot where there is none."""
+    if value is None or math.isnan(value):
+        return "."
+    return "inf" if math.isinf(value) else format(value, form)
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns of text, the first to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    lines = []
+    for row in (header, *rows):
+        cells = [
+            row[0].ljust(widths[0]),
+            *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)),
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,36 @@
+"""The package as a whole: its examples run, its exports exist, its imports stay few."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import subprocess
+import sys
+
+import proxy
+
+
+def test_the_examples_of_every_docstring_run() -> None:
+    attempted = 0
+    for module in ["proxy", *(f"proxy.{m.name}" for m in pkgutil.iter_modules(proxy.__path__))]:
+        result = doctest.testmod(importlib.import_module(module))
+        assert result.failed == 0, module
+        attempted += result.attempted
+    assert attempted >= 30
+
+
+def test_every_exported_name_exists_and_has_a_docstring() -> None:
+    for name in proxy.__all__:
+        assert getattr(proxy, name).__doc__, name
+
+
+def test_the_library_knows_neither_the_site_nor_the_workers() -> None:
+    program = (
+        "import sys, proxy; "
+        "print([m for m in ('django', 'celery', 'firstlight', 'workers', 'passuntil') if m in sys.modules])"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    assert output.strip() == "[]"
