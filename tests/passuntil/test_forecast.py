@@ -35,9 +35,10 @@ def test_a_forecast_has_the_agreed_shape() -> None:
     first = result["targets"][0]
     assert (first["n_params"], first["recommended"], list(first["methods"])) == (
         2450000000,
-        "dataset_ols",
-        ["dataset_ols"],
+        "instance_likelihood",
+        ["dataset_ols", "instance_ols", "instance_likelihood"],
     )
+    assert "nll" in result["diagnostics"]["methods_left_out"]["loss_assisted"]
     assert list(first["methods"]["dataset_ols"]) == ["mean", "low", "high", "level"]
     assert result["growth"]["class"] == "undetermined"
     assert result["growth"]["p_value"] is None
@@ -138,7 +139,8 @@ def test_the_table_shows_every_model_target_and_warning() -> None:
     text = forecast_tallies(series(a=0), [2.45e9], hold_out=["f"]).table()
     for word in (
         "2.45e+09",
-        "dataset_ols *",
+        "dataset_ols",
+        "instance_likelihood *",
         "90% low",
         "backtest",
         "held out",
