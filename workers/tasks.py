@@ -3,9 +3,10 @@
 import logging
 from typing import Any
 
-from celery import current_app, shared_task
+from celery import shared_task
 from celery.signals import worker_process_init, worker_process_shutdown, worker_ready
 from django.db import transaction
+from firstlight.config.celery import app
 from firstlight.evaluations import leases
 from firstlight.evaluations.doorbell import deliver_outbox, queue_of, ring
 from firstlight.evaluations.models import Run
@@ -72,7 +73,7 @@ def _silent(run: Run) -> bool:
     if run.doorbells.exists():
         return False
     try:
-        with current_app.connection_for_read() as broker:
+        with app.connection_for_read() as broker:
             _, waiting, _ = broker.default_channel.queue_declare(queue_of(run.engine), passive=True)
     except Exception:  # no such queue yet, or no broker: a ring more does no harm
         return True

@@ -7,9 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from celery import current_app
 from django.db import transaction
 from django.db.models.functions import Now
+from firstlight.config.celery import app
 from firstlight.evaluations import doorbell, leases
 from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.models import Batch, Doorbell, Run, Sample, Unit
@@ -33,8 +33,8 @@ pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.fixture(autouse=True)
 def fresh_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every test is a new worker process with a broker of its own: nothing is loaded, no ring waits."""
-    monkeypatch.setattr(current_app.conf, "broker_url", "memory://")
-    with current_app.connection_for_write() as broker:
+    monkeypatch.setattr(app.conf, "broker_url", "memory://")
+    with app.connection_for_write() as broker:
         broker.default_channel.queue_delete("engine.reference")
     engine_cache.close()
     yield
@@ -354,7 +354,7 @@ def test_a_sweep_delivers_what_a_dead_broker_left(
         raise ConnectionError("no broker")
 
     with monkeypatch.context() as dead:
-        dead.setattr(current_app, "send_task", refuse)
+        dead.setattr(app, "send_task", refuse)
         with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
             run = world.run()
             with transaction.atomic():
@@ -364,7 +364,7 @@ def test_a_sweep_delivers_what_a_dead_broker_left(
         assert list(Doorbell.objects.values_list("pk", flat=True)) == waiting
         assert len(waiting) == 2
     sent: list[object] = []
-    monkeypatch.setattr(current_app, "send_task", lambda name, **more: sent.append((name, more["args"])))
+    monkeypatch.setattr(app, "send_task", lambda name, **more: sent.append((name, more["args"])))
     tasks.sweep()
     assert sent == [("workers.work", [run.pk])] * 2
     assert not Doorbell.objects.filter(pk__in=waiting).exists()
