@@ -11,11 +11,9 @@ from firstlight.evaluations import leases
 from firstlight.evaluations.doorbell import deliver_outbox, queue_of, ring
 from firstlight.evaluations.models import Run
 from firstlight.evaluations.progress import reconcile as reconcile_run
-from firstlight.evaluations.progress import settle_state
-from firstlight.forecasts.actions import run_finished
 
 from workers import engine_cache
-from workers.slices import work_slice
+from workers.slices import finish, work_slice
 from workers.supervisor import die_with_parent
 
 log = logging.getLogger(__name__)
@@ -32,13 +30,9 @@ def sweep() -> None:
     """Every 30 s: deliver the outbox, free the leases of dead workers, ring for due runs whose ring was lost."""
     deliver_outbox()
     leases.release_dead_leases()
-    for run in (
-        Run.objects.filter(state__in=Run.OPEN).select_related("checkpoint__series", "task").order_by("id")
-    ):
-        if settle_state(run):
-            run.refresh_from_db()
-            run_finished(run)
-        elif leases.due_units(run.pk).exists() and _silent(run):
+    for run in Run.objects.filter(state__in=Run.OPEN).order_by("id"):
+        finish(run.pk)
+        if leases.due_units(run.pk).exists() and _silent(run):
             with transaction.atomic():
                 ring(run)
 
