@@ -61,11 +61,13 @@ format: dev
 
 test-torch: .venv-torch/.installed
 	PYTHONPATH=.:platform .venv-torch/bin/pytest -p no:django --noconftest -o addopts="--import-mode=importlib -ra" \
-		-W ignore::pytest.PytestConfigWarning tests/workers/engines/test_transformers.py
+		-W ignore::pytest.PytestConfigWarning tests/workers/engines/test_against_transformers.py
 
 bench: dev
 	$(BIN)/python benchmarks/statistics/bias_and_coverage.py
 	$(BIN)/python benchmarks/engines/reference_speed.py
+	$(BIN)/python benchmarks/engines/exact_agreement.py
+	$(BIN)/python benchmarks/faults/kill_demo.py
 
 lock: dev
 	$(BIN)/pip install --quiet uv

@@ -25,7 +25,9 @@ def two_way(scores: ArrayLike) -> NDArray[np.float64]:
         raise ProxyError(f"a score matrix has at least 2 models x 2 tasks, not the shape {matrix.shape}")
     if not np.isfinite(matrix).all():
         model, task = np.argwhere(~np.isfinite(matrix))[0]
-        raise ProxyError(f"the score of model {model} on task {task} is {matrix[model, task]}: fill or drop it")
+        raise ProxyError(
+            f"the score of model {model} on task {task} is {matrix[model, task]}: fill or drop it"
+        )
     features = _standardise(matrix, axis=0, what="task")
     return _standardise(features, axis=1, what="model")
 
@@ -34,5 +36,7 @@ def _standardise(matrix: NDArray[np.float64], *, axis: int, what: str) -> NDArra
     spread = matrix.std(axis=axis, keepdims=True)
     flat = np.flatnonzero(spread.ravel() <= 1e-12 * np.abs(matrix).max(initial=1.0))
     if flat.size:
-        raise ProxyError(f"{what} {flat[0]} has the same score everywhere: drop it, since it tells nothing apart")
+        raise ProxyError(
+            f"{what} {flat[0]} has the same score everywhere: drop it, since it tells nothing apart"
+        )
     return np.asarray((matrix - matrix.mean(axis=axis, keepdims=True)) / spread)

@@ -12,15 +12,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+from firstlight.config import places
+from firstlight.config.errors import Refused
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from firstlight.config import places
-from firstlight.config.errors import Refused
 from workers.cli.site import address, bring_up, wait_for_signal
 
 console = Console(highlight=False)
+#: What an instance costs whatever the model is, in parameters: added to N where time is estimated.
+SMALL = 300_000
 
 
 def run_demo(arguments: argparse.Namespace) -> int:
@@ -39,9 +41,13 @@ def run_demo(arguments: argparse.Namespace) -> int:
         sound = demo.report()
         url = f"{address(arguments)}/forecasts/{demo.forecasts[0].pk}"
         if arguments.no_serve:
-            console.print(f"The forecast page: {url} (firstlight up serves it; user demo, password {password})")
+            console.print(
+                f"The forecast page: {url} (firstlight up serves it; user demo, password {password})"
+            )
             return 0 if sound else 1
-        console.print(f"\nThe forecast page: [bold]{url}[/bold]\nSign in as [bold]demo[/bold] with [bold]{password}[/bold]")
+        console.print(
+            f"\nThe forecast page: [bold]{url}[/bold]\nSign in as [bold]demo[/bold] with [bold]{password}[/bold]"
+        )
         console.print("Ctrl-C ends it; firstlight up serves it again.")
         wait_for_signal()
         return 0 if sound else 1
@@ -72,7 +78,10 @@ class _Demo:
         taken = Series.objects.filter(team=self.team, name__startswith="Ladder").count()
         name = f"Ladder {taken + 1}" if taken else "Ladder"
         self.series = actions.create_series(
-            self.user, self.team, name=name, description="Llama-shaped character models, 20 tokens a parameter."
+            self.user,
+            self.team,
+            name=name,
+            description="Llama-shaped character models, 20 tokens a parameter.",
         )
         recipe = self.plan["recipe"]
         configuration = TrainingConfiguration.objects.filter(
@@ -104,9 +113,7 @@ class _Demo:
         for task_name in self.arguments.task or self.plan["tasks"]:
             specs = read_task_file(self.ladder / "tasks" / f"{task_name}.jsonl")
             known = Task.objects.filter(team=self.team, name=task_name, digest=digest(specs)).first()
-            self.tasks.append(
-                known or actions.import_task(self.user, self.team, name=task_name, specs=specs)
-            )
+            self.tasks.append(known or actions.import_task(self.user, self.team, name=task_name, specs=specs))
         console.print(
             f"registered {len(self.smaller)} checkpoints from N = {self.smaller[0].n_params:,} to "
             f"{self.smaller[-1].n_params:,}, planned {self.target.name} (N = {self.target.n_params:,}), "
@@ -127,7 +134,6 @@ class _Demo:
 
     def _watch(self, runs: list[int], title: str) -> None:
         from django.db.models import Sum
-
         from firstlight.evaluations.models import Run
 
         columns = (
@@ -145,24 +151,31 @@ class _Demo:
         with Progress(*columns, console=console, disable=quiet) as progress:
             bar = progress.add_task(title, total=total, rate="")
             while True:
-                now = mine.aggregate(done=Sum("units_done"), drawn=Sum("drawn"))
+                now = list(mine.values_list("units_done", "units_total", "drawn", "checkpoint__n_params"))
+                done, drawn = sum(row[0] for row in now), sum(row[2] for row in now)
                 seconds = time.monotonic() - began
-                left = seconds * (total - now["done"]) / now["done"] if now["done"] else float("nan")
-                rate = f"{now['drawn'] / max(seconds, 1e-9):,.0f} draws/s  about {_duration(left)} left"
-                progress.update(bar, completed=now["done"], rate=rate)
+                # an instance costs about as much as its model is large: the small ones, first, say little of the rest
+                spent = sum(row[0] * (row[3] + SMALL) for row in now)
+                whole = sum(row[1] * (row[3] + SMALL) for row in now)
+                left = seconds * (whole - spent) / spent if spent else float("nan")
+                rate = f"{drawn / max(seconds, 1e-9):,.0f} draws/s  about {_duration(left)} left"
+                progress.update(bar, completed=done, rate=rate)
                 if quiet and seconds - said >= 10:
                     said = seconds
-                    console.print(f"{title}: {now['done']} of {total} instances, {now['drawn']:,} draws, {rate}")
+                    console.print(
+                        f"{title}: {done} of {total} instances, {drawn:,} draws, {rate}", soft_wrap=True
+                    )
                 if not mine.exclude(state__in=Run.FINAL).exists():
                     break
                 time.sleep(0.5)
         bad = mine.exclude(state=Run.State.COMPLETE).select_related("checkpoint", "task").first()
         if bad:
             raise Refused(f"{bad} ended {bad.state}: {bad.reason}")
-        done = mine.aggregate(draws=Sum("draws"), drawn=Sum("drawn"), passes=Sum("passes"))
+        counts = mine.aggregate(draws=Sum("draws"), drawn=Sum("drawn"), passes=Sum("passes"))
         console.print(
-            f"{title}: {total} instances, {done['draws']:,} draws, {done['passes']:,} passes, "
-            f"{done['drawn'] - done['draws']:,} overshoot, {time.monotonic() - began:.0f} s"
+            f"{title}: {total} instances, {counts['draws']:,} draws, {counts['passes']:,} passes, "
+            f"{counts['drawn'] - counts['draws']:,} overshoot, {time.monotonic() - began:.0f} s",
+            soft_wrap=True,
         )
 
     def forecast(self) -> None:
@@ -173,7 +186,9 @@ class _Demo:
             if forecast.refused:
                 raise Refused(f"no forecast of {task.name}: {forecast.refused}")
             self.forecasts.append(lock_forecast(self.user, forecast))
-        console.print(f"forecast {self.target.name} on {len(self.forecasts)} tasks, locked before it is measured")
+        console.print(
+            f"forecast {self.target.name} on {len(self.forecasts)} tasks, locked before it is measured"
+        )
 
     def attach_target(self) -> None:
         from firstlight.registry.actions import attach_weights
@@ -187,7 +202,9 @@ class _Demo:
         from firstlight.evaluations.models import Run
         from firstlight.evaluations.progress import reconcile
 
-        table = Table(title=f"{self.target.name}: forecast from the {len(self.smaller)} smaller models, then measured")
+        table = Table(
+            title=f"{self.target.name}: forecast from the {len(self.smaller)} smaller models, then measured"
+        )
         for heading in ("task", "forecast", "90% interval", "measured", "90% interval", "verdict"):
             table.add_column(heading, justify="left" if heading in ("task", "verdict") else "right")
         for forecast in self.forecasts:
@@ -205,14 +222,18 @@ class _Demo:
         wrong = [str(problem) for run in runs for problem in reconcile(run)]
         for problem in wrong:
             console.print(f"does not reconcile: {problem}")
-        console.print(f"{len(runs)} runs checked: counters {'differ from' if wrong else 'equal'} the sum of their batches")
+        console.print(
+            f"{len(runs)} runs checked: counters {'differ from' if wrong else 'equal'} the sum of their batches"
+        )
         return not wrong
 
 
 def _ladder(chosen: Path | None) -> Path:
     ladder = chosen or (places.CHECKOUT / "examples" / "ladder" if places.CHECKOUT else None)
     if ladder is None or not (ladder / "demo.json").is_file():
-        raise Refused(f"no ladder at {ladder}: name its folder with --ladder (examples/ladder of the source).")
+        raise Refused(
+            f"no ladder at {ladder}: name its folder with --ladder (examples/ladder of the source)."
+        )
     return ladder.resolve()
 
 

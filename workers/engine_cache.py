@@ -2,6 +2,7 @@
 
 from firstlight.registry.locations import resolve_location
 from firstlight.registry.models import Checkpoint
+
 from workers.engines import open_engine
 from workers.engines.base import Engine, EngineRefusal
 

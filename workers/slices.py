@@ -6,8 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from django.db import OperationalError, close_old_connections, connection, transaction
-
+from django.db import DatabaseError, OperationalError, close_old_connections, connection, transaction
 from firstlight.config.errors import Refused
 from firstlight.evaluations import leases
 from firstlight.evaluations.doorbell import ring
@@ -17,6 +16,7 @@ from firstlight.evaluations.progress import settle_state
 from firstlight.forecasts.actions import run_finished
 from firstlight.registry.models import Instance
 from firstlight.registry.task_file import InstanceSpec
+
 from passuntil import rule_from_dict
 from workers.engine_cache import close as close_engine
 from workers.engine_cache import engine_for
@@ -36,31 +36,50 @@ def work_slice(run_id: int, *, seconds: float = SLICE_SECONDS, limit: int = UNIT
     if not claims and leases.release_dead_leases():
         claims = leases.claim_units(run_id, worker, limit)
     if not claims:
+        finish(run_id)
         return 0
     run = Run.objects.select_related("checkpoint__series", "task").get(pk=run_id)
-    if leases.due_units(run_id).exists():
+    passed_on = leases.due_units(run_id).exists()
+    if passed_on:
         _ring(run)  # another worker may join; that ring carries on the chain
     slice_ = _Slice(run, worker, claims)
     try:
         with _heartbeats(slice_):
             slice_.work(time.monotonic() + seconds)
     except EngineRefusal as error:
-        leases.fail_units(slice_.held(), str(error), final=True)
+        slice_.fail(str(error), final=True)
     except (EngineError, MemoryError) as error:
         log.exception("engine failed on run %s", run_id)
         close_engine()
-        leases.fail_units(slice_.held(), f"engine: {error or type(error).__name__}")
+        slice_.fail(f"engine: {error or type(error).__name__}")
     except Refused as error:  # the folder is gone or was moved out of the allowed roots
-        leases.fail_units(slice_.held(), str(error))
+        slice_.fail(str(error))
+    except DatabaseError:  # no fault of the units
+        raise
+    except Exception as error:  # a grader, or a bug: units that always fail must not come back for ever
+        log.exception("slice failed on run %s", run_id)
+        slice_.fail(f"{type(error).__name__}: {error}")
     finally:
         left = slice_.held()
+        # While units wait, the ring passed on waits too: one more at each slice would pile up without end.
+        rings = not passed_on or not leases.due_units(run_id).exists()
         leases.release(left)
-    if left:
+    if left and rings:
         _ring(run)
-    if settle_state(run):
-        run.refresh_from_db()
-        run_finished(run)
+    finish(run_id)
     return slice_.appended
+
+
+def finish(run_id: int) -> None:
+    """Close a run without pending units and pass on what follows from it: both or neither.
+
+    A worker that dies in between leaves the run open, and the next sweep finishes it.
+    """
+    with transaction.atomic():
+        run = Run.objects.select_related("checkpoint__series__team", "task").filter(pk=run_id).first()
+        if run and settle_state(run):
+            run.refresh_from_db()
+            run_finished(run)
 
 
 class _Slice:
@@ -75,6 +94,11 @@ class _Slice:
 
     def held(self) -> list[Claim]:
         return list(self.active.values())
+
+    def fail(self, reason: str, *, final: bool = False) -> None:
+        """Record it and let go of the units: releasing them would wipe out their attempts and back-off."""
+        leases.fail_units(self.held(), reason, final=final)
+        self.active.clear()
 
     def work(self, deadline: float) -> None:
         engine = engine_for(self.run.engine, self.run.checkpoint)

@@ -22,8 +22,11 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent() -> None:
-    """Linux: this process is ended when the one that started it is gone, so a kill -9 leaves no orphans."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    """Linux: this process is killed when the one that started it is gone, so a kill -9 leaves no orphans.
+
+    Nothing is lost: what was acknowledged is in the database, and a lease of a dead process is free at once.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @dataclass
@@ -55,7 +58,7 @@ class Child:
 
 
 class Supervisor:
-    """Starts children in order, starts again the ones that end, ends all of them in reverse order."""
+    """Starts children in order, starts again the ones that end, ends all of them, the broker last."""
 
     def __init__(self, children: list[Child], *, logs: Path | None = None) -> None:
         self.children = children
@@ -76,17 +79,13 @@ class Supervisor:
         self._stop.set()
         if self._thread:
             self._thread.join()
-        for child in reversed(self.children):
-            if child.process and child.process.poll() is None:
-                child.process.terminate()
         until = time.monotonic() + patience
-        for child in reversed(self.children):
-            if child.process:
-                try:
-                    child.process.wait(max(0.1, until - time.monotonic()))
-                except subprocess.TimeoutExpired:
-                    child.process.kill()
-                    child.process.wait()
+        # a worker takes leave of its broker, so the broker goes last
+        for group in (
+            [c for c in self.children if c.name != "redis"],
+            [c for c in self.children if c.name == "redis"],
+        ):
+            _end([child.process for child in group if child.process], until)
 
     def child(self, name: str) -> Child:
         return next(child for child in self.children if child.name == name)
@@ -113,6 +112,18 @@ class Supervisor:
                     self._start(child)
 
 
+def _end(processes: list[subprocess.Popen[bytes]], until: float) -> None:
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    for process in processes:
+        try:
+            process.wait(max(0.1, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
 def require_free_port(host: str, port: int) -> None:
     """Raises Refused where the port cannot be bound."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
@@ -122,30 +133,61 @@ def require_free_port(host: str, port: int) -> None:
         except OverflowError as error:
             raise Refused(f"a port lies in 1 to 65535, not {port}.") from error
         except OSError as error:
-            raise Refused(f"port {port} on {host} cannot be used ({error.strerror}): choose another with --port.") from error
+            raise Refused(
+                f"port {port} on {host} cannot be used ({error.strerror}): choose another with --port."
+            ) from error
 
 
 def site_children(*, host: str, port: int, processes: int) -> list[Child]:
     """What `firstlight up` runs on this machine. Each worker process computes on one core of its own."""
     python = sys.executable
-    celery = [python, "-m", "celery", "-A", "firstlight.config.celery"]
-    one_core = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    celery = [python, "-m", "celery", "--quiet", "-A", "firstlight.config.celery"]
+    one_core = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     children = []
     if places.broker_url().startswith("redis+socket"):
         children.append(Child("redis", _redis_argv()))
     children += [
         Child(
             "worker",
-            [*celery, "worker", "-Q", "site,engine.reference", "-c", str(processes), "--without-gossip",
-             "--without-mingle", "-l", "WARNING"],
-            {**one_core, "REMAP_SIGTERM": "SIGQUIT"},
-        ),  # fmt: skip
+            [
+                *celery,
+                "worker",
+                "-Q",
+                "site,engine.reference",
+                "-c",
+                str(processes),
+                "--without-gossip",
+                "--without-mingle",
+                "-l",
+                "WARNING",
+            ],
+            {
+                **one_core,
+                "REMAP_SIGTERM": "SIGQUIT",
+                "PYTHONWARNINGS": "ignore:You're running the worker with superuser",
+            },
+        ),
         Child("beat", [*celery, "beat", "-l", "WARNING", "-s", str(places.home() / "beat"), "--pidfile="]),
         Child(
             "web",
-            [python, "-m", "gunicorn", "firstlight.config.wsgi:application", "-b", f"{_bracket(host)}:{port}",
-             "-w", "2", "--threads", "4", "--log-level", "warning", "--timeout", "60", "--no-control-socket"],
-        ),  # fmt: skip
+            [
+                python,
+                "-m",
+                "gunicorn",
+                "firstlight.config.wsgi:application",
+                "-b",
+                f"{_bracket(host)}:{port}",
+                "-w",
+                "2",
+                "--threads",
+                "4",
+                "--log-level",
+                "warning",
+                "--timeout",
+                "60",
+                "--no-control-socket",
+            ],
+        ),
     ]
     return children
 
@@ -162,7 +204,7 @@ def _redis_argv() -> list[str]:
         shutil.which("redis-server") or "redis-server",
         "--port", "0", "--unixsocket", str(socket_path), "--unixsocketperm", "700", "--dir", str(data),
         "--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction",
-        "--loglevel", "warning",
+        "--loglevel", "warning", "--logfile", str(data / "redis.log"),
     ]  # fmt: skip
 
 
@@ -177,4 +219,6 @@ def _wait_for_socket(path: Path, child: Child, seconds: float = 10.0) -> None:
                 time.sleep(0.05)
         if child.process and child.process.poll() is not None:
             break
-    raise Refused(f"the private Redis did not start: see its log, or set FIRSTLIGHT_BROKER=filesystem to do without.")
+    raise Refused(
+        "the private Redis did not start: see its log, or set FIRSTLIGHT_BROKER=filesystem to do without."
+    )

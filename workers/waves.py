@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
 from firstlight.registry.task_file import InstanceSpec
+
 from passuntil import FixedDraws, UntilPasses
 from workers.engines.base import DrawRequest, Wave
 from workers.graders import grade

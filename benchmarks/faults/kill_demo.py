@@ -88,7 +88,9 @@ def run(home: Path, port: int, kills: int, dice: random.Random, limit: float) ->
             victim = victims[0] if len(done) % 2 == 0 else dice.choice(victims[1:] or victims)
             seen = drawn(home)
             os.kill(victim, signal.SIGKILL)
-            done.append(f"{'main' if victim == victims[0] else 'pool'} {victim} at {time.monotonic() - began:.0f} s")
+            done.append(
+                f"{'main' if victim == victims[0] else 'pool'} {victim} at {time.monotonic() - began:.0f} s"
+            )
     if demo.poll() is None:
         demo.terminate()
         demo.wait(60)

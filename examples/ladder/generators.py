@@ -162,7 +162,9 @@ TASKS: dict[str, Task] = {
     for task in (
         Task("add", "a", "arithmetic", "sum of two numbers of 2 to 4 digits", _levels(2, 4), make_add),
         Task("subtract", "s", "arithmetic", "difference, 2 to 4 digits", _levels(2, 4), make_subtract),
-        Task("multiply", "m", "arithmetic", "product, the easy ones", ((2, 1), (3, 1), (2, 2)), make_multiply),
+        Task(
+            "multiply", "m", "arithmetic", "product, the easy ones", ((2, 1), (3, 1), (2, 2)), make_multiply
+        ),
         Task("multiply_long", "n", "arithmetic", "product", ((4, 1), (3, 2), (3, 3)), make_multiply),
         Task("divide", "d", "arithmetic", "whole quotient", ((3, 1), (4, 1), (4, 2), (5, 2)), make_divide),
         Task("products", "q", "composition", "sum of two products", ((1, 1), (2, 1), (2, 2)), make_products),
@@ -172,7 +174,12 @@ TASKS: dict[str, Task] = {
         Task("hop", "h", "composition", "two links on, for 3 letters", _levels(4, 6), make_hop),
         Task("permute", "o", "lookup", "4 to 8 letters in a given order", _levels(4, 8), make_permute),
         Task(
-            "reverse_shift", "x", "string", "backwards, then moved on a ring of 10", _levels(3, 10), make_reverse_shift
+            "reverse_shift",
+            "x",
+            "string",
+            "backwards, then moved on a ring of 10",
+            _levels(3, 10),
+            make_reverse_shift,
         ),
     )
 }

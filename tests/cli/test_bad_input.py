@@ -1,4 +1,4 @@
-"""Bad input to the commands that need no site: one clear line that names the value and the remedy, and no table."""
+"""Bad input to the commands that need no site: one clear line that names the value and the remedy."""
 
 import json
 import shutil

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-
 from firstlight.evaluations.actions import create_run, parse_rule
 from firstlight.evaluations.models import Run
 from firstlight.registry import actions
@@ -14,6 +13,7 @@ from firstlight.registry.models import Checkpoint, Series, Task
 from firstlight.registry.task_file import parse_task_lines
 from firstlight.teams.actions import create_team
 from firstlight.teams.models import Team
+
 from tests.tiny_model import write_tiny_llama
 
 
@@ -28,7 +28,12 @@ class World:
 
     def run(self, *, r: int = 2, floor: int = 16, cap: int = 200, seed: int = 0, **more: Any) -> Run:
         return create_run(
-            self.user, self.checkpoint, self.task, rule=parse_rule(r=r, floor=floor, cap=cap), seed=seed, **more
+            self.user,
+            self.checkpoint,
+            self.task,
+            rule=parse_rule(r=r, floor=floor, cap=cap),
+            seed=seed,
+            **more,
         )
 
 
@@ -52,5 +57,7 @@ def world(db: None, tmp_path: Path, settings: Any) -> World:
     checkpoint = actions.register_checkpoint(
         user, series, configuration, name="tiny", location=str(tmp_path / "tiny")
     )
-    task = actions.import_task(user, team, name="letters", specs=parse_task_lines(task_lines(), source="letters"))
+    task = actions.import_task(
+        user, team, name="letters", specs=parse_task_lines(task_lines(), source="letters")
+    )
     return World(user, team, series, checkpoint, task, tmp_path)

@@ -28,7 +28,7 @@ class Site:
 
     def __post_init__(self) -> None:
         self.env = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if not name.startswith("FIRSTLIGHT_")},
             "PYTHONPATH": f"{ROOT}:{ROOT / 'platform'}",
             "FIRSTLIGHT_HOME": str(self.home),
             "FIRSTLIGHT_MODEL_ROOTS": str(self.home / "models"),
@@ -50,7 +50,9 @@ class Site:
         argv = [sys.executable, "-m", "celery", "-A", "firstlight.config.celery", "worker", "-c", str(processes),
                 "-Q", "site,engine.reference", "--without-gossip", "--without-mingle", "-l", "WARNING"]  # fmt: skip
         with (self.home / "worker.log").open("ab") as log:
-            worker = subprocess.Popen(argv, env=self.env, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+            worker = subprocess.Popen(
+                argv, env=self.env, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+            )
         self.processes.append(worker)
         return worker
 
@@ -67,7 +69,9 @@ class Site:
                 return state
             if time.monotonic() > end:
                 log = (self.home / "worker.log").read_text()[-3000:]
-                pytest.fail(f"run {run} stands at {state} after {seconds:.0f} s; the worker's log ends:\n{log}")
+                pytest.fail(
+                    f"run {run} stands at {state} after {seconds:.0f} s; the worker's log ends:\n{log}"
+                )
             time.sleep(0.5)
 
     def close(self) -> None:

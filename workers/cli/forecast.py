@@ -11,8 +11,12 @@ from passuntil import forecast_tallies, read_tallies
 def add_commands(commands: Any) -> None:
     parser = commands.add_parser("forecast", help="fit the task scaling law and forecast bigger models")
     parser.add_argument("tallies", type=Path, metavar="TALLIES.csv")
-    parser.add_argument("--target", type=float, action="append", default=[], metavar="N", help="N to forecast; repeatable")
-    parser.add_argument("--hold-out", action="append", default=[], metavar="MODEL", help="leave out of the fit and forecast")
+    parser.add_argument(
+        "--target", type=float, action="append", default=[], metavar="N", help="N to forecast; repeatable"
+    )
+    parser.add_argument(
+        "--hold-out", action="append", default=[], metavar="MODEL", help="leave out of the fit and forecast"
+    )
     parser.add_argument("--level", type=float, default=0.9, help="level of the intervals (default 0.9)")
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(run=forecast)
@@ -20,6 +24,8 @@ def add_commands(commands: Any) -> None:
 
 def forecast(arguments: argparse.Namespace) -> int:
     rows = read_tallies(arguments.tallies)
-    result = forecast_tallies(rows, targets=arguments.target, hold_out=tuple(arguments.hold_out), level=arguments.level)
+    result = forecast_tallies(
+        rows, targets=arguments.target, hold_out=tuple(arguments.hold_out), level=arguments.level
+    )
     print(json.dumps(result.as_dict()) if arguments.json else result.table())
     return 0

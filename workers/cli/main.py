@@ -8,6 +8,7 @@ from typing import NoReturn
 from firstlight.config.errors import Refused
 from firstlight.registry.model_folder import ModelFolderError
 from firstlight.registry.task_file import TaskFileError
+
 from passuntil import PassUntilError
 from workers.cli import doctor, forecast, measure, site
 from workers.engines.base import EngineError

@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from firstlight.config.errors import Refused
 from firstlight.registry.model_folder import read_model_folder
 from firstlight.registry.task_file import InstanceSpec, read_task_file
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
 from passuntil import FixedDraws, TallyRow, UntilPasses, dataset_estimate, write_tallies
 from workers.engines import check_wave, open_engine
 from workers.engines.base import Engine, EngineRefusal
@@ -25,7 +25,9 @@ from workers.waves import Decoding, Pace, judge, next_request
 def add_commands(commands: Any) -> None:
     draw = commands.add_parser("passuntil", help="draw each instance until r passes; writes TALLIES.csv")
     _common(draw)
-    draw.add_argument("--passes", type=int, default=5, metavar="R", help="stop at the r-th pass (default 5; at least 2)")
+    draw.add_argument(
+        "--passes", type=int, default=5, metavar="R", help="stop at the r-th pass (default 5; at least 2)"
+    )
     draw.add_argument("--floor", type=int, default=64, help="draw at least this many (default 64)")
     draw.add_argument("--cap", type=int, default=10_000, help="draw at most this many (default 10000)")
     draw.add_argument("--fixed", type=int, metavar="N", help="draw exactly N instead of stopping at passes")
@@ -33,7 +35,9 @@ def add_commands(commands: Any) -> None:
     draw.add_argument("--temperature", type=float, default=1.0)
     draw.add_argument("--top-p", type=float, default=1.0)
     draw.set_defaults(run=passuntil)
-    exact = commands.add_parser("exact", help="exact log-likelihood of each reference answer and its terminator")
+    exact = commands.add_parser(
+        "exact", help="exact log-likelihood of each reference answer and its terminator"
+    )
     _common(exact)
     exact.set_defaults(run=exact_command)
 
@@ -42,7 +46,9 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL_DIR")
     parser.add_argument("task", type=Path, metavar="TASK.jsonl")
     parser.add_argument("--engine", default="reference")
-    parser.add_argument("--out", type=Path, help="write the table here (default: standard output, unless --json)")
+    parser.add_argument(
+        "--out", type=Path, help="write the table here (default: standard output, unless --json)"
+    )
     parser.add_argument("--json", action="store_true", help="print a summary as JSON")
 
 
@@ -60,7 +66,9 @@ def passuntil(arguments: argparse.Namespace) -> int:
     engine = open_engine(arguments.engine, arguments.model)
     began = time.monotonic()
     try:
-        rows, accounts = draw_all(engine, specs, rule, decoding, model=arguments.model.resolve().name, n_params=folder.n_params)
+        rows, accounts = draw_all(
+            engine, specs, rule, decoding, model=arguments.model.resolve().name, n_params=folder.n_params
+        )
     finally:
         engine.close()
     seconds = time.monotonic() - began
@@ -114,7 +122,12 @@ def draw_all(
     accounts = {"drawn": 0, "tokens": 0}
     open_specs = {spec.id: spec for spec in specs}
     pace = Pace()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+    )
     console = Console(stderr=True)
     quiet = not console.is_terminal  # in a log even a bar that takes itself away leaves an empty line
     with Progress(

@@ -12,6 +12,7 @@ from typing import Any
 
 from firstlight.config import places
 from firstlight.config.errors import Refused
+
 from workers.supervisor import Supervisor, require_free_port, site_children
 
 
@@ -19,11 +20,17 @@ def add_commands(commands: Any) -> None:
     up = commands.add_parser("up", help="web, worker and beat on this machine, supervised")
     _address(up)
     up.set_defaults(run=up_command)
-    demo = commands.add_parser("demo", help="measure the ladder, forecast its largest model, serve the result")
+    demo = commands.add_parser(
+        "demo", help="measure the ladder, forecast its largest model, serve the result"
+    )
     _address(demo)
     demo.add_argument("--no-serve", action="store_true", help="end after the table")
-    demo.add_argument("--ladder", type=Path, help="folder of the ladder (default: examples/ladder of the checkout)")
-    demo.add_argument("--task", action="append", default=[], metavar="NAME", help="tasks to measure; repeatable")
+    demo.add_argument(
+        "--ladder", type=Path, help="folder of the ladder (default: examples/ladder of the checkout)"
+    )
+    demo.add_argument(
+        "--task", action="append", default=[], metavar="NAME", help="tasks to measure; repeatable"
+    )
     demo.add_argument("--passes", type=int, default=5)
     demo.add_argument("--floor", type=int, default=64)
     demo.add_argument("--cap", type=int, default=1000)
@@ -54,24 +61,27 @@ def add_commands(commands: Any) -> None:
 def _address(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="drawing processes (default: cores)")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="drawing processes (default: cores)"
+    )
 
 
 def set_up_django() -> None:
     """Load the settings; raises Refused where this installation's folder cannot be written."""
     import django
+    from django.apps import apps
     from django.core.exceptions import ImproperlyConfigured
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "firstlight.config.settings")
     try:
-        django.setup()
+        if not apps.ready:
+            django.setup()
     except OSError as error:
         raise Refused(
             f"cannot write below {places.home()} ({error.strerror}): set FIRSTLIGHT_HOME to a folder of yours."
         ) from error
     except (ImproperlyConfigured, ValueError) as error:
         raise Refused(f"the settings do not load: {error}") from error
-    import firstlight.config.celery  # noqa: F401  the app that `send_task` uses
 
 
 def prepare_database() -> None:
@@ -108,6 +118,7 @@ def bring_up(arguments: argparse.Namespace, *, logs: Path | None = None) -> Supe
     from firstlight.config.celery import make_broker_folders
 
     make_broker_folders()
+    (places.home() / "static").mkdir(exist_ok=True)
     children = site_children(host=arguments.host, port=arguments.port, processes=arguments.workers)
     supervisor = Supervisor(children, logs=logs)
     try:
@@ -178,7 +189,9 @@ def run_command(arguments: argparse.Namespace) -> int:
         series__team=team, series__name=arguments.series, name=arguments.checkpoint
     ).first()
     if checkpoint is None:
-        raise Refused(f"no checkpoint {arguments.checkpoint!r} in series {arguments.series!r}: register it first.")
+        raise Refused(
+            f"no checkpoint {arguments.checkpoint!r} in series {arguments.series!r}: register it first."
+        )
     task = Task.objects.filter(team=team, name=arguments.task).order_by("-version").first()
     if task is None:
         raise Refused(f"no task {arguments.task!r}: upload it on the site first.")
@@ -204,12 +217,13 @@ def _one_change() -> Iterator[None]:
 
 def _who(username: str) -> tuple[Any, Any]:
     from django.contrib.auth import get_user_model
-
     from firstlight.teams.access import teams_of
 
     user = get_user_model().objects.filter(username=username).first()
     if user is None:
-        raise Refused(f"no user {username!r}: make one with manage.py createsuperuser, or run firstlight demo.")
+        raise Refused(
+            f"no user {username!r}: make one with manage.py createsuperuser, or run firstlight demo."
+        )
     team = teams_of(user).order_by("id").first()
     if team is None:
         raise Refused(f"{username} belongs to no team: ask an owner.")

@@ -58,7 +58,9 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": dj_database_url.parse(places.database_url(), conn_max_age=60, conn_health_checks=True)}
+DATABASES = {
+    "default": dj_database_url.parse(places.database_url(), conn_max_age=60, conn_health_checks=True)
+}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # IMMEDIATE: a transaction that will write takes the lock at its start, so none fails in its middle.
     # synchronous=FULL: an acknowledged batch outlives a power cut.
@@ -113,7 +115,10 @@ TASK_UPLOAD_MAX_BYTES = 64 * 2**20
 
 # --- Celery: the doorbell. The database is the truth; a lost or doubled message costs time, never data. ---
 CELERY_BROKER_URL = places.broker_url()
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {"visibility_timeout": 300, "unacked_restore_throttle": 1}
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {
+    "visibility_timeout": 300,
+    "unacked_restore_throttle": 1,
+}
 if CELERY_BROKER_URL == "filesystem://":
     _folder = places.home() / "broker"
     CELERY_BROKER_TRANSPORT_OPTIONS = {

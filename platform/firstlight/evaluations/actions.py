@@ -8,7 +8,6 @@ from django.db.models.functions import Now
 from firstlight.config.errors import Refused
 from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.models import Run, Unit
-from firstlight.evaluations.progress import settle_state
 from firstlight.registry.models import Checkpoint, Task
 from firstlight.teams.access import User, record, require_writer
 from passuntil import FixedDraws, PassUntilError, UntilPasses
@@ -38,7 +37,9 @@ def create_run(
     if engine not in ENGINES:
         raise Refused(f"no engine named {engine!r}: choose one of {', '.join(ENGINES)}.")
     if not (math.isfinite(temperature) and 0 < temperature <= 10):
-        raise Refused(f"temperature must lie in (0, 10], not {temperature}: 1 links pass probability to loss.")
+        raise Refused(
+            f"temperature must lie in (0, 10], not {temperature}: 1 links pass probability to loss."
+        )
     if not 0 < top_p <= 1:
         raise Refused(f"top-p must lie in (0, 1], not {top_p}: 1 keeps every token.")
     if not 0 <= seed < 2**63:
@@ -113,7 +114,6 @@ def _move(actor: User, run: Run, verb: str, allowed: tuple[str, ...], state: str
             Run.objects.filter(pk=run.pk).update(finished_at=Now())
         record(actor, run.checkpoint.series.team, verb, run)
         if state == Run.State.RUNNING:
-            settle_state(run)
             ring(run)
     run.refresh_from_db()
     return run

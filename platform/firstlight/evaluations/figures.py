@@ -13,26 +13,17 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from firstlight.evaluations.models import Batch, Run, Unit
+from firstlight.evaluations.results import tally_of
 from passuntil import (
     DatasetEstimate,
-    FixedDraws,
     PassUntilError,
     Tally,
     TallyRow,
-    UntilPasses,
     dataset_estimate,
     rule_from_dict,
 )
 
 RECENT = timedelta(seconds=60)
-StoppingRule = UntilPasses | FixedDraws
-
-
-def tally_of(rule: StoppingRule, draws: int, passes: int, stopped_at: int | None) -> Tally:
-    """The counts of a unit under its run's rule."""
-    if isinstance(rule, UntilPasses):
-        return Tally(draws, passes, stopped_at, r=rule.r, floor=rule.floor, cap=rule.cap)
-    return Tally(draws, passes, cap=rule.n)
 
 
 def tallies(runs: Iterable[Run]) -> dict[int, dict[int, Tally]]:

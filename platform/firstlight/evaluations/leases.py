@@ -66,14 +66,21 @@ def claim_units(run_id: int, worker: str, limit: int) -> list[Claim]:
             _quarantine(unit, unit.last_error or f"{MAX_ATTEMPTS} workers in a row died with it")
         units = [unit for unit in units if unit not in exhausted]
         Unit.objects.filter(pk__in=[unit.pk for unit in units]).update(
-            token=F("token") + 1, attempts=F("attempts") + 1, worker=worker, lease_until=Now() + LEASE, not_before=None
+            token=F("token") + 1,
+            attempts=F("attempts") + 1,
+            worker=worker,
+            lease_until=Now() + LEASE,
+            not_before=None,
         )
         if run.state == Run.State.QUEUED:
-            Run.objects.filter(pk=run_id, state=Run.State.QUEUED).update(state=Run.State.RUNNING, started_at=Now())
+            Run.objects.filter(pk=run_id, state=Run.State.QUEUED).update(
+                state=Run.State.RUNNING, started_at=Now()
+            )
         if exhausted:
             settle_state(run)
     return [
-        Claim(unit.pk, unit.instance_id, unit.token + 1, unit.next_batch, unit.drawn, unit.passes) for unit in units
+        Claim(unit.pk, unit.instance_id, unit.token + 1, unit.next_batch, unit.drawn, unit.passes)
+        for unit in units
     ]
 
 

@@ -1,20 +1,29 @@
 """Estimates, computed from the counts whenever they are read."""
 
 from firstlight.evaluations.models import Run, Unit
-from passuntil import DatasetEstimate, Tally, TallyRow, UntilPasses, dataset_estimate, rule_from_dict
+from passuntil import (
+    DatasetEstimate,
+    FixedDraws,
+    Tally,
+    TallyRow,
+    UntilPasses,
+    dataset_estimate,
+    rule_from_dict,
+)
+
+StoppingRule = UntilPasses | FixedDraws
 
 
-def tally(run: Run, unit: Unit) -> Tally:
-    """The unit's tally under the run's rule; `finished` is False while it is still being drawn."""
-    rule = rule_from_dict(run.rule)
+def tally_of(rule: StoppingRule, draws: int, passes: int, stopped_at: int | None) -> Tally:
+    """The counts of a unit under its run's rule; `finished` is False while it is still being drawn."""
     if isinstance(rule, UntilPasses):
-        return Tally(unit.draws, unit.passes, unit.stopped_at, r=rule.r, floor=rule.floor, cap=rule.cap)
-    return Tally(unit.draws, unit.passes, cap=rule.n)
+        return Tally(draws, passes, stopped_at, r=rule.r, floor=rule.floor, cap=rule.cap)
+    return Tally(draws, passes, cap=rule.n)
 
 
 def tally_rows(run: Run) -> list[TallyRow]:
     """One row an instance of a run, as TALLIES.csv has them."""
-    checkpoint = run.checkpoint
+    checkpoint, rule = run.checkpoint, rule_from_dict(run.rule)
     units = run.units.filter(state=Unit.State.DONE).select_related("instance").order_by("instance__position")
     return [
         TallyRow(
@@ -22,7 +31,7 @@ def tally_rows(run: Run) -> list[TallyRow]:
             n_params=checkpoint.n_params,
             tokens=checkpoint.tokens,
             instance=unit.instance.key,
-            tally=tally(run, unit),
+            tally=tally_of(rule, unit.draws, unit.passes, unit.stopped_at),
         )
         for unit in units
     ]

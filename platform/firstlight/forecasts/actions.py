@@ -27,10 +27,16 @@ def make_forecast(actor: User, task: Task, target: Checkpoint) -> Forecast:
     with transaction.atomic():
         existing = Forecast.objects.select_for_update().filter(task=task, target=target).first()
         if existing and existing.locked_at:
-            raise Refused(f"the forecast of {task} at {target} is locked since {existing.locked_at:%Y-%m-%d %H:%M} UTC.")
+            raise Refused(
+                f"the forecast of {task} at {target} is locked since {existing.locked_at:%Y-%m-%d %H:%M} UTC."
+            )
         if existing and existing.scored_at:
-            raise Refused(f"{target} was measured on {task} already, and the forecast scored: it stays as it was.")
-        forecast = existing or Forecast(series=target.series, task=task, target=target, created_by_id=actor.pk)
+            raise Refused(
+                f"{target} was measured on {task} already, and the forecast scored: it stays as it was."
+            )
+        forecast = existing or Forecast(
+            series=target.series, task=task, target=target, created_by_id=actor.pk
+        )
         _compute(forecast)
         record(actor, team, "made forecast", forecast, mean=forecast.mean, refused=forecast.refused)
     return forecast
@@ -47,9 +53,13 @@ def lock_forecast(actor: User, forecast: Forecast) -> Forecast:
         if forecast.mean is None:
             raise Refused(f"there is no forecast to lock: {forecast.refused}")
         if Run.objects.filter(checkpoint=forecast.target, task=forecast.task, draws__gt=0).exists():
-            raise Refused(f"{forecast.target} was measured on {forecast.task} already: lock forecasts before that.")
+            raise Refused(
+                f"{forecast.target} was measured on {forecast.task} already: lock forecasts before that."
+            )
         Forecast.objects.filter(pk=forecast.pk).update(locked_at=Now())
-        record(actor, team, "locked forecast", forecast, mean=forecast.mean, low=forecast.low, high=forecast.high)
+        record(
+            actor, team, "locked forecast", forecast, mean=forecast.mean, low=forecast.low, high=forecast.high
+        )
         forecast.refresh_from_db()
     return forecast
 
@@ -59,7 +69,7 @@ def run_finished(run: Run) -> None:
     task, checkpoint = run.task, run.checkpoint
     with transaction.atomic():
         mine = Forecast.objects.select_for_update().filter(task=task, series=checkpoint.series)
-        for forecast in mine.filter(locked_at=None).filter(
+        for forecast in mine.filter(locked_at=None, measured_run=None).filter(
             Q(target__n_params__gt=checkpoint.n_params) & ~Q(target=checkpoint)
         ):
             _compute(forecast)
@@ -79,7 +89,9 @@ def _compute(forecast: Forecast) -> None:
     runs = latest_runs(forecast.task, target)
     rows = [row for run in runs for row in tally_rows(run)]
     forecast.inputs = [run.pk for run in runs]
-    frozen = [[r.model, r.n_params, r.instance, r.tally.draws, r.tally.passes, r.tally.stopped_at] for r in rows]
+    frozen = [
+        [r.model, r.n_params, r.instance, r.tally.draws, r.tally.passes, r.tally.stopped_at] for r in rows
+    ]
     forecast.inputs_digest = "sha256:" + hashlib.sha256(json.dumps(frozen).encode()).hexdigest()
     forecast.mean = forecast.low = forecast.high = None
     forecast.refused, forecast.method, forecast.result = "", "", {}

@@ -21,7 +21,9 @@ class Forecast(models.Model):
     result = models.JSONField("the whole answer of the library", default=dict)
     inputs = models.JSONField("runs that went in", default=list)
     inputs_digest = models.CharField(max_length=80)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     updated_at = models.DateTimeField(auto_now=True)
     locked_at = models.DateTimeField(null=True)
     measured_run = models.ForeignKey(

@@ -1,8 +1,7 @@
 """The one door for changes to the registry: permission check, change, audit line."""
 
-import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max
@@ -17,6 +16,7 @@ from firstlight.teams.models import Team
 
 #: The largest number that a column of the database holds.
 MAX_BIG = 2**63 - 1
+Whole = TypeVar("Whole", int, int | None)
 
 
 def _name(kind: str, name: str) -> str:
@@ -26,7 +26,7 @@ def _name(kind: str, name: str) -> str:
     return name
 
 
-def _whole(label: str, value: int | None, *, least: int = 0) -> int | None:
+def _whole(label: str, value: Whole, *, least: int = 0) -> Whole:
     if value is not None and not least <= value <= MAX_BIG:
         raise Refused(f"{label} must be a whole number from {least} to 2^63 - 1, not {value}.")
     return value
@@ -257,8 +257,6 @@ def _facts(location: str, folder: ModelFolder) -> dict[str, Any]:
 
 
 def _save_new(actor: User, checkpoint: Checkpoint, verb: str) -> Checkpoint:
-    if not math.isfinite(checkpoint.n_params) or checkpoint.n_params < 1:
-        raise Refused(f"N must be at least 1, not {checkpoint.n_params}.")
     try:
         with transaction.atomic():
             checkpoint.save(force_insert=True)

@@ -1,5 +1,6 @@
 """Checkpoint folders: people choose from allowed roots, and a path is checked again whenever it is used."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,12 @@ def resolve_location(text: str) -> Path:
     candidates = [asked] if asked.is_absolute() else [root / asked for root in roots]
     inside = []
     for candidate in candidates:
-        resolved = candidate.resolve()  # symlinks followed: one that leads out of the roots is refused below
+        try:
+            resolved = (
+                candidate.resolve()
+            )  # follows symlinks: one that leads out of the roots is refused below
+        except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a lone surrogate
+            raise Refused(f"{text!r:.200} leads nowhere: check the spelling and the links in it.") from error
         if any(resolved.is_relative_to(root) for root in roots):
             inside.append(resolved)
     if not inside:
@@ -25,7 +31,8 @@ def resolve_location(text: str) -> Path:
         raise Refused(
             f"{text} is outside the allowed folders ({allowed}): move it there or set FIRSTLIGHT_MODEL_ROOTS."
         )
-    found = next((path for path in inside if path.is_dir()), None)
+    # isdir of os.path, which answers False where a name is too long; that of pathlib raises
+    found = next((path for path in inside if os.path.isdir(path)), None)
     if found is None:
         raise Refused(f"no such folder: {text}. Check the spelling, or copy the checkpoint there first.")
     return found

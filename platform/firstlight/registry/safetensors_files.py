@@ -119,12 +119,9 @@ def _entry(file: Path, name: str, value: object, start: int) -> TensorEntry:
     dtype, shape, offsets = value.get("dtype"), value.get("shape"), value.get("data_offsets")
     if not isinstance(dtype, str) or dtype not in BITS_OF_DTYPE:
         raise SafetensorsError(f"{where} has the unknown type {dtype!r}")
-    if (
-        not _whole_numbers(shape)
-        or not _whole_numbers(offsets)
-        or len(offsets) != 2
-        or offsets[0] > offsets[1]
-    ):
+    if not isinstance(shape, list) or not isinstance(offsets, list) or len(offsets) != 2:
+        raise SafetensorsError(f"{where} has a broken shape or data_offsets")
+    if not _whole_numbers(shape) or not _whole_numbers(offsets) or offsets[0] > offsets[1]:
         raise SafetensorsError(f"{where} has a broken shape or data_offsets")
     entry = TensorEntry(file, dtype, tuple(shape), start + offsets[0], offsets[1] - offsets[0])
     needed = (entry.size * BITS_OF_DTYPE[dtype] + 7) // 8

@@ -17,8 +17,13 @@ M = TypeVar("M", bound=models.Model)
 WRITERS = (Membership.Role.MEMBER, Membership.Role.REVIEWER, Membership.Role.OWNER)
 
 
+def _id(user: User) -> int:
+    """The row of a person; 0, which no row has, for somebody who is not signed in."""
+    return int(user.pk or 0)
+
+
 def teams_of(user: User) -> models.QuerySet[Team]:
-    return Team.objects.filter(memberships__user_id=user.pk)
+    return Team.objects.filter(memberships__user_id=_id(user))
 
 
 def visible(model: type[M], user: User) -> models.QuerySet[M]:
@@ -36,7 +41,7 @@ def get_visible(model: type[M], user: User, **lookup: Any) -> M:
 
 
 def may_write(user: User, team: Team) -> bool:
-    return Membership.objects.filter(team=team, user_id=user.pk, role__in=WRITERS).exists()
+    return Membership.objects.filter(team=team, user_id=_id(user), role__in=WRITERS).exists()
 
 
 def require_writer(user: User, team: Team) -> None:

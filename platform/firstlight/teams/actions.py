@@ -21,7 +21,9 @@ def create_team(name: str, owner: DjangoUser) -> Team:
     return team
 
 
-def add_member(actor: DjangoUser, team: Team, user: DjangoUser, role: str = Membership.Role.MEMBER) -> Membership:
+def add_member(
+    actor: DjangoUser, team: Team, user: DjangoUser, role: str = Membership.Role.MEMBER
+) -> Membership:
     """Only an owner adds people, or changes the role of one who is there."""
     if not Membership.objects.filter(team=team, user=actor, role=Membership.Role.OWNER).exists():
         raise Refused(f"only an owner of {team} adds people: ask one of them.")

@@ -34,7 +34,9 @@ class AuditEvent(models.Model):
     """One line for each state change; written by actions, never changed and never removed by them."""
 
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="audit_events")
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     at = models.DateTimeField(auto_now_add=True)
     verb = models.CharField(max_length=60)
     subject = models.CharField(max_length=200)

@@ -60,7 +60,10 @@ class ReferenceEngine:
         prompts = []
         for request in requests:
             check_request(request)
-            ids = self.codec.encode_prompt(request.prompt)
+            try:
+                ids = self.codec.encode_prompt(request.prompt)
+            except EngineRefusal as error:
+                raise EngineRefusal(f"instance {request.instance!r}: {error}") from error
             check_context(f"instance {request.instance!r}", len(ids), request.max_tokens, self.context_length)
             prompts.append(ids)
         with one_blas_thread():

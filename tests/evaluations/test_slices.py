@@ -1,0 +1,442 @@
+"""Slices: however a run is cut into them, it counts the same; what fails backs off, then is quarantined."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import transaction
+from django.db.models.functions import Now
+from firstlight.config.celery import app
+from firstlight.evaluations import doorbell, leases
+from firstlight.evaluations.actions import pause_run, resume_run
+from firstlight.evaluations.doorbell import ring
+from firstlight.evaluations.models import Batch, Doorbell, Run, Sample, Unit
+from firstlight.evaluations.progress import reconcile
+from firstlight.registry import actions
+from firstlight.registry.models import Checkpoint, Instance, Task
+from firstlight.registry.task_file import InstanceSpec, parse_task_lines
+
+from passuntil import Tally, rule_from_dict
+from tests.evaluations.conftest import World, task_lines
+from tests.tiny_model import write_tiny_llama
+from workers import engine_cache, tasks
+from workers.cli.measure import draw_all
+from workers.engines import open_engine
+from workers.slices import work_slice
+from workers.waves import Decoding
+
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
+
+@pytest.fixture(autouse=True)
+def fresh_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every test is a new worker process with a broker of its own: nothing is loaded, no ring waits."""
+    monkeypatch.setattr(app.conf, "broker_url", "memory://")
+    with app.connection_for_write() as broker:
+        broker.default_channel.queue_delete("engine.reference")
+    engine_cache.close()
+    yield
+    engine_cache.close()
+
+
+def specs(*, long: bool = False) -> list[InstanceSpec]:
+    lines = task_lines(instances=4)
+    if long:
+        lines.insert(
+            1, json.dumps({"id": "long", "prompt": "a" * 300, "answer": "a", "grader": "exact"}).encode()
+        )
+    return parse_task_lines(lines, source="letters")
+
+
+def finish(run: Run, *, limit: int = 12, seconds: float = 20.0, most: int = 500) -> int:
+    """Work until nothing is due. Returns the number of slices."""
+    for slices in range(most):
+        if work_slice(run.pk, seconds=seconds, limit=limit) == 0:
+            run.refresh_from_db()
+            return slices
+    pytest.fail(f"run {run.pk} is still open after {most} slices")
+
+
+def counts(run: Run) -> list[tuple[int, int, int | None]]:
+    rows = run.units.order_by("instance__position")
+    return list(rows.values_list("draws", "passes", "stopped_at"))
+
+
+def end_backoff(run: Run) -> None:
+    Unit.objects.filter(run=run).update(not_before=Now() - timedelta(seconds=1))
+
+
+def states(run: Run) -> set[str]:
+    return set(run.units.values_list("state", flat=True))
+
+
+def by_command(world: World, run: Run) -> list[Tally]:
+    engine = open_engine("reference", world.models / "tiny")
+    rows, _ = draw_all(
+        engine, specs(), rule_from_dict(run.rule), Decoding(seed=run.seed), model="tiny", n_params=1
+    )
+    return [row.tally for row in rows]
+
+
+def test_a_slice_takes_a_small_run_to_its_end(world: World) -> None:
+    run = world.run(seed=3)
+    assert work_slice(run.pk) > 0
+    run.refresh_from_db()
+    assert (run.state, run.units_done) == (Run.State.COMPLETE, 4)
+    assert run.finished_at is not None
+    assert run.started_at is not None
+    assert states(run) == {Unit.State.DONE}
+    assert reconcile(run) == []
+    assert work_slice(run.pk) == 0
+
+
+@pytest.mark.parametrize("seed", [0, 3, 2**63 - 1])
+def test_the_site_and_the_command_count_the_same(world: World, seed: int) -> None:
+    run = world.run(r=3, floor=16, cap=150, seed=seed)
+    finish(run)
+    expected = [(tally.draws, tally.passes, tally.stopped_at) for tally in by_command(world, run)]
+    assert counts(run) == expected
+    assert any(stopped for _, _, stopped in expected)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 12])
+def test_a_run_in_many_slices_counts_the_same_as_one_in_a_single_slice(world: World, limit: int) -> None:
+    whole, cut = world.run(r=4, seed=11), world.run(r=4, seed=11)
+    finish(whole)
+    slices = finish(cut, limit=limit, seconds=0)
+    assert slices > 1
+    assert counts(cut) == counts(whole)
+    assert (cut.draws, cut.passes, cut.drawn) == (whole.draws, whole.passes, whole.drawn)
+    assert (cut.state, cut.tokens) == (Run.State.COMPLETE, whole.tokens)
+    assert reconcile(cut) == []
+
+
+def test_another_seed_draws_something_else(world: World) -> None:
+    first, second = world.run(seed=1), world.run(seed=2)
+    finish(first)
+    finish(second)
+    assert counts(first) != counts(second)
+
+
+def test_overshoot_is_drawn_and_accounted_for_but_does_not_count(world: World) -> None:
+    run = world.run(r=2, floor=0, cap=200, seed=1)
+    finish(run)
+    made = sum(Batch.objects.filter(unit__run=run).values_list("draws", flat=True))
+    assert run.drawn == made
+    assert run.draws == sum(draws for draws, _, _ in counts(run))
+    assert run.drawn > run.draws
+    for draws, passes, stopped_at in counts(run):
+        assert draws == (stopped_at or 200)
+        assert passes == (2 if stopped_at else passes) <= 2
+
+
+def test_the_stored_bits_are_the_outcomes_in_draw_order(world: World) -> None:
+    run = world.run(r=3, seed=4)
+    finish(run)
+    rule = rule_from_dict(run.rule)
+    for unit in run.units.all():
+        bits = leases.stored_bits(unit)
+        assert len(bits) == unit.drawn
+        settled = rule.settle(bits)
+        assert (settled.draws, settled.passes, settled.stopped_at) == (
+            unit.draws,
+            unit.passes,
+            unit.stopped_at,
+        )
+
+
+def test_few_texts_are_kept_the_first_passes_and_the_first_failures(world: World) -> None:
+    run = world.run(r=40, floor=150, cap=150, seed=2)
+    finish(run, seconds=0)
+    for unit in run.units.all():
+        bits = leases.stored_bits(unit)
+        kept = {passed: list(unit.samples.filter(passed=passed).order_by("draw")) for passed in (True, False)}
+        for passed, samples in kept.items():
+            first = [draw for draw, bit in enumerate(bits) if bit == passed][: Sample.KEPT]
+            assert [sample.draw for sample in samples] == first
+        for sample in kept[True]:
+            assert unit.instance.answer in sample.text
+
+
+def test_a_prompt_longer_than_the_context_fails_alone(world: World) -> None:
+    plain = world.run(seed=6)
+    finish(plain)
+    task = actions.import_task(world.user, world.team, name="long", specs=specs(long=True))
+    run = _run_of(world, task, seed=6)
+    finish(run)
+    bad = run.units.get(instance__key="long")
+    assert bad.state == Unit.State.QUARANTINED
+    assert "300 prompt tokens" in bad.last_error
+    assert "shorten the prompt" in bad.last_error
+    assert run.state == Run.State.PARTIAL
+    assert "1 of 5 units are quarantined" in run.reason
+    assert [row for row in counts(run) if row[0]] == counts(plain)
+    assert reconcile(run) == []
+
+
+def test_a_run_of_impossible_prompts_alone_fails_with_the_reason(world: World) -> None:
+    task = actions.import_task(world.user, world.team, name="long", specs=specs(long=True)[1:2])
+    run = _run_of(world, task)
+    finish(run)
+    assert run.state == Run.State.FAILED
+    assert "shorten the prompt" in run.reason
+
+
+def test_an_engine_that_fails_is_tried_again_later_then_quarantined_and_nothing_is_counted(
+    world: World,
+) -> None:
+    """Weights of NaN: every wave is garbage. It is refused, never counted as failures to pass."""
+    write_tiny_llama(world.models / "nan", d=32, layers=1, heads=1, scale=float("nan"))
+    broken = _register(world, "nan")
+    run = _run_of(world, world.task, checkpoint=broken)
+    for attempt in range(1, leases.MAX_ATTEMPTS):
+        assert work_slice(run.pk) == 0
+        unit = run.units.order_by("id").first()
+        assert unit is not None
+        assert (unit.state, unit.attempts) == (Unit.State.PENDING, attempt)
+        assert "not finite" in unit.last_error
+        assert not leases.due_units(run.pk).exists()  # it waits
+        end_backoff(run)
+    work_slice(run.pk)
+    run.refresh_from_db()
+    assert (run.state, run.drawn, states(run)) == (Run.State.FAILED, 0, {Unit.State.QUARANTINED})
+    assert "not finite" in run.reason
+
+
+def test_a_file_that_breaks_between_slices_leaves_the_counts_and_names_the_file(world: World) -> None:
+    run = world.run(r=40, floor=16, cap=150)
+    work_slice(run.pk, seconds=0, limit=4)
+    before = counts(run)
+    file = world.models / "tiny" / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-8])
+    engine_cache.close()
+    finish(run)
+    assert run.state == Run.State.FAILED
+    assert "truncated" in run.reason
+    assert counts(run) == before
+    assert run.drawn == sum(draws for draws, _, _ in before) > 0
+    assert reconcile(run) == []
+
+
+def test_weights_that_changed_since_they_were_registered_are_refused_by_name(world: World) -> None:
+    run = world.run()
+    write_tiny_llama(world.models / "tiny", d=32, layers=1, heads=1, seed=2)
+    finish(run)
+    assert (run.state, run.drawn) == (Run.State.FAILED, 0)
+    assert "changed since tiny was registered" in run.reason
+
+
+def test_a_folder_that_is_gone_fails_the_units_with_the_reason_after_some_patience(world: World) -> None:
+    run = world.run()
+    shutil.move(world.models / "tiny", world.models / "away")
+    work_slice(run.pk)
+    assert set(run.units.values_list("state", "attempts")) == {(Unit.State.PENDING, 1)}
+    shutil.move(world.models / "away", world.models / "tiny")  # it is back in time
+    end_backoff(run)
+    finish(run)
+    assert run.state == Run.State.COMPLETE
+
+    run = world.run(seed=1)
+    engine_cache.close()
+    shutil.rmtree(world.models / "tiny")
+    for _ in range(leases.MAX_ATTEMPTS):
+        work_slice(run.pk)
+        end_backoff(run)
+    run.refresh_from_db()
+    assert run.state == Run.State.FAILED
+    assert "no such folder" in run.reason
+
+
+def test_a_root_that_no_longer_allows_the_folder_stops_the_run(
+    world: World, settings: object, tmp_path: Path
+) -> None:
+    run = world.run()
+    settings.MODEL_ROOTS = [tmp_path / "elsewhere"]  # type: ignore[attr-defined]
+    for _ in range(leases.MAX_ATTEMPTS):
+        work_slice(run.pk)
+        end_backoff(run)
+    run.refresh_from_db()
+    assert (run.state, run.drawn) == (Run.State.FAILED, 0)
+    assert "outside the allowed folders" in run.reason
+
+
+def test_a_grader_that_this_worker_does_not_know_is_no_endless_loop(world: World) -> None:
+    """A row that a newer version wrote during an upgrade: the units fail with the reason, none counts."""
+    run = world.run()
+    Instance.objects.filter(task=world.task).update(grader="python")
+    for _ in range(leases.MAX_ATTEMPTS):
+        work_slice(run.pk)
+        end_backoff(run)
+    run.refresh_from_db()
+    assert (run.state, run.drawn) == (Run.State.FAILED, 0)
+    assert "'python'" in run.reason
+
+
+def test_a_retry_goes_on_from_the_counts_of_the_failed_units(world: World) -> None:
+    from firstlight.evaluations.actions import retry_failed
+
+    whole, run = world.run(r=40, floor=16, cap=150), world.run(r=40, floor=16, cap=150)
+    finish(whole)
+    work_slice(run.pk, seconds=0, limit=4)
+    file = world.models / "tiny" / "model.safetensors"
+    kept = file.read_bytes()
+    file.write_bytes(kept[:-8])
+    engine_cache.close()
+    finish(run)
+    assert run.state == Run.State.FAILED
+    file.write_bytes(kept)
+    retry_failed(world.user, run)
+    finish(run)
+    assert run.state == Run.State.COMPLETE
+    assert counts(run) == counts(whole)
+    assert reconcile(run) == []
+
+
+# --- The doorbell: its chain must not die, and must not grow. ---
+
+
+@pytest.fixture
+def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The rings that reached the broker, which is not there in this test."""
+    rings: list[int] = []
+
+    def deliver(bell: Doorbell) -> None:
+        rings.append(bell.run_id)
+        bell.delete()
+
+    monkeypatch.setattr(doorbell, "deliver", deliver)
+    return rings
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("limit", [1, 2, 12])
+def test_the_chain_of_rings_lasts_to_the_end_and_does_not_grow_with_the_slices(
+    world: World, rung: list[int], limit: int
+) -> None:
+    run = world.run(r=40, floor=16, cap=150)
+    assert rung == [run.pk]
+    slices = 0
+    while rung:
+        assert len(rung) == 1  # with one worker, one ring is in flight, however many slices it took
+        rung.pop()
+        slices += 1
+        work_slice(run.pk, seconds=0, limit=limit)
+    run.refresh_from_db()
+    assert run.state == Run.State.COMPLETE
+    assert slices > 3
+    assert not Doorbell.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_second_worker_is_called_at_once_and_both_carry_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = world.run(r=40, floor=16, cap=150)
+    rings: list[int] = []
+
+    def second_worker(bell: Doorbell) -> None:
+        rings.append(len(leases.claim_units(run.pk, "another/1/1", 12)))
+        bell.delete()
+
+    monkeypatch.setattr(doorbell, "deliver", second_worker)
+    work_slice(run.pk, seconds=0, limit=1)
+    # The first ring, before the drawing, got the second worker the other three units; it rings at its own end.
+    # No unit waited when the first worker ended, so it rings for the one that it gave back.
+    assert rings == [3, 1]
+
+
+def test_a_sweep_delivers_what_a_dead_broker_left(
+    world: World, django_capture_on_commit_callbacks: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ConnectionError("no broker")
+
+    with monkeypatch.context() as dead:
+        dead.setattr(app, "send_task", refuse)
+        with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
+            run = world.run()
+            with transaction.atomic():
+                ring(run)
+        waiting = list(Doorbell.objects.filter(run=run).values_list("pk", flat=True))
+        tasks.sweep()
+        assert list(Doorbell.objects.values_list("pk", flat=True)) == waiting
+        assert len(waiting) == 2
+    sent: list[object] = []
+    monkeypatch.setattr(app, "send_task", lambda name, **more: sent.append((name, more["args"])))
+    tasks.sweep()
+    assert sent == [("workers.work", [run.pk])] * 2
+    assert not Doorbell.objects.filter(pk__in=waiting).exists()
+
+
+def test_a_sweep_settles_a_run_whose_last_worker_died_before_it_could(world: World) -> None:
+    run = world.run()
+    Unit.objects.filter(run=run).update(state=Unit.State.QUARANTINED, last_error="the disk is full")
+    tasks.sweep()
+    run.refresh_from_db()
+    assert run.state == Run.State.FAILED
+    assert "the disk is full" in run.reason
+
+
+def test_a_sweep_rings_for_a_run_whose_ring_was_lost_and_not_for_a_paused_one(
+    world: World, rung: list[int], django_capture_on_commit_callbacks: object
+) -> None:
+    from firstlight.evaluations.actions import pause_run
+
+    lost, paused = world.run(), world.run()
+    pause_run(world.user, paused)
+    Doorbell.objects.all().delete()
+    with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
+        tasks.sweep()
+    assert rung == [lost.pk]
+
+
+def _register(world: World, name: str) -> Checkpoint:
+    return actions.register_checkpoint(
+        world.user, world.series, world.checkpoint.configuration, name=name, location=str(world.models / name)
+    )
+
+
+def _run_of(world: World, task: Task, *, checkpoint: Checkpoint | None = None, seed: int = 0) -> Run:
+    from firstlight.evaluations.actions import create_run, parse_rule
+
+    rule = parse_rule(r=2, floor=16, cap=200)
+    return create_run(world.user, checkpoint or world.checkpoint, task, rule=rule, seed=seed)
+
+
+def test_a_worker_that_dies_while_it_closes_a_run_leaves_it_to_the_sweep(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run's end and the score of the forecasts that waited for it come together or not at all."""
+    run = world.run()
+
+    def die(run: Run) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr("workers.slices.run_finished", die)
+        with pytest.raises(KeyboardInterrupt):
+            work_slice(run.pk)
+    run.refresh_from_db()
+    assert run.state == Run.State.RUNNING
+    assert run.units_done == run.units_total
+    tasks.sweep()
+    run.refresh_from_db()
+    assert run.state == Run.State.COMPLETE
+
+
+def test_a_run_paused_after_its_last_draw_is_closed_when_it_is_resumed(world: World) -> None:
+    run = world.run()
+    claims = leases.claim_units(run.pk, "a/1/1", 10)
+    pause_run(world.user, run)
+    for claim in claims:
+        new = leases.NewBatch(
+            claim=claim, passed=[True] * 16, seed=0, fingerprint="test", tokens=16, seconds=0.1
+        )
+        leases.append_batches("a/1/1", [new])
+    resume_run(world.user, run)
+    work_slice(run.pk)
+    run.refresh_from_db()
+    assert run.state == Run.State.COMPLETE
