@@ -12,13 +12,14 @@ from passuntil._checks import confidence, positive, whole
 from passuntil.backtests import Choice, Point, backtest, choose, disagreement, widened
 from passuntil.deviations import DeviationPrior
 from passuntil.errors import PassUntilError
+from passuntil.growth import GrowthResult, growth_class
 from passuntil.instance_likelihood import InstanceLikelihood
 from passuntil.laws import LEAST_SIZES, DatasetOLS, Forecast
 from passuntil.methods import SCALES, Law, Series, fit_methods, read_series
 from passuntil.results import Growth, Judged, ModelPoint, SeriesForecast, TargetForecast
 from passuntil.tables import TallyRow
 
-__all__ = ["FAR", "FEW_SIZES", "SCALES", "UNTESTED", "forecast_tallies"]
+__all__ = ["FAR", "FEW_SIZES", "SCALES", "forecast_tallies"]
 
 #: Beyond this many times the largest fitted size, a forecast says that it reaches far. The paper's own step
 #: is 1.6.
@@ -27,13 +28,6 @@ FAR = 4.0
 FEW_SIZES = 5
 #: Draws from the predictive distributions of instance laws.
 SAMPLES = 2000
-
-UNTESTED = Growth(
-    "undetermined",
-    None,
-    "not tested: instances of spread-out difficulty bend log(-log PU) of the task mean by themselves, and "
-    "this version does not test curvature against that",
-)
 
 
 def forecast_tallies(
@@ -70,7 +64,8 @@ def forecast_tallies(
     target that is not above the data, an unknown model in `hold_out`, no common instance, missing tokens.
     """
     level = confidence(level)
-    series = read_series(list(rows), scale, level)
+    rows = list(rows)
+    series = read_series(rows, scale, level)
     # A single name is a sequence of letters, and never meant as one.
     kept_out = {hold_out} if isinstance(hold_out, str) else set(hold_out)
     unknown = sorted(kept_out - set(series.names))
@@ -101,7 +96,7 @@ def forecast_tallies(
     return SeriesForecast(
         scale=scale,
         targets=tuple(_target(laws, size, level, choice) for size in sizes),
-        growth=_growth(fitted),
+        growth=_growth(fitted, rows, seed),
         backtest=tuple(_judged(point, choice.method) for point in points),
         models=_points(fitted, ols),
         held_out=tuple(_held_out(held, laws, level, choice)),
@@ -117,9 +112,18 @@ def forecast_tallies(
     )
 
 
-def _growth(series: Series) -> Growth:
-    """The one place where the class of growth comes in; until it is tested here, it is undetermined."""
-    return UNTESTED
+def _growth(series: Series, rows: Sequence[TallyRow], seed: int) -> Growth | GrowthResult:
+    """The class of growth of the fitted models, tested against the law with instances of their own."""
+    names = set(series.names)
+    designs = {(row.tally.r, row.tally.floor or 0, row.tally.cap) for row in rows if row.model in names}
+    # One rule for all cells can be repeated by the test's bootstrap; otherwise it repeats the draws as they are.
+    r, floor, cap = designs.pop() if len(designs) == 1 else (None, 0, None)
+    try:
+        return growth_class(
+            series.sizes, series.draws.T, series.passes.T, r=r, floor=floor, cap=cap if r else None, seed=seed
+        )
+    except PassUntilError as error:
+        return Growth("undetermined", None, f"not tested: {error}")
 
 
 def _fittable(fitted: Series) -> None:

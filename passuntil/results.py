@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from passuntil.aggregate import DatasetEstimate
+from passuntil.growth import GrowthResult
 from passuntil.laws import Forecast
 
 
@@ -142,7 +143,7 @@ class SeriesForecast:
 
     scale: str
     targets: tuple[TargetForecast, ...]
-    growth: Growth
+    growth: Growth | GrowthResult
     backtest: tuple[Judged, ...]
     models: tuple[ModelPoint, ...]
     held_out: tuple[Judged, ...]

@@ -40,9 +40,9 @@ def test_a_forecast_has_the_agreed_shape() -> None:
     )
     assert "nll" in result["diagnostics"]["methods_left_out"]["loss_assisted"]
     assert list(first["methods"]["dataset_ols"]) == ["mean", "low", "high", "level"]
-    assert result["growth"]["class"] == "undetermined"
-    assert result["growth"]["p_value"] is None
-    assert "not tested" in result["growth"]["reason"]
+    assert result["growth"]["class"] == "scaling_law"  # the counts were made by the law
+    assert 0.05 < result["growth"]["p_value"] <= 1
+    assert result["growth"]["power"] > 0.5
 
 
 def test_a_lawful_series_is_forecast_and_its_held_out_model_hit() -> None:
@@ -144,7 +144,7 @@ def test_the_table_shows_every_model_target_and_warning() -> None:
         "90% low",
         "backtest",
         "held out",
-        "undetermined",
+        "scaling_law",
         "warning: nothing",
     ):
         assert word in text
