@@ -24,6 +24,30 @@ from passuntil.rules import FixedDraws, StoppingRule, UntilPasses, rule_from_dic
 from passuntil.tables import TallyRow, read_tallies, write_tallies
 from passuntil.tally import Tally
 
+# isort: split
+# Measurement: bought precision, looks, allocation, plans, resampling.
+from passuntil import gbas, sequences
+from passuntil.allocation import Allocation, Rounds
+from passuntil.bootstrap import BootstrapResult, paired_bootstrap
+from passuntil.gbas import GammaEstimate, gamma_estimate, passes_needed
+from passuntil.planning import BetaPrior, Plan
+from passuntil.report import TallyReport, tally_report
+from passuntil.rules import AdaptiveEstimate, DatasetPrecision, RelativeError
+
+# isort: split
+# Laws and forecasts.
+from passuntil.deviations import DeviationPrior, Deviations, deviations_of, pool_deviations
+from passuntil.instance_likelihood import InstanceBootstrap, InstanceLikelihood
+from passuntil.instance_ml import InstanceML, instance_ml
+from passuntil.instance_ols import InstanceOLS
+from passuntil.loss_assisted import LossAssisted
+from passuntil.loss_law import LossForecast, LossLaw
+
+# isort: split
+# Growth: classes of curvature and circuits.
+from passuntil.circuits import CircuitComparison, CurveFit, compare_circuits
+from passuntil.growth import GrowthResult, growth_class, pooled_noise
+
 __all__ = [
     "DatasetEstimate",
     "DatasetOLS",
@@ -45,4 +69,44 @@ __all__ = [
     "read_tallies",
     "rule_from_dict",
     "write_tallies",
+]
+__all__ += [
+    "AdaptiveEstimate",
+    "Allocation",
+    "BetaPrior",
+    "BootstrapResult",
+    "DatasetPrecision",
+    "GammaEstimate",
+    "Plan",
+    "RelativeError",
+    "Rounds",
+    "TallyReport",
+    "gamma_estimate",
+    "gbas",
+    "paired_bootstrap",
+    "passes_needed",
+    "sequences",
+    "tally_report",
+]
+__all__ += [
+    "DeviationPrior",
+    "Deviations",
+    "InstanceBootstrap",
+    "InstanceLikelihood",
+    "InstanceML",
+    "InstanceOLS",
+    "LossAssisted",
+    "LossForecast",
+    "LossLaw",
+    "deviations_of",
+    "instance_ml",
+    "pool_deviations",
+]
+__all__ += [
+    "CircuitComparison",
+    "CurveFit",
+    "GrowthResult",
+    "compare_circuits",
+    "growth_class",
+    "pooled_noise",
 ]

@@ -26,7 +26,8 @@ class DatasetEstimate:
     se: standard error of the mean over instances drawn like these; se_draws: the part that more draws remove;
     se_instances: the part that more instances remove (None for a single instance).
     low, high, level: confidence interval (see `dataset_estimate`).
-    instances, zero, capped, unfinished: how many instances there are, have no pass, met the cap first, go on.
+    instances, zero, capped, unfinished, extended: how many instances there are, have no pass, met the cap
+    first, go on, were extended after a look (then not free of bias; see `Tally.extended`).
     """
 
     mean: float
@@ -40,6 +41,7 @@ class DatasetEstimate:
     zero: int
     capped: int
     unfinished: int
+    extended: int = 0
 
     def interval(self) -> Interval:
         """The interval as an object that unpacks into (low, high)."""
@@ -96,6 +98,7 @@ def dataset_estimate(tallies: Iterable[Tally], level: float = 0.95) -> DatasetEs
         zero=sum(tally.passes == 0 for tally in tallies),
         capped=sum(tally.capped for tally in tallies),
         unfinished=sum(not tally.finished for tally in tallies),
+        extended=sum(tally.extended for tally in tallies),
     )
 
 

@@ -4,37 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from functools import partial
 
-from passuntil._checks import confidence, positive
-from passuntil.aggregate import DatasetEstimate, dataset_estimate
+import numpy as np
+
+from passuntil._checks import confidence, positive, whole
+from passuntil.backtests import Choice, Point, backtest, choose, disagreement, widened
+from passuntil.deviations import DeviationPrior
 from passuntil.errors import PassUntilError
-from passuntil.laws import LEAST_SIZES, DatasetOLS
+from passuntil.growth import GrowthResult, growth_class
+from passuntil.instance_likelihood import InstanceLikelihood
+from passuntil.laws import LEAST_SIZES, DatasetOLS, Forecast
+from passuntil.methods import SCALES, Law, Series, fit_methods, read_series
 from passuntil.results import Growth, Judged, ModelPoint, SeriesForecast, TargetForecast
-from passuntil.tables import TallyRow, check_series
-from passuntil.tally import Tally
+from passuntil.tables import TallyRow
 
-SCALES = ("n_params", "tokens", "compute")
+__all__ = ["FAR", "FEW_SIZES", "SCALES", "forecast_tallies"]
 
 #: Beyond this many times the largest fitted size, a forecast says that it reaches far. The paper's own step
 #: is 1.6.
 FAR = 4.0
 #: With fewer sizes the scatter about the line is a guess, and the t quantile says so.
 FEW_SIZES = 5
-
-UNTESTED = Growth(
-    "undetermined",
-    None,
-    "not tested: instances of spread-out difficulty bend log(-log PU) of the task mean by themselves, and "
-    "this version does not test curvature against that",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Model:
-    name: str
-    size: float
-    tallies: dict[str, Tally]
+#: Draws from the predictive distributions of instance laws.
+SAMPLES = 2000
 
 
 def forecast_tallies(
@@ -43,6 +36,10 @@ def forecast_tallies(
     hold_out: Sequence[str] = (),
     level: float = 0.9,
     scale: str = "n_params",
+    *,
+    guess_rate: float = 0.0,
+    deviation: DeviationPrior | None = None,
+    seed: int = 0,
 ) -> SeriesForecast:
     """Forecast the mean pass probability of larger models of the same series.
 
@@ -51,171 +48,209 @@ def forecast_tallies(
     hold_out: names of models that are not fitted; they are forecast and judged. level: of all intervals.
     scale: "n_params", "tokens" (training tokens D) or "compute" (6 N D, floating-point operations); the last
     two need tokens in every row. Sizes in the result (`n_params`) are on this scale.
+    guess_rate: known chance of passing by guessing; only the likelihood fit has a place for it. deviation:
+    what other tasks or losses of the series say of how models scatter (`pool_deviations`). seed: of the
+    sampled intervals.
 
-    Task means are taken over the instances that all models share, zeros and capped cells included
-    (`dataset_estimate`), and fitted with `DatasetOLS`. The backtest leaves out the largest fitted size, then
-    the largest two, and forecasts them from the rest, as long as three sizes with a pass remain.
+    Task means are taken over the instances that all models share, zeros and capped cells included. Every
+    method that the data carry is fitted: `DatasetOLS`, `InstanceOLS`, `InstanceLikelihood`, and
+    `LossAssisted` where every cell has an nll. The backtest leaves out the largest fitted size, then the
+    largest two, and forecasts them from the rest, as long as three sizes with a pass remain; the method
+    that does best there is recommended (`passuntil.backtests.choose`). An interval adds, in squares on the
+    scale of F, a method's own sources, the disagreement of the methods, and what the method was off in the
+    backtest beyond its own intervals.
 
-    Raises PassUntilError: nothing to fit, fewer than three sizes with a pass, no pass at all, a mean of 1, a
+    Raises PassUntilError: nothing to fit, fewer than three sizes with a pass, no pass at all, means of 1, a
     target that is not above the data, an unknown model in `hold_out`, no common instance, missing tokens.
     """
     level = confidence(level)
     rows = list(rows)
-    models = _models(rows, scale)
+    series = read_series(rows, scale, level)
     # A single name is a sequence of letters, and never meant as one.
     kept_out = {hold_out} if isinstance(hold_out, str) else set(hold_out)
-    unknown = sorted(kept_out - {model.name for model in models})
+    unknown = sorted(kept_out - set(series.names))
     if unknown:
-        names = ", ".join(model.name for model in models)
+        names = ", ".join(series.names)
         raise PassUntilError(f"hold_out names {', '.join(unknown)}, which no row has; the models are {names}")
-    common = set.intersection(*(set(model.tallies) for model in models))
-    everywhere = set.union(*(set(model.tallies) for model in models))
-    if not common:
-        raise PassUntilError("no instance was measured on all models; measure the same instances on each")
-    means = {m.name: dataset_estimate([m.tallies[i] for i in sorted(common)], level) for m in models}
-    fitted = [model for model in models if model.name not in kept_out]
-    _fittable(fitted, means)
-    law = _fit(fitted, means)
-    largest = max(model.size for model in fitted)
-    forecasts = tuple(_target(law, target, largest, level) for target in targets)
+    fitted = series.keep(name for name in series.names if name not in kept_out)
+    held = series.keep(kept_out)
+    _fittable(fitted)
+    largest = float(fitted.sizes.max())
+    sizes = [_above(target, largest) for target in targets]
 
-    residuals = iter(law.residuals_.tolist())
-    points = tuple(
-        ModelPoint(m.name, m.size, means[m.name], next(residuals) if means[m.name].mean > 0 else None)
-        for m in fitted
+    fit = partial(
+        fit_methods,
+        guess_rate=guess_rate,
+        deviation=deviation,
+        seed=whole("seed", seed),
+        n_samples=SAMPLES,
     )
-    held = [model for model in models if model.name in kept_out]
-    result = SeriesForecast(
+    laws, refused = fit(fitted)
+    if not laws:
+        raise PassUntilError(refused["dataset_ols"])
+    points = backtest(fitted, fit, level)
+    choice = choose(laws, points)
+    line = laws.get("dataset_ols")
+    ols = line if isinstance(line, DatasetOLS) else None
+    bayes = laws.get("instance_likelihood")
+    return SeriesForecast(
         scale=scale,
-        targets=forecasts,
-        growth=UNTESTED,
-        backtest=tuple(_backtest(fitted, means, level)),
-        models=points,
-        held_out=_judge(law, held, means, level, tuple(m.name for m in held)),
-        law={
-            # With sizes in ones and a steep line c overflows; its logarithm never does.
-            "c": law.c_ if math.isfinite(law.c_) else None,
-            "log_c": law.log_c_,
-            "alpha": law.alpha_,
-            "scatter": law.scatter_,
-            "n_used": law.n_used_,
-        },
-        dropped=law.dropped_,
-        instances=len(common),
-        instances_left_out=len(everywhere) - len(common),
-        warnings=(),
+        targets=tuple(_target(laws, size, level, choice) for size in sizes),
+        growth=_growth(fitted, rows, seed),
+        backtest=tuple(_judged(point, choice.method) for point in points),
+        models=_points(fitted, ols),
+        held_out=tuple(_held_out(held, laws, level, choice)),
+        law=_constants(ols),
+        dropped=() if ols is None else ols.dropped_,
+        instances=fitted.draws.shape[0],
+        instances_left_out=series.left_out,
+        warnings=tuple(_warnings(fitted, ols, sizes, largest, series.left_out)),
+        methods_left_out=refused,
+        choice=choice.reason,
+        scores=choice.scores,
+        instance_law=_instance_law(bayes) if isinstance(bayes, InstanceLikelihood) else {},
     )
-    return _with_warnings(result, law, largest)
 
 
-def _models(rows: list[TallyRow], scale: str) -> list[_Model]:
-    """The models by size, with their tallies by instance."""
-    if scale not in SCALES:
-        raise PassUntilError(f"scale must be one of {', '.join(SCALES)}, not {scale!r}")
-    if not rows:
-        raise PassUntilError("no rows were given; a forecast needs the tallies of at least three sizes")
-    check_series(rows)
-    models: dict[str, _Model] = {}
-    for row in rows:
-        if scale != "n_params" and row.tokens is None:
-            raise PassUntilError(
-                f"scale {scale!r} needs tokens, and model {row.model!r} has none; use 'n_params'"
-            )
-        size = {
-            "n_params": row.n_params,
-            "tokens": row.tokens or 0.0,
-            "compute": 6.0 * row.n_params * (row.tokens or 0),
-        }
-        models.setdefault(row.model, _Model(row.model, size[scale], {})).tallies[row.instance] = row.tally
-    return sorted(models.values(), key=lambda model: (model.size, model.name))
+def _growth(series: Series, rows: Sequence[TallyRow], seed: int) -> Growth | GrowthResult:
+    """The class of growth of the fitted models, tested against the law with instances of their own."""
+    names = set(series.names)
+    designs = {(row.tally.r, row.tally.floor or 0, row.tally.cap) for row in rows if row.model in names}
+    # One rule for all cells can be repeated by the test's bootstrap; otherwise it repeats the draws as they are.
+    r, floor, cap = designs.pop() if len(designs) == 1 else (None, 0, None)
+    try:
+        return growth_class(
+            series.sizes, series.draws.T, series.passes.T, r=r, floor=floor, cap=cap if r else None, seed=seed
+        )
+    except PassUntilError as error:
+        return Growth("undetermined", None, f"not tested: {error}")
 
 
-def _fittable(fitted: list[_Model], means: dict[str, DatasetEstimate]) -> None:
-    """Refuse, in the words of a series, what the fit would refuse in the words of arrays."""
-    sizes = {model.size for model in fitted}
-    if len(sizes) < LEAST_SIZES:
+def _fittable(fitted: Series) -> None:
+    """Refuse, in the words of a series, what the fits would refuse in the words of arrays."""
+    distinct = set(fitted.sizes.tolist())
+    if len(distinct) < LEAST_SIZES:
         raise PassUntilError(
-            f"{len(sizes)} sizes are left to fit; a forecast needs at least {LEAST_SIZES} distinct ones: "
+            f"{len(distinct)} sizes are left to fit; a forecast needs at least {LEAST_SIZES} distinct ones: "
             "measure more sizes or hold out fewer models"
         )
-    if all(means[model.name].mean == 0 for model in fitted):
+    pairs = list(zip(fitted.names, fitted.sizes.tolist(), fitted.means, strict=True))
+    if all(mean.mean == 0 for _, _, mean in pairs):
         raise PassUntilError(
             "no model passed any draw, so there is nothing to fit; draw more or take an easier task"
         )
-    solved = [model.name for model in fitted if means[model.name].mean == 1]
-    if solved:
+    some = {size for _, size, mean in pairs if mean.mean > 0}
+    if len(some) < LEAST_SIZES:
+        raise PassUntilError(
+            f"{len(some)} distinct sizes have a pass probability above 0; the fit needs {LEAST_SIZES}: "
+            "measure more sizes, or draw more where nothing passed"
+        )
+    solved = [name for name, _, mean in pairs if mean.mean == 1]
+    open_sizes = {size for _, size, mean in pairs if 0 < mean.mean < 1}
+    if solved and len(open_sizes) < LEAST_SIZES - 1:
         raise PassUntilError(
             f"the mean pass probability of {', '.join(solved)} is 1, and log(-log 1) is not finite; "
             "hold that model out or take a harder task"
         )
 
 
-def _fit(models: list[_Model], means: dict[str, DatasetEstimate]) -> DatasetOLS:
-    return DatasetOLS().fit([m.size for m in models], [means[m.name].mean for m in models])
-
-
-def _target(law: DatasetOLS, target: float, largest: float, level: float) -> TargetForecast:
+def _above(target: float, largest: float) -> float:
     size = positive("target", target)
     if size <= largest:
         raise PassUntilError(
             f"target {size:g} is not above the largest fitted size, {largest:g}: that would be no forecast; "
             "give a larger target, or hold out the larger models"
         )
-    return TargetForecast(size, {law.name: law.forecast(size, level=level)}, law.name)
+    return size
 
 
-def _judge(
-    law: DatasetOLS,
-    held: list[_Model],
-    means: dict[str, DatasetEstimate],
-    level: float,
-    left_out: tuple[str, ...],
-) -> tuple[Judged, ...]:
+def _all_methods(
+    laws: dict[str, Law], size: float, level: float, choice: Choice
+) -> tuple[dict[str, Forecast], dict[str, dict[str, float]]]:
+    """Forecasts of all methods with every source of uncertainty, and the sources as deviations of F."""
+    own = {name: law.forecast(size, level=level) for name, law in laws.items()}
+    apart = disagreement(own, choice.scores)
+    sources = {name: {"forms": apart[name], "backtest": choice.excess.get(name, 0.0)} for name in own}
+    wide = {name: widened(own[name], math.hypot(*sources[name].values())) for name in own}
+    return wide, sources
+
+
+def _target(laws: dict[str, Law], size: float, level: float, choice: Choice) -> TargetForecast:
+    methods, sources = _all_methods(laws, size, level, choice)
+    return TargetForecast(size, methods, choice.method, sources)
+
+
+def _held_out(held: Series, laws: dict[str, Law], level: float, choice: Choice) -> Iterable[Judged]:
+    for name, size, mean in zip(held.names, held.sizes.tolist(), held.means, strict=True):
+        methods, _ = _all_methods(laws, size, level, choice)
+        yield Judged(name, held.names, choice.method, methods[choice.method], mean, methods)
+
+
+def _judged(point: Point, recommended: str) -> Judged:
+    method = recommended if recommended in point.methods else next(iter(point.methods))
+    return Judged(point.model, point.held_out, method, point.methods[method], point.measured, point.methods)
+
+
+def _points(fitted: Series, ols: DatasetOLS | None) -> tuple[ModelPoint, ...]:
+    residuals = iter([] if ols is None else ols.residuals_.tolist())
     return tuple(
-        Judged(m.name, left_out, law.name, law.forecast(m.size, level=level), means[m.name]) for m in held
+        ModelPoint(name, size, mean, next(residuals, None) if 0 < mean.mean < 1 else None)
+        for name, size, mean in zip(fitted.names, fitted.sizes.tolist(), fitted.means, strict=True)
     )
 
 
-def _backtest(fitted: list[_Model], means: dict[str, DatasetEstimate], level: float) -> Iterable[Judged]:
-    """Leave out the largest size, then the largest two, where three sizes with a pass remain."""
-    sizes = sorted({model.size for model in fitted})
-    for count in (1, 2):
-        if len(sizes) <= count:
-            return
-        edge = sizes[-count]
-        rest, held = [m for m in fitted if m.size < edge], [m for m in fitted if m.size >= edge]
-        if len({m.size for m in rest if means[m.name].mean > 0}) < LEAST_SIZES:
-            return
-        yield from _judge(_fit(rest, means), held, means, level, tuple(m.name for m in held))
+def _constants(ols: DatasetOLS | None) -> dict[str, float | None]:
+    """Constants of the dataset-level line; None where it could not be fitted."""
+    if ols is None:
+        return dict.fromkeys(("c", "log_c", "alpha", "scatter", "n_used"))
+    return {
+        # With sizes in ones and a steep line c overflows; its logarithm never does.
+        "c": ols.c_ if math.isfinite(ols.c_) else None,
+        "log_c": ols.log_c_,
+        "alpha": ols.alpha_,
+        "scatter": ols.scatter_,
+        "n_used": ols.n_used_,
+    }
 
 
-def _with_warnings(result: SeriesForecast, law: DatasetOLS, largest: float) -> SeriesForecast:
-    """The result with one sentence for each thing that a reader must know before trusting it."""
-    found: list[str] = []
-    for target in result.targets:
-        ratio = target.n_params / largest
+def _instance_law(law: InstanceLikelihood) -> dict[str, float | list[float]]:
+    """What the likelihood fit found over all instances."""
+    sd = np.sqrt(np.diag(law.covariance_))
+    return {
+        "log_c_mean": float(law.mean_[0]),
+        "log_c_sd": float(sd[0]),
+        "alpha_mean": float(law.mean_[1]),
+        "alpha_sd": float(sd[1]),
+        "deviations": law.deviations_.tolist(),
+        "deviation_sd": law.sigma_,
+        "deviation_sd_low": law.deviation_.sigma(0.05),
+        "deviation_sd_high": law.deviation_.sigma(0.95),
+        "drift": law.kappa_,
+        "overdispersion": law.tau_,
+        "seed": law.seed,
+    }
+
+
+def _warnings(
+    fitted: Series, ols: DatasetOLS | None, targets: list[float], largest: float, left_out: int
+) -> Iterable[str]:
+    """One sentence for each thing that a reader must know before trusting the forecast."""
+    for target in targets:
+        ratio = target / largest
         if ratio > FAR:
-            found.append(
-                f"target {target.n_params:.4g} is {ratio:.3g} times the largest fitted size, far from data"
-            )
-    used = len({p.n_params for p in result.models if p.residual is not None})
+            yield f"target {target:.4g} is {ratio:.3g} times the largest fitted size, far from data"
+    used = len({s for s, mean in zip(fitted.sizes.tolist(), fitted.means, strict=True) if 0 < mean.mean < 1})
     if used < FEW_SIZES:
-        found.append(
-            f"only {used} sizes were fitted; the interval rests on {law.n_used_ - 2} degrees of freedom"
-        )
-    if result.dropped:
-        sizes = ", ".join(f"{size:.4g}" for size in result.dropped)
-        found.append(
-            f"nothing passed at {sizes}; left out of the fit, as in the paper, which tends to flatten the law"
-        )
-    if law.alpha_ <= 0:
-        found.append("the pass probability falls with size (inverse scaling); the law does not hold here")
-    if result.instances_left_out:
-        found.append(
-            f"{result.instances_left_out} instances were not measured on all models and are left out"
-        )
-    unfinished = sum(point.measured.unfinished for point in result.models)
+        yield f"only {used} sizes were fitted; the interval rests on {max(used - 2, 0)} degrees of freedom"
+    if ols is None:
+        yield "some model passed every draw, so the dataset-level line cannot be fitted"
+    elif ols.dropped_:
+        sizes = ", ".join(f"{size:.4g}" for size in ols.dropped_)
+        yield f"nothing passed at {sizes}; left out of the dataset-level line, which tends to flatten it"
+    if ols is not None and ols.alpha_ <= 0:
+        yield "the pass probability falls with size (inverse scaling); the law does not hold here"
+    if left_out:
+        yield f"{left_out} instances were not measured on all models and are left out"
+    unfinished = sum(mean.unfinished for mean in fitted.means)
     if unfinished:
-        found.append(f"{unfinished} cells are unfinished; their estimates are provisional")
-    changed = {field: getattr(result, field) for field in SeriesForecast.__dataclass_fields__}
-    return SeriesForecast(**{**changed, "warnings": tuple(found)})
+        yield f"{unfinished} cells are unfinished; their estimates are provisional"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from passuntil.aggregate import DatasetEstimate
+from passuntil.growth import GrowthResult
 from passuntil.laws import Forecast
 
 
@@ -21,16 +22,26 @@ def _bounds(forecast: Forecast) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class TargetForecast:
-    """Forecasts of one target size: one for each method, and the name of the recommended one."""
+    """Forecasts of one target size: one for each method, and the name of the recommended one.
+
+    sources: by method, what was added to its own interval, as standard deviations of F: "forms", the
+    disagreement of the methods, and "backtest", what it was off beyond its own intervals there.
+    """
 
     n_params: float
     methods: dict[str, Forecast]
     recommended: str
+    sources: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The target in the JSON shape."""
         methods = {name: _bounds(forecast) for name, forecast in self.methods.items()}
-        return {"n_params": plain(self.n_params), "methods": methods, "recommended": self.recommended}
+        return {
+            "n_params": plain(self.n_params),
+            "methods": methods,
+            "recommended": self.recommended,
+            "sources": {name: dict(parts) for name, parts in self.sources.items()},
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +92,7 @@ class Judged:
 
     held_out: the models left out of this fit. hit: the measured mean lies in the forecast's interval.
     compatible: the forecast's interval and the measurement's own overlap, which is all that can be asked
-    where the measurement is rough.
+    where the measurement is rough. method, forecast: the recommended one; methods: all of them.
     """
 
     model: str
@@ -89,6 +100,7 @@ class Judged:
     method: str
     forecast: Forecast
     measured: DatasetEstimate
+    methods: dict[str, Forecast] = field(default_factory=dict)
 
     @property
     def hit(self) -> bool:
@@ -113,6 +125,7 @@ class Judged:
             "measured_high": self.measured.high,
             "hit": self.hit,
             "compatible": self.compatible,
+            "methods": {name: _bounds(forecast) for name, forecast in self.methods.items()},
         }
 
 
@@ -121,14 +134,16 @@ class SeriesForecast:
     """Forecasts of a series with what they rest on (see `passuntil.forecast.forecast_tallies`).
 
     targets, growth, backtest: as in the JSON shape. models: the fitted models by size. held_out: models
-    kept out by request, judged. law: constants of the fit. dropped: sizes left out because nothing passed.
-    instances: how many are common to all models; instances_left_out: how many are not. warnings: one
-    sentence each.
+    kept out by request, judged. law: constants of the dataset-level line; dropped: sizes it leaves out
+    because nothing passed. instances: how many are common to all models; instances_left_out: how many are
+    not. warnings: one sentence each. methods_left_out: methods that the data do not carry, with the reason.
+    choice: why the recommended method is the one; scores: each method's in the backtest (lower is better).
+    instance_law: what the likelihood fit found over all instances.
     """
 
     scale: str
     targets: tuple[TargetForecast, ...]
-    growth: Growth
+    growth: Growth | GrowthResult
     backtest: tuple[Judged, ...]
     models: tuple[ModelPoint, ...]
     held_out: tuple[Judged, ...]
@@ -137,6 +152,10 @@ class SeriesForecast:
     instances: int
     instances_left_out: int
     warnings: tuple[str, ...]
+    methods_left_out: dict[str, str] = field(default_factory=dict)
+    choice: str = ""
+    scores: dict[str, float] = field(default_factory=dict)
+    instance_law: dict[str, float | list[float]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The whole forecast as plain JSON values (no NaN): targets, growth, backtest, diagnostics."""
@@ -155,6 +174,10 @@ class SeriesForecast:
                 "zero_cells": sum(point.measured.zero for point in self.models),
                 "capped_cells": sum(point.measured.capped for point in self.models),
                 "unfinished_cells": sum(point.measured.unfinished for point in self.models),
+                "methods_left_out": dict(self.methods_left_out),
+                "recommended_because": self.choice,
+                "scores": dict(self.scores),
+                "instance_law": dict(self.instance_law),
                 "warnings": list(self.warnings),
             },
         }
@@ -165,7 +188,7 @@ class SeriesForecast:
         measured = [
             (
                 p.model,
-                f"{p.n_params:.4g}",
+                _size(p.n_params),
                 p.measured.mean,
                 p.measured.low,
                 p.measured.high,
@@ -177,7 +200,7 @@ class SeriesForecast:
         targets = [
             (
                 name + (" *" if name == target.recommended else ""),
-                f"{target.n_params:.4g}",
+                _size(target.n_params),
                 f.mean,
                 f.low,
                 f.high,
@@ -193,19 +216,30 @@ class SeriesForecast:
                 rows = [
                     (
                         j.model,
+                        name + (" *" if name == j.method else ""),
                         str(len(j.held_out)),
-                        j.forecast.mean,
-                        j.forecast.low,
-                        j.forecast.high,
+                        f.mean,
+                        f.low,
+                        f.high,
                         j.measured.mean,
-                        "hit" if j.hit else "miss",
+                        "hit" if f.low <= j.measured.mean <= f.high else "miss",
                     )
                     for j in judged
+                    for name, f in (j.methods or {j.method: j.forecast}).items()
                 ]
-                lines += ["", *_grid((title, "left out", "mean", "low", "high", "measured", ""), rows)]
+                header = (title, "method", "left out", "mean", "low", "high", "measured", "")
+                lines += ["", *_grid(header, rows)]
+        if self.choice:
+            lines += ["", f"* recommended: {self.choice}"]
+        lines += [f"no {name}: {reason}" for name, reason in self.methods_left_out.items()]
         lines += ["", f"growth: {self.growth.label} ({self.growth.reason})"]
         lines += [f"warning: {warning}" for warning in self.warnings]
         return "\n".join(lines)
+
+
+def _size(number: float) -> str:
+    """A small whole size in full, a large one in four digits."""
+    return f"{number:,.0f}" if number < 1e7 and float(number).is_integer() else f"{number:.4g}"
 
 
 def _grid(header: Sequence[str], rows: Sequence[Sequence[str | float]]) -> list[str]:

@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from passuntil import estimates, intervals
+from passuntil import estimates, intervals, sequences
 from passuntil._checks import whole, whole_or_none
 from passuntil.errors import PassUntilError
+from passuntil.gbas import GammaEstimate, gamma_estimate
 from passuntil.intervals import Interval
 
 Outcome = Literal["fixed", "floor", "stopped", "capped", "unfinished"]
@@ -27,6 +28,8 @@ class Tally:
     stopped_at: K, the 1-based draw of the r-th pass; None if it has not come.
     r: passes wanted; None for a fixed number of draws (then `cap`, if given, is that number).
     floor, cap: least and most draws; None for none.
+    extended: how many draws there are was decided after a look at them, outside this design: no estimate is
+    then free of bias, and the interval is a confidence sequence, which holds all the same.
 
     Whole numbers only. Raises PassUntilError where the counts contradict each other or the design.
 
@@ -44,6 +47,7 @@ class Tally:
     r: int | None = None
     floor: int | None = None
     cap: int | None = None
+    extended: bool = False
 
     def __post_init__(self) -> None:
         checked: dict[str, int | None] = {
@@ -56,6 +60,8 @@ class Tally:
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+        if not isinstance(self.extended, bool):
+            raise PassUntilError(f"extended must be True or False, not {self.extended!r}")
         problem = self._contradiction()
         if problem:
             raise PassUntilError(problem)
@@ -100,6 +106,7 @@ class Tally:
         r: int | None = None,
         floor: int | None = None,
         cap: int | None = None,
+        extended: bool = False,
     ) -> Tally:
         """The tally of pass (1) or fail (0) outcomes, given in draw order and cut where the design stops.
 
@@ -108,7 +115,7 @@ class Tally:
         values and for an impossible design.
 
         >>> Tally.from_bits([0, 1, 0, 0, 1, 1, 0], r=2)
-        Tally(draws=5, passes=2, stopped_at=5, r=2, floor=None, cap=None)
+        Tally(draws=5, passes=2, stopped_at=5, r=2, floor=None, cap=None, extended=False)
         """
         outcomes = _as_outcomes(bits)
         r, floor, cap = (
@@ -123,7 +130,7 @@ class Tally:
             if places.size >= r:
                 stopped_at = int(places[r - 1]) + 1
                 outcomes = outcomes[: max(stopped_at, floor or 0)]
-        return cls(int(outcomes.size), int(outcomes.sum()), stopped_at, r, floor, cap)
+        return cls(int(outcomes.size), int(outcomes.sum()), stopped_at, r, floor, cap, extended)
 
     @property
     def outcome(self) -> Outcome:
@@ -170,18 +177,43 @@ class Tally:
             return None
         return float(estimates.log_unbiased(self.stopped_at or 0, self.r or 0))
 
-    def interval(self, level: float = 0.95, method: str = "exact") -> Interval:
-        """Confidence interval for the pass probability (see `passuntil.intervals.exact`).
+    def log_sd(self) -> float | None:
+        """Standard deviation of `log_estimate`: the root of psi'(r) - psi'(K), unbiased for its square."""
+        if self.outcome != "stopped":
+            return None
+        return float(np.sqrt(estimates.log_variance(self.stopped_at or 0, self.r or 0)))
 
-        It covers at least at `level`. Without a pass it is (0, upper). An unfinished run gets the interval
-        of a run that was planned to end here, labelled "provisional": looking at it to decide whether to go
-        on voids its level. Without
-        draws: (0, 1). Raises PassUntilError for another method or a level outside (0, 1).
+    def gamma_estimate(self, level: float = 0.95, *, seed: int = 0) -> GammaEstimate | None:
+        """Huber's estimate, whose relative error is known before drawing (`passuntil.gbas`).
+
+        None where something else than the r-th pass ended the run, or r is 1. Give each instance its own
+        seed.
         """
+        if self.outcome != "stopped" or self.r is None or self.r < 2 or self.stopped_at is None:
+            return None
+        return gamma_estimate(k=self.r, stopped_at=self.stopped_at, level=level, seed=seed)
+
+    def interval(self, level: float = 0.95, method: str | None = None) -> Interval:
+        """Confidence interval for the pass probability.
+
+        "exact" (`passuntil.intervals.exact`): covers at least at `level` under this design. An unfinished
+        run gets the interval of a run that was planned to end here, labelled "provisional": looking at it to
+        decide whether to go on voids its level, and so it is labelled where `extended` is set. "sequence"
+        (`passuntil.sequences`): covers at all looks at once, whatever ended the run; about 1.8 times as wide
+        on the log scale. Left out: "sequence" where `extended` is set, else "exact".
+
+        Without a pass it is (0, upper). Without draws: (0, 1). Raises PassUntilError for another method or a
+        level outside (0, 1).
+        """
+        method = ("sequence" if self.extended else "exact") if method is None else method
+        if method == "sequence":
+            low, high = sequences.sequence(self.draws, self.passes, level=level)
+            return Interval(float(low), float(high), float(level), "sequence")
         if method != "exact":
-            raise PassUntilError(f"no interval is called {method!r}; use 'exact'")
+            raise PassUntilError(f"no interval is called {method!r}; use 'exact' or 'sequence'")
         low, high = intervals.exact(*self._columns(), level=level)
-        return Interval(float(low), float(high), float(level), "exact" if self.finished else "provisional")
+        label = "exact" if self.finished and not self.extended else "provisional"
+        return Interval(float(low), float(high), float(level), label)
 
     def variance(self) -> float:
         """Variance of the unbiased estimate, itself without bias (see `passuntil.estimates.variance`)."""

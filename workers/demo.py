@@ -21,6 +21,8 @@ from rich.table import Table
 from workers.cli.site import address, bring_up, wait_for_signal
 
 console = Console(highlight=False)
+#: What an instance costs whatever the model is, in parameters: added to N where time is estimated.
+SMALL = 300_000
 
 
 def run_demo(arguments: argparse.Namespace) -> int:
@@ -149,15 +151,19 @@ class _Demo:
         with Progress(*columns, console=console, disable=quiet) as progress:
             bar = progress.add_task(title, total=total, rate="")
             while True:
-                now = mine.aggregate(done=Sum("units_done"), drawn=Sum("drawn"))
+                now = list(mine.values_list("units_done", "units_total", "drawn", "checkpoint__n_params"))
+                done, drawn = sum(row[0] for row in now), sum(row[2] for row in now)
                 seconds = time.monotonic() - began
-                left = seconds * (total - now["done"]) / now["done"] if now["done"] else float("nan")
-                rate = f"{now['drawn'] / max(seconds, 1e-9):,.0f} draws/s  about {_duration(left)} left"
-                progress.update(bar, completed=now["done"], rate=rate)
+                # an instance costs about as much as its model is large: the small ones, first, say little of the rest
+                spent = sum(row[0] * (row[3] + SMALL) for row in now)
+                whole = sum(row[1] * (row[3] + SMALL) for row in now)
+                left = seconds * (whole - spent) / spent if spent else float("nan")
+                rate = f"{drawn / max(seconds, 1e-9):,.0f} draws/s  about {_duration(left)} left"
+                progress.update(bar, completed=done, rate=rate)
                 if quiet and seconds - said >= 10:
                     said = seconds
                     console.print(
-                        f"{title}: {now['done']} of {total} instances, {now['drawn']:,} draws, {rate}"
+                        f"{title}: {done} of {total} instances, {drawn:,} draws, {rate}", soft_wrap=True
                     )
                 if not mine.exclude(state__in=Run.FINAL).exists():
                     break
@@ -165,10 +171,11 @@ class _Demo:
         bad = mine.exclude(state=Run.State.COMPLETE).select_related("checkpoint", "task").first()
         if bad:
             raise Refused(f"{bad} ended {bad.state}: {bad.reason}")
-        done = mine.aggregate(draws=Sum("draws"), drawn=Sum("drawn"), passes=Sum("passes"))
+        counts = mine.aggregate(draws=Sum("draws"), drawn=Sum("drawn"), passes=Sum("passes"))
         console.print(
-            f"{title}: {total} instances, {done['draws']:,} draws, {done['passes']:,} passes, "
-            f"{done['drawn'] - done['draws']:,} overshoot, {time.monotonic() - began:.0f} s"
+            f"{title}: {total} instances, {counts['draws']:,} draws, {counts['passes']:,} passes, "
+            f"{counts['drawn'] - counts['draws']:,} overshoot, {time.monotonic() - began:.0f} s",
+            soft_wrap=True,
         )
 
     def forecast(self) -> None:

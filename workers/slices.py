@@ -36,6 +36,7 @@ def work_slice(run_id: int, *, seconds: float = SLICE_SECONDS, limit: int = UNIT
     if not claims and leases.release_dead_leases():
         claims = leases.claim_units(run_id, worker, limit)
     if not claims:
+        finish(run_id)
         return 0
     run = Run.objects.select_related("checkpoint__series", "task").get(pk=run_id)
     passed_on = leases.due_units(run_id).exists()
@@ -65,10 +66,20 @@ def work_slice(run_id: int, *, seconds: float = SLICE_SECONDS, limit: int = UNIT
         leases.release(left)
     if left and rings:
         _ring(run)
-    if settle_state(run):
-        run.refresh_from_db()
-        run_finished(run)
+    finish(run_id)
     return slice_.appended
+
+
+def finish(run_id: int) -> None:
+    """Close a run without pending units and pass on what follows from it: both or neither.
+
+    A worker that dies in between leaves the run open, and the next sweep finishes it.
+    """
+    with transaction.atomic():
+        run = Run.objects.select_related("checkpoint__series__team", "task").filter(pk=run_id).first()
+        if run and settle_state(run):
+            run.refresh_from_db()
+            run_finished(run)
 
 
 class _Slice:

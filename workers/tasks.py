@@ -3,18 +3,17 @@
 import logging
 from typing import Any
 
-from celery import current_app, shared_task
+from celery import shared_task
 from celery.signals import worker_process_init, worker_process_shutdown, worker_ready
 from django.db import transaction
+from firstlight.config.celery import app
 from firstlight.evaluations import leases
 from firstlight.evaluations.doorbell import deliver_outbox, queue_of, ring
 from firstlight.evaluations.models import Run
 from firstlight.evaluations.progress import reconcile as reconcile_run
-from firstlight.evaluations.progress import settle_state
-from firstlight.forecasts.actions import run_finished
 
 from workers import engine_cache
-from workers.slices import work_slice
+from workers.slices import finish, work_slice
 from workers.supervisor import die_with_parent
 
 log = logging.getLogger(__name__)
@@ -31,13 +30,9 @@ def sweep() -> None:
     """Every 30 s: deliver the outbox, free the leases of dead workers, ring for due runs whose ring was lost."""
     deliver_outbox()
     leases.release_dead_leases()
-    for run in (
-        Run.objects.filter(state__in=Run.OPEN).select_related("checkpoint__series", "task").order_by("id")
-    ):
-        if settle_state(run):
-            run.refresh_from_db()
-            run_finished(run)
-        elif leases.due_units(run.pk).exists() and _silent(run):
+    for run in Run.objects.filter(state__in=Run.OPEN).order_by("id"):
+        finish(run.pk)
+        if leases.due_units(run.pk).exists() and _silent(run):
             with transaction.atomic():
                 ring(run)
 
@@ -72,7 +67,7 @@ def _silent(run: Run) -> bool:
     if run.doorbells.exists():
         return False
     try:
-        with current_app.connection_for_read() as broker:
+        with app.connection_for_read() as broker:
             _, waiting, _ = broker.default_channel.queue_declare(queue_of(run.engine), passive=True)
     except Exception:  # no such queue yet, or no broker: a ring more does no harm
         return True

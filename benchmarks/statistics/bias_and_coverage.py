@@ -1,6 +1,6 @@
-"""Bias of the estimates and coverage of the 95% interval, over r, p, floors and caps.
+"""Bias of the estimates and coverage of the 95% interval, over p, r, floors, caps and all stopping rules.
 
-    python benchmarks/statistics/bias_and_coverage.py [--seed 0] [--json]
+    python benchmarks/statistics/bias_and_coverage.py [--seed 0] [--json] [--quick]
 
 Simulated: the relative bias of `unbiased` and `paper`, with its Monte Carlo standard error. Replicates are
 added until that error is below 0.2%, so that the claim "below 1%" is 5 standard errors away from a chance
@@ -9,7 +9,12 @@ costs no more than one of 0.5.
 
 Not simulated: the coverage. Outcomes are ordered along the stopping boundary, so those whose interval holds
 p are a run of neighbours, and their probability is a difference of binomial tails: exact, without sampling
-noise. The simulated coverage of the first replicates stands beside it as a check of one by the other.
+noise. The simulated coverage of the first replicates stands beside it as a check of one by the other. So too
+for a fixed number of draws.
+
+Rules that look (`adaptive_rules.py`), all by simulation: RelativeError; the confidence sequence of runs that
+are looked at after every draw and ended at the worst moment; DatasetPrecision, with the sequence as its
+interval.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +34,18 @@ from scipy.stats import binom
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import adaptive_rules
+
 from passuntil import estimates, intervals
 
-PASSES = (2, 5, 10)
+PASSES = (2, 3, 5, 10)
 PROBABILITIES = (0.5, 0.1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 #: (floor, cap): the plain rule, a floor, a cap, both.
 DESIGNS: tuple[tuple[int, int | None], ...] = ((0, None), (64, None), (0, 10**5), (64, 10**4))
 LEVEL = 0.95
-CHUNK, MOST, ENOUGH = 400_000, 24_000_000, 0.002
+CHUNK, MOST, ENOUGH = 400_000, 8_000_000, 0.002
+QUICK_MOST = 400_000
+FIXED_DRAWS = (64, 1024, 10_000, 10**5)
 COVERAGE_SAMPLE = 4000
 
 Ints = NDArray[np.int64]
@@ -119,7 +129,17 @@ def exact_coverage(p: float, r: int, floor: int, cap: int | None) -> float:
     return total
 
 
-def measure(generator: np.random.Generator, p: float, r: int, floor: int, cap: int | None) -> Cell:
+def fixed_coverage(p: float, n: int) -> float:
+    """As `exact_coverage`, for n draws; pass counts of a probability below 1e-15 in all are left out."""
+    first, last = (int(x) for x in binom.ppf([1e-16, 1 - 1e-15], n, p))
+    s = np.arange(max(first - 1, 0), min(last + 2, n) + 1)
+    low, high = intervals.exact(n, s, level=LEVEL)
+    return float(binom.pmf(s, n, p)[(low <= p) & (p <= high)].sum())
+
+
+def measure(
+    generator: np.random.Generator, p: float, r: int, floor: int, cap: int | None, most: int = MOST
+) -> Cell:
     """One cell: chunks of runs until the standard error of the relative bias is small enough."""
     count, total, squares, of_paper, simulated = 0, 0.0, 0.0, 0.0, math.nan
     while True:
@@ -138,43 +158,75 @@ def measure(generator: np.random.Generator, p: float, r: int, floor: int, cap: i
         of_paper += float(stop_or_end.sum()) / p
         mean = total / count
         error = math.sqrt(max(squares / count - mean**2, 0.0) / count)
-        if error < ENOUGH or count >= MOST:
+        if error < ENOUGH or count >= most:
             break
     # With a floor K within it was not drawn, so the paper's own estimate is known only without one.
     paper = of_paper / count - 1 if floor == 0 else math.nan
     return Cell(r, p, floor, cap, count, mean - 1, error, paper, exact_coverage(p, r, floor, cap), simulated)
 
 
+def show_adaptive(found: dict[str, list[dict[str, Any]]]) -> None:
+    """Tables of the rules that look."""
+    for name, rows in found.items():
+        print(f"\n{name}")
+        names = list(rows[0])
+        print("  ".join(f"{key:>{max(len(key), 9)}}" for key in names))
+        for row in rows:
+            print("  ".join(f"{row[key]:>{max(len(key), 9)}.5g}" for key in names))
+
+
 def main() -> int:
-    """Run every cell and print the table, or JSON."""
+    """Run every cell and print the tables, or JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--quick", action="store_true", help="fewer replicates: wider Monte Carlo errors")
     arguments = parser.parse_args()
     started = time.monotonic()
     children = iter(
-        np.random.SeedSequence(arguments.seed).spawn(len(DESIGNS) * len(PASSES) * len(PROBABILITIES))
+        np.random.SeedSequence(arguments.seed).spawn(len(DESIGNS) * len(PASSES) * len(PROBABILITIES) + 3)
     )
+    most = QUICK_MOST if arguments.quick else MOST
     cells = [
-        measure(np.random.default_rng(next(children)), p, r, floor, cap)
+        measure(np.random.default_rng(next(children)), p, r, floor, cap, most)
         for floor, cap in DESIGNS
         for r in PASSES
         for p in PROBABILITIES
     ]
-    worst = max(cells, key=lambda cell: abs(cell.bias))
+    fixed = [{"n": n, "p": p, "coverage": fixed_coverage(p, n)} for n in FIXED_DRAWS for p in PROBABILITIES]
+    generators = [np.random.default_rng(child) for child in children]
+    few = arguments.quick
+    adaptive = {
+        "relative_error": adaptive_rules.relative_error(
+            generators[0], PROBABILITIES, 10_000 if few else 200_000
+        ),
+        "looks": adaptive_rules.looks(generators[1], PROBABILITIES, 500 if few else 3000),
+        "dataset_precision": adaptive_rules.dataset_precision(
+            generators[2], PROBABILITIES, 20 if few else 120
+        ),
+    }
+    worst = max((cell for cell in cells if cell.r >= 3), key=lambda cell: abs(cell.bias))
     least = min(cells, key=lambda cell: cell.coverage)
-    seconds = time.monotonic() - started
+    summary: dict[str, Any] = {
+        "worst_abs_bias": abs(worst.bias),
+        "its_se": worst.bias_se,
+        "worst_coverage": least.coverage,
+        "worst_coverage_fixed_draws": min(row["coverage"] for row in fixed),
+        "worst_abs_bias_relative_error": max(abs(row["bias"]) for row in adaptive["relative_error"]),
+        "worst_coverage_relative_error": min(row["coverage"] for row in adaptive["relative_error"]),
+        "worst_promise_kept": min(row["kept"] for row in adaptive["relative_error"]),
+        "worst_coverage_at_all_looks": min(row["coverage_at_all_looks"] for row in adaptive["looks"]),
+        "worst_abs_bias_dataset_precision": max(abs(row["bias"]) for row in adaptive["dataset_precision"]),
+        "worst_coverage_dataset_precision": min(
+            row["coverage_sequence"] for row in adaptive["dataset_precision"]
+        ),
+        "level": LEVEL,
+        "seed": arguments.seed,
+        "seconds": time.monotonic() - started,
+    }
     if arguments.json:
         rows = [{k: None if v != v else v for k, v in asdict(cell).items()} for cell in cells]
-        summary = {
-            "worst_abs_bias": abs(worst.bias),
-            "its_se": worst.bias_se,
-            "worst_coverage": least.coverage,
-            "level": LEVEL,
-            "seed": arguments.seed,
-            "seconds": seconds,
-        }
-        print(json.dumps({"cells": rows, **summary}, allow_nan=False))
+        print(json.dumps({"cells": rows, "fixed_draws": fixed, **adaptive, **summary}, allow_nan=False))
         return 0
     print(
         f"{'r':>3} {'p':>7} {'floor':>5} {'cap':>7} {'runs':>9} {'bias':>8} {'+- se':>7} {'r/K bias':>9} "
@@ -187,11 +239,14 @@ def main() -> int:
             f"{cell.bias:>+8.3%} {cell.bias_se:>7.3%} {paper:>9} "
             f"{cell.coverage:>9.6f} {cell.coverage_simulated:>9.4f}"
         )
+    show_adaptive({"fixed_draws": fixed, **adaptive})
     print(
-        f"worst |bias| {abs(worst.bias):.3%} (se {worst.bias_se:.3%}; r = {worst.r}, p = {worst.p:g}), "
-        f"worst coverage of the {LEVEL:.0%} interval {least.coverage:.6f} (r = {least.r}, p = {least.p:g}), "
-        f"{seconds:.0f} s"
+        f"\nworst |bias| for r >= 3 {abs(worst.bias):.3%} (se {worst.bias_se:.3%}; r = {worst.r}, "
+        f"p = {worst.p:g}), worst coverage of the {LEVEL:.0%} interval {least.coverage:.6f} (r = {least.r}, "
+        f"p = {least.p:g})"
     )
+    for name, value in summary.items():
+        print(f"{name:<36} {value:.6g}")
     return 0
 
 

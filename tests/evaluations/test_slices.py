@@ -7,10 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from celery import current_app
 from django.db import transaction
 from django.db.models.functions import Now
+from firstlight.config.celery import app
 from firstlight.evaluations import doorbell, leases
+from firstlight.evaluations.actions import pause_run, resume_run
 from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.models import Batch, Doorbell, Run, Sample, Unit
 from firstlight.evaluations.progress import reconcile
@@ -33,8 +34,8 @@ pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.fixture(autouse=True)
 def fresh_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every test is a new worker process with a broker of its own: nothing is loaded, no ring waits."""
-    monkeypatch.setattr(current_app.conf, "broker_url", "memory://")
-    with current_app.connection_for_write() as broker:
+    monkeypatch.setattr(app.conf, "broker_url", "memory://")
+    with app.connection_for_write() as broker:
         broker.default_channel.queue_delete("engine.reference")
     engine_cache.close()
     yield
@@ -354,7 +355,7 @@ def test_a_sweep_delivers_what_a_dead_broker_left(
         raise ConnectionError("no broker")
 
     with monkeypatch.context() as dead:
-        dead.setattr(current_app, "send_task", refuse)
+        dead.setattr(app, "send_task", refuse)
         with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
             run = world.run()
             with transaction.atomic():
@@ -364,7 +365,7 @@ def test_a_sweep_delivers_what_a_dead_broker_left(
         assert list(Doorbell.objects.values_list("pk", flat=True)) == waiting
         assert len(waiting) == 2
     sent: list[object] = []
-    monkeypatch.setattr(current_app, "send_task", lambda name, **more: sent.append((name, more["args"])))
+    monkeypatch.setattr(app, "send_task", lambda name, **more: sent.append((name, more["args"])))
     tasks.sweep()
     assert sent == [("workers.work", [run.pk])] * 2
     assert not Doorbell.objects.filter(pk__in=waiting).exists()
@@ -403,3 +404,39 @@ def _run_of(world: World, task: Task, *, checkpoint: Checkpoint | None = None, s
 
     rule = parse_rule(r=2, floor=16, cap=200)
     return create_run(world.user, checkpoint or world.checkpoint, task, rule=rule, seed=seed)
+
+
+def test_a_worker_that_dies_while_it_closes_a_run_leaves_it_to_the_sweep(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run's end and the score of the forecasts that waited for it come together or not at all."""
+    run = world.run()
+
+    def die(run: Run) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr("workers.slices.run_finished", die)
+        with pytest.raises(KeyboardInterrupt):
+            work_slice(run.pk)
+    run.refresh_from_db()
+    assert run.state == Run.State.RUNNING
+    assert run.units_done == run.units_total
+    tasks.sweep()
+    run.refresh_from_db()
+    assert run.state == Run.State.COMPLETE
+
+
+def test_a_run_paused_after_its_last_draw_is_closed_when_it_is_resumed(world: World) -> None:
+    run = world.run()
+    claims = leases.claim_units(run.pk, "a/1/1", 10)
+    pause_run(world.user, run)
+    for claim in claims:
+        new = leases.NewBatch(
+            claim=claim, passed=[True] * 16, seed=0, fingerprint="test", tokens=16, seconds=0.1
+        )
+        leases.append_batches("a/1/1", [new])
+    resume_run(world.user, run)
+    work_slice(run.pk)
+    run.refresh_from_db()
+    assert run.state == Run.State.COMPLETE

@@ -11,14 +11,12 @@ from workers.cli.site import prepare_database, set_up_django
 
 
 def create(models: str, instances: int, cap: int, seed: int) -> dict[str, object]:
-    from firstlight.config.celery import make_broker_folders
     from firstlight.evaluations.actions import create_run, parse_rule
     from firstlight.registry import actions
     from firstlight.registry.task_file import parse_task_lines
     from firstlight.teams.actions import create_team, ensure_user
     from firstlight.teams.models import Team
 
-    make_broker_folders()
     user = ensure_user("owner", "a long enough password")
     team = Team.objects.filter(name="Team").first() or create_team("Team", user)
     number = team.series.count()
@@ -68,6 +66,9 @@ def state(run_id: int) -> dict[str, object]:
 if __name__ == "__main__":
     set_up_django()
     prepare_database()
+    from firstlight.config.celery import make_broker_folders
+
+    make_broker_folders()
     verb, *rest = sys.argv[1:]
     answer = create(rest[0], *map(int, rest[1:])) if verb == "create" else state(int(rest[0]))
     print(json.dumps(answer))

@@ -1,12 +1,14 @@
 """Real worker processes over real brokers and databases: finished, counted once, nothing lost, whatever is killed."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.faults.conftest import Site
+from tests.faults.conftest import ROOT, Site
 from tests.servers import postgres_url, redis_url
 
 INSTANCES, CAP = 20, 1500
@@ -40,6 +42,21 @@ def test_the_same_code_counts_the_same_over_redis_and_postgres_and_over_the_embe
     assert embedded["discrepancies"] == served["discrepancies"] == []
     assert embedded["draws"] == served["draws"] == INSTANCES * CAP
     assert counts(embedded) == counts(served)
+
+
+def test_a_web_process_rings_the_broker_that_it_was_told_of(make_site: Callable[..., Site]) -> None:
+    """Without the site's Celery application a ring would go to Celery's default broker and be lost until a sweep."""
+    site = make_site(FIRSTLIGHT_BROKER="filesystem")
+    for folder in ("messages", "control", "processed"):
+        (site.home / "broker" / folder).mkdir(parents=True)
+    program = (
+        "import firstlight.config.wsgi\n"  # what gunicorn imports
+        "from tests.faults.site_process import create\n"
+        "from workers.cli.site import prepare_database\n"
+        f"prepare_database(); create({str(site.home / 'models')!r}, 2, 64, 0)"
+    )
+    subprocess.run([sys.executable, "-c", program], env=site.env, cwd=ROOT, check=True, timeout=60)
+    assert len(list((site.home / "broker" / "messages").iterdir())) == 1
 
 
 @pytest.mark.redis

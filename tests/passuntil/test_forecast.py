@@ -35,13 +35,14 @@ def test_a_forecast_has_the_agreed_shape() -> None:
     first = result["targets"][0]
     assert (first["n_params"], first["recommended"], list(first["methods"])) == (
         2450000000,
-        "dataset_ols",
-        ["dataset_ols"],
+        "instance_likelihood",
+        ["dataset_ols", "instance_ols", "instance_likelihood"],
     )
+    assert "nll" in result["diagnostics"]["methods_left_out"]["loss_assisted"]
     assert list(first["methods"]["dataset_ols"]) == ["mean", "low", "high", "level"]
-    assert result["growth"]["class"] == "undetermined"
-    assert result["growth"]["p_value"] is None
-    assert "not tested" in result["growth"]["reason"]
+    assert result["growth"]["class"] == "scaling_law"  # the counts were made by the law
+    assert 0.05 < result["growth"]["p_value"] <= 1
+    assert result["growth"]["power"] > 0.5
 
 
 def test_a_lawful_series_is_forecast_and_its_held_out_model_hit() -> None:
@@ -138,11 +139,12 @@ def test_the_table_shows_every_model_target_and_warning() -> None:
     text = forecast_tallies(series(a=0), [2.45e9], hold_out=["f"]).table()
     for word in (
         "2.45e+09",
-        "dataset_ols *",
+        "dataset_ols",
+        "instance_likelihood *",
         "90% low",
         "backtest",
         "held out",
-        "undetermined",
+        "scaling_law",
         "warning: nothing",
     ):
         assert word in text

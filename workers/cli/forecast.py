@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from passuntil import forecast_tallies, read_tallies
+from passuntil.forecast import SCALES
 
 
 def add_commands(commands: Any) -> None:
@@ -18,6 +19,11 @@ def add_commands(commands: Any) -> None:
         "--hold-out", action="append", default=[], metavar="MODEL", help="leave out of the fit and forecast"
     )
     parser.add_argument("--level", type=float, default=0.9, help="level of the intervals (default 0.9)")
+    parser.add_argument("--scale", choices=SCALES, default="n_params", help="what grows (default n_params)")
+    parser.add_argument(
+        "--guess-rate", type=float, default=0.0, help="known chance of passing by guessing (default 0)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of sampled intervals and of the growth test")
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(run=forecast)
 
@@ -25,7 +31,13 @@ def add_commands(commands: Any) -> None:
 def forecast(arguments: argparse.Namespace) -> int:
     rows = read_tallies(arguments.tallies)
     result = forecast_tallies(
-        rows, targets=arguments.target, hold_out=tuple(arguments.hold_out), level=arguments.level
+        rows,
+        targets=arguments.target,
+        hold_out=tuple(arguments.hold_out),
+        level=arguments.level,
+        scale=arguments.scale,
+        guess_rate=arguments.guess_rate,
+        seed=arguments.seed,
     )
     print(json.dumps(result.as_dict()) if arguments.json else result.table())
     return 0

@@ -82,7 +82,6 @@ def set_up_django() -> None:
         ) from error
     except (ImproperlyConfigured, ValueError) as error:
         raise Refused(f"the settings do not load: {error}") from error
-    import firstlight.config.celery  # noqa: F401  the app that `send_task` uses
 
 
 def prepare_database() -> None:

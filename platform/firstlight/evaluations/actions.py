@@ -8,7 +8,6 @@ from django.db.models.functions import Now
 from firstlight.config.errors import Refused
 from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.models import Run, Unit
-from firstlight.evaluations.progress import settle_state
 from firstlight.registry.models import Checkpoint, Task
 from firstlight.teams.access import User, record, require_writer
 from passuntil import FixedDraws, PassUntilError, UntilPasses
@@ -115,7 +114,6 @@ def _move(actor: User, run: Run, verb: str, allowed: tuple[str, ...], state: str
             Run.objects.filter(pk=run.pk).update(finished_at=Now())
         record(actor, run.checkpoint.series.team, verb, run)
         if state == Run.State.RUNNING:
-            settle_state(run)
             ring(run)
     run.refresh_from_db()
     return run

@@ -17,8 +17,10 @@ StoppingRule = UntilPasses | FixedDraws
 def tally_of(rule: StoppingRule, draws: int, passes: int, stopped_at: int | None) -> Tally:
     """The counts of a unit under its run's rule; `finished` is False while it is still being drawn."""
     if isinstance(rule, UntilPasses):
-        return Tally(draws, passes, stopped_at, r=rule.r, floor=rule.floor, cap=rule.cap)
-    return Tally(draws, passes, cap=rule.n)
+        return Tally(
+            draws, passes, stopped_at, r=rule.r, floor=rule.floor, cap=rule.cap, extended=rule.extended
+        )
+    return Tally(draws, passes, cap=rule.n, extended=rule.extended)
 
 
 def tally_rows(run: Run) -> list[TallyRow]:

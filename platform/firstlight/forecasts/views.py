@@ -168,6 +168,8 @@ def _curve_page(
         ],
         "forecast": forecast_facts(it) if it else None,
         "growth": it.result.get("growth") if it else None,
+        "methods": _methods(it) if it else [],
+        "recommended_because": it.result.get("diagnostics", {}).get("recommended_because", "") if it else "",
         "backtest": it.result.get("backtest", []) if it else [],
         "inputs_digest": it.inputs_digest if it else None,
         "curve": found.facts(),
@@ -218,3 +220,12 @@ def forecast_lock(request: HttpRequest, pk: int) -> HttpResponse:
         reverse("forecast", args=[pk]),
         done="Locked. From now on only the measurement can add to it.",
     )
+
+
+def _methods(forecast: Forecast) -> list[dict[str, Any]]:
+    """What every method of the library said of the target, the recommended one marked."""
+    told: dict[str, Any] = next(iter(forecast.result.get("targets", [])), {"methods": {}})
+    return [
+        {"name": name, **said, "recommended": name == forecast.method}
+        for name, said in told["methods"].items()
+    ]

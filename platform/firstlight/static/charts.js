@@ -115,17 +115,17 @@
     const shared = { type: "scatter", mode: "lines", hoverinfo: "skip", x: part.map((b) => b.n_params), line: { width: 0 } };
     return [
       { ...shared, y: part.map((b) => clip(b[low])), showlegend: false },
-      { ...shared, y: part.map((b) => clip(b[high])), fill: "tonexty", fillcolor: soft("--chart-1", 0.15), name: `${Math.round(curve.law.level * 100)}% band for one more model` },
+      { ...shared, y: part.map((b) => clip(b[high])), fill: "tonexty", fillcolor: soft("--chart-1", 0.15), name: `${Math.round(curve.law.level * 100)}% band of the dataset line` },
     ];
   };
   const line = (curve, key) => {
     const edge = curve.law.largest_fitted;
     const inside = curve.band.filter((b) => b.n_params <= edge * 1.0001);
     const outside = curve.band.filter((b) => b.n_params >= (inside.at(-1)?.n_params ?? 0));
-    const shared = { type: "scatter", mode: "lines", hovertemplate: "N = %{x:.3s}<br>law: %{customdata}<extra></extra>" };
+    const shared = { type: "scatter", mode: "lines", hovertemplate: "N = %{x:.3s}<br>dataset line: %{customdata}<extra></extra>" };
     return [
-      { ...shared, name: "law", x: inside.map((b) => b.n_params), y: inside.map((b) => b[key]), customdata: inside.map((b) => digits(b.mean)), line: { color: css("--chart-1"), width: 2 } },
-      { ...shared, name: "law, extrapolated", x: outside.map((b) => b.n_params), y: outside.map((b) => b[key]), customdata: outside.map((b) => digits(b.mean)), line: { color: css("--chart-1"), width: 2, dash: "dash" } },
+      { ...shared, name: "dataset line", x: inside.map((b) => b.n_params), y: inside.map((b) => b[key]), customdata: inside.map((b) => digits(b.mean)), line: { color: css("--chart-1"), width: 2 } },
+      { ...shared, name: "dataset line, extrapolated", x: outside.map((b) => b.n_params), y: outside.map((b) => b[key]), customdata: outside.map((b) => digits(b.mean)), line: { color: css("--chart-1"), width: 2, dash: "dash" } },
     ];
   };
 

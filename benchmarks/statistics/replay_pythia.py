@@ -1,0 +1,336 @@
+"""Replay of 10,000 recorded draws a problem (MATH, 128 problems, Pythia): bias of r / K, and draws saved.
+
+    python benchmarks/statistics/replay_pythia.py [--seed 0] [--json] [--quick] [--data DIR]
+
+The record is ../shared/data/pythia_math_repeated_sampling (success_attempt_indices.parquet), or --data.
+
+1. Bias. The 12B's draws are taken in the order of the record, every problem is stopped at its r-th pass (cap
+   10,000), and the estimates are averaged over the problems: the paper's r / K, and the unbiased one with its
+   standard error from the draws. The mean of all 10,000 draws is the truth.
+2. Draws for the mean. What each rule needs for a 95% interval of the mean of these problems (draws alone) as
+   narrow as the others'. At a given standard error a rule with parameter x needs D(x) draws. Fixed n: the
+   variance is sum(v) / (m^2 n). Draws are made from the recorded pass rates, so that the record is not used
+   up. Standard errors: of stopping at r, the root mean square error over the repetitions; of
+   DatasetPrecision, the root mean of its unbiased variances (its root mean square error stands beside it in
+   the JSON as `rmse`); with a floor, at the expected draws. "oracle" is Neyman's allocation with the true p:
+   no rule can need fewer.
+3. Draws for single problems. A log-width (high / low of the exact 95% interval) is asked of every problem
+   that passed 10 times or more in the record. Stopping at r gives each the same one; a fixed n has to be
+   large enough for half of them, for nine in ten, or for all. r = 2 is narrowed by running it again and
+   again and averaging on the log scale: psi'(2) / psi'(r) runs are as good as one that stops at r.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import polygamma
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from parquet_columns import _hybrid, _plain, _Thrift, _unzstd, read_columns
+
+from passuntil import DatasetPrecision, Rounds, estimates, intervals
+from passuntil.gbas import passes_needed
+from passuntil.planning import expected_draws
+
+ROOT = Path(__file__).resolve().parents[2]
+CAP = 10_000
+PAPER_R = (1, 2, 3, 5, 10)
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def load(folder: Path) -> dict[str, list[Ints]]:
+    """model -> for each problem the 1-based draws that passed; models in order of size."""
+    path = folder / "success_attempt_indices.parquet"
+    if not path.exists():
+        raise SystemExit(f"the record {path} is absent; give its folder with --data")
+    plain = read_columns(path, ["model", "n_params_non_embedding", "n_success"])
+    rows = read_lists(path, "success_attempts")
+    if [row.size for row in rows] != plain["n_success"].tolist():
+        raise SystemExit(f"{path}: the lists of passes do not have the lengths that n_success says")
+    found: dict[str, list[Ints]] = {}
+    for place in np.argsort(plain["n_params_non_embedding"], kind="stable"):
+        found.setdefault(str(plain["model"][place]), []).append(rows[place])
+    return found
+
+
+def read_lists(path: Path, name: str) -> list[Ints]:
+    """One column of lists of whole numbers without nulls (`parquet_columns` reads the flat ones)."""
+    data = path.read_bytes()
+    meta = _Thrift(data, len(data) - 8 - int.from_bytes(data[-8:-4], "little")).struct()
+    rows: list[list[int]] = []
+    for group in meta[4]:
+        column = next(chunk[3] for chunk in group[1] if chunk[3][3][0].decode() == name)
+        at, words, read = column.get(11, column[9]), np.zeros(0, dtype=np.int64), 0
+        while read < column[5]:
+            reader = _Thrift(data, at)
+            page = reader.struct()
+            body, at = data[reader.at : reader.at + page[3]], reader.at + page[3]
+            body = _unzstd(body, page[2]) if column[4] == 6 else body
+            if page[1] == 2:
+                words = _plain(body, column[1], page[7][1])
+                continue
+            count, encoding = page[5][1], page[5][2]
+            levels = []
+            # Repetition (0: a new list), then definition (3: there is a value; less: the list is empty).
+            for width in (1, 2):
+                size = int.from_bytes(body[:4], "little")
+                levels.append(_hybrid(body[4 : 4 + size], width, count))
+                body = body[4 + size :]
+            there = int((levels[1] == 3).sum())
+            if encoding in (2, 8):
+                values = words[_hybrid(body[1:], body[0], there)]
+            elif encoding == 0:
+                values = _plain(body, column[1], there)
+            else:
+                raise SystemExit(f"{path}: Parquet encoding {encoding} is not understood")
+            following = iter(values.tolist())
+            for again, level in zip(*levels, strict=True):
+                if not again:
+                    rows.append([])
+                if level == 3:
+                    rows[-1].append(next(following))
+            read += count
+    return [np.array(row, dtype=np.int64) for row in rows]
+
+
+def in_recorded_order(record: list[Ints], r: int) -> dict[str, float]:
+    """Means of both estimates over the problems, each stopped at its r-th pass in the record."""
+    stopped = np.array([row[r - 1] if row.size >= r else 0 for row in record])
+    passes = np.array([min(row.size, r) for row in record])
+    draws = np.where(stopped > 0, stopped, CAP)
+    columns = (draws, passes, stopped, r, 0, CAP)
+    m = len(record)
+    return {
+        "r": r,
+        "paper": float(estimates.paper(*columns).mean()),
+        "unbiased": float(estimates.unbiased(*columns).mean()),
+        "se": math.sqrt(float(estimates.variance(*columns).sum())) / m,
+        "draws": int(draws.sum()),
+    }
+
+
+def stop_at_r(
+    p: Floats, r: int, cap: int, repeats: int, generator: np.random.Generator
+) -> tuple[float, float]:
+    """(draws, standard error of the mean) of stopping at the r-th pass, by simulation of K."""
+    with np.errstate(divide="ignore"):
+        gaps = generator.negative_binomial(r, np.where(p > 0, p, 1.0), (repeats, p.size)) + r
+    stopped = np.where((p > 0) & (gaps <= cap), gaps, 0)
+    # At the cap fewer than r passes came: binomial, given that.
+    passes = np.full(stopped.shape, r)
+    short = stopped == 0
+    at_cap = generator.binomial(cap, np.broadcast_to(p, stopped.shape)[short])
+    for _ in range(200):
+        again = at_cap >= r
+        if not again.any():
+            break
+        at_cap[again] = generator.binomial(cap, np.broadcast_to(p, stopped.shape)[short][again])
+    passes[short] = np.minimum(at_cap, r - 1)
+    draws = np.where(stopped > 0, stopped, cap)
+    values = estimates.unbiased(draws, passes, stopped, r, 0, cap)
+    error = values.mean(axis=1) - p.mean()
+    return float(draws.sum(axis=1).mean()), math.sqrt(float((error**2).mean()))
+
+
+def with_precision(
+    p: Floats, relative: float, repeats: int, generator: np.random.Generator
+) -> dict[str, float]:
+    """Draws, root mean square error, reported standard error and coverage of `DatasetPrecision`."""
+    rule = DatasetPrecision(relative, relative=True, pilot=32, cap=10**6)
+    draws, errors, reported, held, wide = [], [], [], 0, 0
+    for _ in range(repeats):
+        counts, made, passed = Rounds.none(p.size), [], []
+        while not (answer := rule.allocate(counts, wave=10**9)).done:
+            made.append(answer.draws)
+            passed.append(generator.binomial(answer.draws, p))
+            counts = Rounds(np.array(made), np.array(passed))
+        found = rule.estimate(counts)
+        draws.append(found.draws)
+        errors.append(found.mean - p.mean())
+        reported.append(found.se_draws)
+        held += found.low <= p.mean() <= found.high
+        wide += p.mean() in found.sequence
+    return {
+        "relative_target": relative,
+        "draws": float(np.mean(draws)),
+        "rmse": math.sqrt(float(np.mean(np.square(errors)))),
+        "se": math.sqrt(float(np.mean(np.square(reported)))),
+        "bias": float(np.mean(errors)) / float(p.mean()),
+        "coverage": held / repeats,
+        "coverage_sequence": wide / repeats,
+    }
+
+
+def for_the_mean(p: Floats, repeats: int, generator: np.random.Generator) -> dict[str, Any]:
+    """Draws of the rules at equal standard error of the mean."""
+    m, v = p.size, p * (1 - p)
+    oracle = m * float(v.sum()) / float(np.sqrt(v).sum()) ** 2
+    r2_draws, r2_se = stop_at_r(p, 2, 10**5, 20 * repeats, generator)
+    rows = []
+    for relative in (0.1, 0.03, 0.01):
+        row = with_precision(p, relative, repeats, generator)
+        fixed = float(v.sum()) / m / row["se"] ** 2
+        # r = 2 is a single point; at another error it would be run (its error / that error)^2 times.
+        row |= {
+            "fixed_draws": fixed,
+            "saved_against_fixed": fixed / row["draws"],
+            "saved_against_r2": r2_draws * (r2_se / row["se"]) ** 2 / row["draws"],
+        }
+        rows.append(row)
+    fixed_r2 = float(v.sum()) / m / r2_se**2
+    others = []
+    for r, floor in ((10, 1024), (5, 0), (10, 0)):
+        cap = 10**4
+        if floor:
+            draws = float(expected_draws(p, r=r, floor=floor, cap=cap).sum())
+            # Beyond a floor that frequent passers fill, the floor's error is all there is to speak of.
+            error = (
+                math.sqrt(float((v / np.maximum(expected_draws(p, r=r, floor=floor, cap=cap), 1)).sum())) / m
+            )
+        else:
+            draws, error = stop_at_r(p, r, cap, 20 * repeats, generator)
+        fixed = float(v.sum()) / m / error**2
+        others.append(
+            {
+                "rule": f"r={r} floor={floor} cap={cap}",
+                "draws": draws,
+                "se": error,
+                "saved_against_fixed": fixed / draws,
+                "saved_against_r2": r2_draws * (r2_se / error) ** 2 / draws,
+            }
+        )
+    return {
+        "mean": float(p.mean()),
+        "oracle_saving_against_fixed": oracle,
+        "r2": {"draws": r2_draws, "se": r2_se, "fixed_n_saves_against_it": r2_draws / fixed_r2},
+        "dataset_precision": rows,
+        "until_passes": others,
+    }
+
+
+def for_single_problems(p: Floats) -> list[dict[str, Any]]:
+    """Draws of a fixed n against stopping at r, for the same log-width of single problems' intervals."""
+    p = p[p >= 10 / CAP]
+    rows = []
+    for name, r in (
+        ("r=5", 5),
+        ("r=10", 10),
+        ("relative_error=0.5", passes_needed(0.5)),
+        ("relative_error=0.2", passes_needed(0.2)),
+    ):
+        # At its expected K every problem has about this width; it falls a little towards p = 1.
+        k = np.ceil(r / p)
+        low, high = intervals.exact(k, r, k, r, 0, 10**9)
+        stop_width = np.log(high / low)
+        stop_draws = float(k.sum())
+
+        def fixed_width(n: int, p: Floats = p) -> Floats:
+            passes = np.maximum(np.round(n * p), 0)
+            low, high = intervals.exact(n, passes)
+            with np.errstate(divide="ignore"):
+                return np.asarray(np.log(high) - np.log(low))
+
+        found: dict[str, float] = {"r": r, "log_width": float(np.median(stop_width)), "draws": stop_draws}
+        for share in (0.5, 0.9, 1.0):
+            low_n, high_n = 1, 10**8
+            while high_n - low_n > 1:
+                middle = (low_n + high_n) // 2
+                ok = (fixed_width(middle) <= stop_width * 1.0001).mean() >= share
+                low_n, high_n = (low_n, middle) if ok else (middle, high_n)
+            found[f"fixed_saving_{share:g}"] = high_n * p.size / stop_draws
+        # r = 2 reaches a log-variance of psi'(2); to reach psi'(r) it is run so many times, at 2 / p each.
+        times = float(polygamma(1, 2) / polygamma(1, r))
+        found["saved_against_r2"] = times * float(np.ceil(2 / p).sum()) / stop_draws
+        rows.append({"rule": name, **found})
+    return rows
+
+
+def main() -> int:
+    """Replay, compare, print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions, the 12B only")
+    parser.add_argument(
+        "--data", type=Path, default=ROOT.parent / "shared" / "data" / "pythia_math_repeated_sampling"
+    )
+    arguments = parser.parse_args()
+    started = time.monotonic()
+    record = load(arguments.data)
+    generator = np.random.default_rng(arguments.seed)
+    largest = list(record)[-1]
+    rates = {name: np.array([row.size for row in rows]) / CAP for name, rows in record.items()}
+    truth = float(rates[largest].mean())
+    order = [in_recorded_order(record[largest], r) for r in PAPER_R]
+    for row in order:
+        row["standard_errors_off"] = (row["unbiased"] - truth) / row["se"] if row["se"] > 0 else math.nan
+    repeats = 20 if arguments.quick else 40
+    models = [largest] if arguments.quick else list(record)
+    means = {name: for_the_mean(rates[name], repeats, generator) for name in models}
+    singles = {name: for_single_problems(rates[name]) for name in models}
+    result = {
+        "model": largest,
+        "truth": truth,
+        "recorded_order": order,
+        "mean_over_problems": means,
+        "single_problems": singles,
+        "seed": arguments.seed,
+        "repeats": repeats,
+        "seconds": time.monotonic() - started,
+    }
+    if arguments.json:
+        print(json.dumps(result, default=lambda x: None).replace("NaN", "null"))
+        return 0
+    print(f"{largest}, mean of all draws {truth:.5f}; problems stopped at the r-th pass in recorded order")
+    for row in order:
+        off = "no use at r = 1" if row["r"] == 1 else f"{row['standard_errors_off']:+.2f} standard errors off"
+        print(
+            f"  r={row['r']:>2}  r/K {row['paper']:.4f}  unbiased {row['unbiased']:.4f} +- {row['se']:.4f}"
+            f"  {off}  ({row['draws']} draws)"
+        )
+    for name, found in means.items():
+        mean, r2 = found["mean"], found["r2"]
+        print(
+            f"{name}, mean {mean:.4f}: draws for the mean at equal standard error. With p known at most "
+            f"x{found['oracle_saving_against_fixed']:.2f} can be saved against fixed n.\n"
+            f"  r=2 takes {r2['draws']:.0f} draws for {r2['se'] / mean:.1%}; "
+            f"fixed n x{r2['fixed_n_saves_against_it']:.0f} fewer"
+        )
+        for row in found["dataset_precision"]:
+            print(
+                f"  precision {row['relative_target']:<16g} {row['draws']:>9.0f} draws, "
+                f"se {row['se'] / mean:.2%}, saved x{row['saved_against_fixed']:.2f} (fixed n), "
+                f"x{row['saved_against_r2']:.0f} (r=2); bias {row['bias']:+.2%}, "
+                f"coverage {row['coverage']:.2f}, sequence {row['coverage_sequence']:.2f}"
+            )
+        for row in found["until_passes"]:
+            print(
+                f"  {row['rule']:<26} {row['draws']:>9.0f} draws, se {row['se'] / mean:.2%}, "
+                f"saved x{row['saved_against_fixed']:.3f} (fixed n), x{row['saved_against_r2']:.1f} (r=2)"
+            )
+        print("  single problems, draws of a fixed n over those of the rule at equal log-width:")
+        for row in singles[name]:
+            print(
+                f"    {row['rule']:<20} high/low {math.exp(row['log_width']):.2f}: "
+                f"x{row['fixed_saving_0.5']:.1f} for half of the problems, "
+                f"x{row['fixed_saving_0.9']:.1f} for nine in ten, x{row['fixed_saving_1']:.1f} for all; "
+                f"against r=2 x{row['saved_against_r2']:.2f}"
+            )
+    print(f"seed {arguments.seed}, {result['seconds']:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

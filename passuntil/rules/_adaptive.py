@@ -1,0 +1,89 @@
+"""What a run under `DatasetPrecision` says of the mean."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from scipy.special import expit, logit, ndtri
+
+from passuntil.allocation import Rounds, weighted_estimates
+from passuntil.estimates import Floats
+from passuntil.intervals import Interval
+from passuntil.sequences import mixture_boundary, sequence
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveEstimate:
+    """The mean over the instances of a run under `DatasetPrecision`.
+
+    mean: unbiased once the run is done. se_draws: its standard error for these instances, from draws alone;
+    se: over instances drawn like these. low, high: interval of the mean of these instances at the end that
+    the rule planned (normal, on the logit scale; a martingale's central limit). sequence: the wider one that
+    also holds if the run is extended because of it. values, variances: shape (instances,). met: whether
+    se_draws is within 10% of the target. done: False while rounds are to come: then all is provisional.
+    """
+
+    mean: float
+    se: float
+    se_draws: float
+    low: float
+    high: float
+    level: float
+    sequence: Interval
+    values: tuple[float, ...]
+    variances: tuple[float, ...]
+    draws: int
+    target_se: float
+    met: bool
+    done: bool
+
+    def interval(self) -> Interval:
+        """The interval as an object that unpacks into (low, high)."""
+        return Interval(self.low, self.high, self.level, "martingale" if self.done else "provisional")
+
+
+def summarise(
+    rounds: Rounds, weights: Floats, *, target: float, relative: bool, done: bool, level: float
+) -> AdaptiveEstimate:
+    """The estimate from the closed rounds and their weights, shape (rounds, instances)."""
+    values, variances = weighted_estimates(rounds, weights)
+    m = values.size
+    mean, of_draws = float(values.mean()), float(variances.sum()) / m**2
+    total = max(float(values.var(ddof=1)) / m, of_draws) if m > 1 else of_draws
+    aim = target * mean if relative else target
+    n, _ = rounds.totals
+    z = float(ndtri(0.5 + level / 2.0))
+    low, high = _around(mean, z * math.sqrt(of_draws))
+    # No pass (or no failure) at all has no normal interval: it gets the exact bound of the fewest draws.
+    nothing = sequence(int(n.min()) * m, 0, level=level)
+    bound = float(nothing[1])
+    if mean <= 0.0:
+        low, high = 0.0, bound
+    if mean >= 1.0:
+        low, high = 1.0 - bound, 1.0
+    reach = float(mixture_boundary(of_draws, level=level, tuned_to=max(aim, 1e-12) ** 2))
+    wide = _around(mean, reach) if 0.0 < mean < 1.0 else (low, high)
+    return AdaptiveEstimate(
+        mean=mean,
+        se=math.sqrt(total),
+        se_draws=math.sqrt(of_draws),
+        low=low,
+        high=high,
+        level=level,
+        sequence=Interval(*wide, level, "sequence"),
+        values=tuple(values.tolist()),
+        variances=tuple(variances.tolist()),
+        draws=int(n.sum()),
+        target_se=aim,
+        met=math.sqrt(of_draws) <= 1.1 * aim,
+        done=done,
+    )
+
+
+def _around(mean: float, reach: float) -> tuple[float, float]:
+    """mean +- reach on the logit scale, for a mean strictly between 0 and 1."""
+    if not 0.0 < mean < 1.0:
+        return mean, mean
+    side = reach / (mean * (1.0 - mean))
+    return float(expit(logit(mean) - side)), float(expit(logit(mean) + side))
