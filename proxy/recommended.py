@@ -23,7 +23,7 @@ from proxy.selectors import (
 Floats = NDArray[np.float64]
 
 #: The panel's word on how the proxies go with the target counts as this many candidates. Fixed before the
-#: held-out data sets were loaded (docs/log-ranking.md).
+#: held-out data sets were loaded (docs/log.md).
 PANEL_COUNTS_AS = 8
 FOLDS = 10
 

@@ -9,7 +9,7 @@ truths are dealt out anew among the configurations, for all targets, sizes and s
 The paired interval resamples the targets: how far recommended and another method differ over tasks like these.
 
 The recommendation was fixed on the first three data sets before the truths of the other three were loaded
-(docs/log-ranking.md).
+(docs/log.md).
 """
 
 from __future__ import annotations
