@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from passuntil._checks import positive, real
 from passuntil.errors import PassUntilError
@@ -82,16 +82,21 @@ def read_tallies(path: str | os.PathLike[str]) -> list[TallyRow]:
     return rows
 
 
-def write_tallies(path: str | os.PathLike[str], rows: Iterable[TallyRow]) -> None:
-    """Write rows as a TALLIES.csv that `read_tallies` reads back equal; an existing file is replaced."""
-    lines: list[list[str]] = []
-    for row in rows:
-        tally = row.tally
-        counts = [getattr(tally, name) for name in COUNTS]
+def write_tallies(target: str | os.PathLike[str] | TextIO, rows: Iterable[TallyRow]) -> None:
+    """Write rows as a TALLIES.csv that `read_tallies` reads back equal.
+
+    target: a path, where an existing file is replaced, or a text file that is open for writing.
+    """
+    table = [list(COLUMNS)]
+    for row in rows:  # all of them before a file is replaced
+        counts = [getattr(row.tally, name) for name in COUNTS]
         cells = [row.model, row.n_params, row.tokens, row.instance, *counts, row.nll]
-        lines.append([_cell(value) for value in cells])
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([list(COLUMNS), *lines])
+        table.append([_cell(value) for value in cells])
+    if isinstance(target, str | os.PathLike):
+        with open(target, "w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(table)
+    else:
+        csv.writer(target, lineterminator="\n").writerows(table)
 
 
 def check_series(rows: Iterable[TallyRow]) -> None:

@@ -5,7 +5,6 @@ import csv
 import json
 import math
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any, TextIO
@@ -75,7 +74,7 @@ def passuntil(arguments: argparse.Namespace) -> int:
     if arguments.out:
         write_tallies(arguments.out, rows)
     elif not arguments.json:
-        sys.stdout.write(_as_text(rows))
+        write_tallies(sys.stdout, rows)
     estimate = dataset_estimate([row.tally for row in rows])
     summary = {
         "model": rows[0].model,
@@ -203,14 +202,6 @@ def exact_command(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"model": model, "n_params": folder.n_params, "instances": rows, "mean": mean}))
     return 0
-
-
-def _as_text(rows: list[TallyRow]) -> str:
-    """The table as `write_tallies` writes it, which knows files only."""
-    with tempfile.TemporaryDirectory() as folder:
-        table = Path(folder) / "tallies.csv"
-        write_tallies(table, rows)
-        return table.read_text(encoding="utf-8")
 
 
 def _write(file: TextIO, rows: list[dict[str, Any]]) -> None:
