@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +17,10 @@ class EngineError(Exception):
 
 class EngineRefusal(EngineError):
     """The request or the checkpoint is impossible for this engine; trying again cannot help."""
+
+
+class EngineOutOfMemory(EngineError):
+    """The call did not fit the device's memory; nothing of it was stored. Fewer draws side by side may fit."""
 
 
 class EngineGarbage(EngineError):
@@ -84,6 +88,28 @@ class Score:
         return self.nll_answer + self.nll_terminator
 
 
+class Stream(Protocol):
+    """Requests in flight. They end in any order: whoever counts draws puts them back in draw order first."""
+
+    def submit(self, key: Hashable, request: DrawRequest) -> None:
+        """Add a request under a key of the caller's, who names no two requests in flight alike.
+
+        :raises EngineRefusal: a request that cannot be; nothing is added
+        """
+        ...
+
+    def collect(self) -> list[tuple[Hashable, Wave]]:
+        """Wait until at least one request is done; all that are done, in any order. Empty: none is in flight.
+
+        :raises EngineError: what was in flight is lost and the stream is of no further use
+        """
+        ...
+
+    def abort(self, keys: Iterable[Hashable]) -> int:
+        """Give up requests that nobody needs any more; tokens spent on them as far as known. Unknown keys pass."""
+        ...
+
+
 class Engine(Protocol):
     """Draws answers and scores references with one checkpoint.
 
@@ -91,14 +117,25 @@ class Engine(Protocol):
     :ivar fingerprint: engine, version, digest of the weights and dtype; draws of one fingerprint may be
         pooled
     :ivar context_length: prompt and answer together, in tokens
+    :ivar repeatable: a draw is a function of (seed, instance, draw number), however draws are cut into requests
+    :ivar capacity: draws side by side from which on more of them bring little speed
     """
 
     name: str
     fingerprint: str
     context_length: int
+    repeatable: bool
+    capacity: int
 
     def draw(self, requests: Sequence[DrawRequest]) -> list[Wave]:
-        """One wave a request, in the order of the requests."""
+        """One wave a request, in the order of the requests.
+
+        :raises EngineRefusal: a request that cannot be, before anything is drawn
+        """
+        ...
+
+    def stream(self) -> Stream:
+        """A stream of requests of its own; one at a time is used."""
         ...
 
     def score(self, pairs: Sequence[tuple[str, str]], stop: Sequence[str] = ()) -> list[Score]:
@@ -106,7 +143,7 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Release what the engine holds."""
+        """Release what the engine holds: memory of the device too, so that another may be opened."""
         ...
 
 

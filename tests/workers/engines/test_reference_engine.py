@@ -11,7 +11,7 @@ import pytest
 
 from tests.tiny_model import write_tiny_llama
 from workers.engines import DrawRequest, EngineGarbage, EngineRefusal, check_wave, open_engine
-from workers.engines.reference.text import first_stop
+from workers.engines.text import first_stop
 
 
 def request(**changes: Any) -> DrawRequest:

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 
 from tests.tiny_model import write_tiny_llama
 from workers.engines import DrawRequest, EngineRefusal, open_engine
-from workers.engines.reference.text import TextCodec, first_stop
+from workers.engines.text import TextCodec, first_stop
 
 TEXT = ["the quick brown fox", "the end.\n\nthe answer is 42\n", "größer als älter", "a b c d e f"] * 20
 

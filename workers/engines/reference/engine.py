@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from firstlight.registry.model_folder import ModelFolder, ModelFolderError, read_model_folder
-from firstlight.registry.strict_json import StrictJsonError, strict_loads
+from firstlight.registry.model_folder import ModelFolderError, read_model_folder
 from numpy.typing import NDArray
 
 from workers.engines.base import DrawRequest, EngineRefusal, Score, Wave, check_context, check_request
+from workers.engines.likelihood import score_pairs
 from workers.engines.reference.blas import one_blas_thread
 from workers.engines.reference.decoder import BLOCK, Decoder
-from workers.engines.reference.likelihood import score_pairs
 from workers.engines.reference.network import Prefix, prefill
 from workers.engines.reference.philox import stream_key, uniforms
 from workers.engines.reference.sampling import sample
-from workers.engines.reference.text import TextCodec, first_stop
+from workers.engines.reference.scores import token_scores
 from workers.engines.reference.weights import Weights, load_weights
+from workers.engines.streams import CallStream
+from workers.engines.text import TextCodec, eos_ids, first_stop
 
 VERSION = "1"  # raised when a change of the code may change draws
-MAX_GENERATION_CONFIG_BYTES = 1_000_000
 _CACHE_BYTES = 1 << 28
 _POSITIONS_AT_ONCE = 16
 
@@ -37,6 +37,7 @@ class ReferenceEngine:
     """
 
     name = "reference"
+    repeatable = True
 
     def __init__(self, path: str | Path, *, rows: int = 256) -> None:
         if rows < 1:
@@ -47,9 +48,10 @@ class ReferenceEngine:
             raise EngineRefusal(str(error)) from error
         self.weights: Weights = load_weights(folder)
         sizes = self.weights.sizes
-        self.codec = TextCodec(folder.path / "tokenizer.json", sizes.vocab, _eos_ids(folder))
+        self.codec = TextCodec(folder.path / "tokenizer.json", sizes.vocab, eos_ids(folder))
         self.context_length = sizes.context
         self.fingerprint = f"reference {VERSION}, numpy {np.__version__}, {folder.digest}, float32"
+        self.capacity = rows
         self._rows = rows
 
     def draw(self, requests: Sequence[DrawRequest]) -> list[Wave]:
@@ -57,25 +59,34 @@ class ReferenceEngine:
 
         :raises EngineRefusal: a request that cannot be, before anything is drawn
         """
-        prompts = []
-        for request in requests:
-            check_request(request)
-            try:
-                ids = self.codec.encode_prompt(request.prompt)
-            except EngineRefusal as error:
-                raise EngineRefusal(f"instance {request.instance!r}: {error}") from error
-            check_context(f"instance {request.instance!r}", len(ids), request.max_tokens, self.context_length)
-            prompts.append(ids)
+        prompts = [self._prompt(request) for request in requests]
         with one_blas_thread():
             return [self._wave(request, ids) for request, ids in zip(requests, prompts, strict=True)]
+
+    def stream(self) -> CallStream:
+        """Calls of a few seconds each."""
+        return CallStream(self.draw, self._prompt)
 
     def score(self, pairs: Sequence[tuple[str, str]], stop: Sequence[str] = ()) -> list[Score]:
         """Exact likelihoods; see `likelihood.score_pairs`."""
         with one_blas_thread():
-            return score_pairs(self.weights, self.codec, pairs, tuple(stop))
+            return score_pairs(
+                partial(token_scores, self.weights), self.codec, self.context_length, pairs, tuple(stop)
+            )
 
     def close(self) -> None:
         """Nothing is held but memory."""
+
+    def _prompt(self, request: DrawRequest) -> list[int]:
+        """The prompt's tokens, or EngineRefusal where the request cannot be."""
+        check_request(request)
+        where = f"instance {request.instance!r}"
+        try:
+            ids = self.codec.encode_prompt(request.prompt)
+        except EngineRefusal as error:
+            raise EngineRefusal(f"{where}: {error}") from error
+        check_context(where, len(ids), request.max_tokens, self.context_length)
+        return ids
 
     def _wave(self, request: DrawRequest, prompt: list[int]) -> Wave:
         began = time.perf_counter()
@@ -162,26 +173,3 @@ class _Part:
             [row[:length].tolist() for row, length in zip(self._tokens, kept, strict=True)]
         )
         return [self._cut.get(row, text) for row, text in enumerate(texts)]
-
-
-def _eos_ids(folder: ModelFolder) -> frozenset[int]:
-    """End-of-sequence ids: generation_config.json's, else config.json's; one number or a list."""
-    file = folder.path / "generation_config.json"
-    found = None
-    if file.is_file():
-        try:
-            if file.stat().st_size > MAX_GENERATION_CONFIG_BYTES:
-                raise EngineRefusal(f"{file}: too large for a generation_config.json")
-            content = strict_loads(file.read_bytes())
-        except (StrictJsonError, OSError) as error:
-            raise EngineRefusal(f"{file} {error}") from error
-        found = content.get("eos_token_id") if isinstance(content, dict) else None
-    if found is None:
-        found = folder.config.get("eos_token_id")
-    ids = [] if found is None else found if isinstance(found, list) else [found]
-    for token in ids:
-        if type(token) is not int or not 0 <= token < folder.vocab_size:
-            raise EngineRefusal(
-                f"{folder.path}: eos_token_id {json.dumps(token)} is not an id below {folder.vocab_size}"
-            )
-    return frozenset(ids)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from firstlight.registry.model_folder import ModelFolder
+from firstlight.registry.strict_json import StrictJsonError, strict_loads
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from workers.engines.base import EngineRefusal
+
+MAX_GENERATION_CONFIG_BYTES = 1_000_000
 
 
 class TextCodec:
@@ -138,3 +143,26 @@ def first_stop(text: str, stops: Sequence[str]) -> int:
     """Where the first stop string begins, or -1."""
     places = [place for place in (text.find(stop) for stop in stops) if place >= 0]
     return min(places, default=-1)
+
+
+def eos_ids(folder: ModelFolder) -> frozenset[int]:
+    """End-of-sequence ids: generation_config.json's, else config.json's; one number or a list."""
+    file = folder.path / "generation_config.json"
+    found = None
+    if file.is_file():
+        try:
+            if file.stat().st_size > MAX_GENERATION_CONFIG_BYTES:
+                raise EngineRefusal(f"{file}: too large for a generation_config.json")
+            content = strict_loads(file.read_bytes())
+        except (StrictJsonError, OSError) as error:
+            raise EngineRefusal(f"{file} {error}") from error
+        found = content.get("eos_token_id") if isinstance(content, dict) else None
+    if found is None:
+        found = folder.config.get("eos_token_id")
+    ids = [] if found is None else found if isinstance(found, list) else [found]
+    for token in ids:
+        if type(token) is not int or not 0 <= token < folder.vocab_size:
+            raise EngineRefusal(
+                f"{folder.path}: eos_token_id {json.dumps(token)} is not an id below {folder.vocab_size}"
+            )
+    return frozenset(ids)
