@@ -46,7 +46,9 @@ def probability_needed(ahead: ArrayLike, *, missing: ArrayLike, a: ArrayLike, b:
     ratios = np.maximum(m_ - x, 0.0) * (a_ + x) / ((x + 1.0) * np.maximum(b_ + m_ - x - 1.0, b_))
     none = gammaln(b + m) + gammaln(a + b) - gammaln(b) - gammaln(a + b + m)
     with np.errstate(divide="ignore"):
-        logs = np.concatenate([none[..., None], none[..., None] + np.cumsum(np.log(ratios), axis=-1)], axis=-1)
+        logs = np.concatenate(
+            [none[..., None], none[..., None] + np.cumsum(np.log(ratios), axis=-1)], axis=-1
+        )
     terms = np.exp(logs) * (np.arange(most) < k[..., None])
     return np.minimum(terms.sum(axis=-1), 1.0)
 

@@ -153,9 +153,7 @@ class Scheduler:
             return refused
         if ended:
             self._short_of_memory = 0
-        waves = [
-            (key, request, wave) for key, wave in ended if (request := self._requests.pop(key, None))
-        ]
+        waves = [(key, request, wave) for key, wave in ended if (request := self._requests.pop(key, None))]
         self._flying -= sum(request.draws for _, request, _ in waves)
         touched = self._judge(waves)
         return [*refused, *(self._advance(unit) for unit in touched)]

@@ -13,7 +13,7 @@ from firstlight.evaluations.models import Run
 from firstlight.evaluations.progress import reconcile as reconcile_run
 
 from workers import engine_cache
-from workers.slices import finish, work_slice
+from workers.slices import finish, keep_on, work_slice
 from workers.supervisor import die_with_parent
 
 log = logging.getLogger(__name__)
@@ -21,8 +21,9 @@ log = logging.getLogger(__name__)
 
 @shared_task(name="workers.work")
 def work(run_id: int) -> None:
-    """A doorbell rang for this run."""
-    work_slice(run_id)
+    """A doorbell rang for this run. The checkpoint that is loaded goes first while its units are due, for a while."""
+    if not keep_on(run_id):
+        work_slice(run_id)
 
 
 @shared_task(name="workers.sweep")

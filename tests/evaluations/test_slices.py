@@ -15,6 +15,7 @@ from firstlight.evaluations.actions import pause_run, resume_run
 from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.models import Batch, Doorbell, Run, Sample, Unit
 from firstlight.evaluations.progress import reconcile
+from firstlight.evaluations.rounds import stored_bits
 from firstlight.registry import actions
 from firstlight.registry.models import Checkpoint, Instance, Task
 from firstlight.registry.task_file import InstanceSpec, parse_task_lines
@@ -104,13 +105,14 @@ def test_the_site_and_the_command_count_the_same(world: World, seed: int) -> Non
 
 @pytest.mark.parametrize("limit", [1, 3, 12])
 def test_a_run_in_many_slices_counts_the_same_as_one_in_a_single_slice(world: World, limit: int) -> None:
-    whole, cut = world.run(r=4, seed=11), world.run(r=4, seed=11)
+    whole = world.run(r=40, cap=1000, seed=11)
     finish(whole)
+    cut = world.run(r=40, cap=1000, seed=11)
     slices = finish(cut, limit=limit, seconds=0)
     assert slices > 1
     assert counts(cut) == counts(whole)
-    assert (cut.draws, cut.passes, cut.drawn) == (whole.draws, whole.passes, whole.drawn)
-    assert (cut.state, cut.tokens) == (Run.State.COMPLETE, whole.tokens)
+    assert (cut.draws, cut.passes, cut.tokens_used) == (whole.draws, whole.passes, whole.tokens_used)
+    assert cut.state == Run.State.COMPLETE
     assert reconcile(cut) == []
 
 
@@ -138,7 +140,7 @@ def test_the_stored_bits_are_the_outcomes_in_draw_order(world: World) -> None:
     finish(run)
     rule = rule_from_dict(run.rule)
     for unit in run.units.all():
-        bits = leases.stored_bits(unit)
+        bits = stored_bits(unit)
         assert len(bits) == unit.drawn
         settled = rule.settle(bits)
         assert (settled.draws, settled.passes, settled.stopped_at) == (
@@ -152,7 +154,7 @@ def test_few_texts_are_kept_the_first_passes_and_the_first_failures(world: World
     run = world.run(r=40, floor=150, cap=150, seed=2)
     finish(run, seconds=0)
     for unit in run.units.all():
-        bits = leases.stored_bits(unit)
+        bits = stored_bits(unit)
         kept = {passed: list(unit.samples.filter(passed=passed).order_by("draw")) for passed in (True, False)}
         for passed, samples in kept.items():
             first = [draw for draw, bit in enumerate(bits) if bit == passed][: Sample.KEPT]
@@ -278,8 +280,9 @@ def test_a_grader_that_this_worker_does_not_know_is_no_endless_loop(world: World
 def test_a_retry_goes_on_from_the_counts_of_the_failed_units(world: World) -> None:
     from firstlight.evaluations.actions import retry_failed
 
-    whole, run = world.run(r=40, floor=16, cap=150), world.run(r=40, floor=16, cap=150)
+    whole = world.run(r=40, floor=16, cap=150)
     finish(whole)
+    run = world.run(r=40, floor=16, cap=150)
     work_slice(run.pk, seconds=0, limit=4)
     file = world.models / "tiny" / "model.safetensors"
     kept = file.read_bytes()
@@ -316,7 +319,7 @@ def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_the_chain_of_rings_lasts_to_the_end_and_does_not_grow_with_the_slices(
     world: World, rung: list[int], limit: int
 ) -> None:
-    run = world.run(r=40, floor=16, cap=150)
+    run = world.run(r=60, floor=16, cap=1000)
     assert rung == [run.pk]
     slices = 0
     while rung:
@@ -433,7 +436,7 @@ def test_a_run_paused_after_its_last_draw_is_closed_when_it_is_resumed(world: Wo
     pause_run(world.user, run)
     for claim in claims:
         new = leases.NewBatch(
-            claim=claim, passed=[True] * 16, seed=0, fingerprint="test", tokens=16, seconds=0.1
+            claim=claim, passed=[True] * 16, seed=0, fingerprint="test", tokens=[1] * 16, seconds=0.1
         )
         leases.append_batches("a/1/1", [new])
     resume_run(world.user, run)

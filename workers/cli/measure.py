@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from firstlight.config.errors import Refused
+from firstlight.evaluations.decoding import Decoding
 from firstlight.registry.model_folder import read_model_folder
 from firstlight.registry.task_file import InstanceSpec, read_task_file
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from passuntil import FixedDraws, TallyRow, UntilPasses, dataset_estimate, write_tallies
-from workers.engines import check_wave, open_engine
+from workers.engines import open_engine
 from workers.engines.base import Engine, EngineRefusal
-from workers.waves import Decoding, Pace, judge, next_request
+from workers.scheduler import DrawnUnit, Scheduler
+from workers.waves import StoppingRule
 
 
 def add_commands(commands: Any) -> None:
@@ -88,6 +90,7 @@ def passuntil(arguments: argparse.Namespace) -> int:
         "overshoot": accounts["drawn"] - sum(row.tally.draws for row in rows),
         "passes": sum(row.tally.passes for row in rows),
         "tokens": accounts["tokens"],
+        "tokens_used": accounts["tokens_used"],
         "seconds": seconds,
         "mean": estimate.mean,
         "low": estimate.low,
@@ -110,7 +113,7 @@ def passuntil(arguments: argparse.Namespace) -> int:
 def draw_all(
     engine: Engine,
     specs: list[InstanceSpec],
-    rule: UntilPasses | FixedDraws,
+    rule: StoppingRule,
     decoding: Decoding,
     *,
     model: str,
@@ -118,9 +121,10 @@ def draw_all(
 ) -> tuple[list[TallyRow], dict[str, int]]:
     """Draw every instance until its rule is done. Returns the rows in file order and the accounts."""
     outcomes: dict[str, list[bool]] = {spec.id: [] for spec in specs}
+    tokens: dict[str, list[int]] = {spec.id: [] for spec in specs}
     accounts = {"drawn": 0, "tokens": 0}
-    open_specs = {spec.id: spec for spec in specs}
-    pace = Pace()
+    scheduler = Scheduler(engine)
+    scheduler.add(DrawnUnit(spec.id, spec, rule, decoding) for spec in specs)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -134,28 +138,26 @@ def draw_all(
     ) as progress:
         bar = progress.add_task("instances", total=len(specs), rate="")
         began = time.monotonic()
-        while open_specs:
-            requests = [
-                next_request(spec, rule, decoding, drawn=len(outcomes[key]), passes=sum(outcomes[key]))
-                for key, spec in open_specs.items()
-            ]
-            for call in pace.calls(requests):
-                for request, wave in zip(call, engine.draw(call), strict=True):
-                    check_wave(request, wave)
-                    judged = judge(open_specs[request.instance], wave)
-                    pace.learn(judged.tokens, judged.seconds)
-                    outcomes[request.instance] += judged.passed.tolist()
-                    accounts["drawn"] += request.draws
-                    accounts["tokens"] += judged.tokens
-                    if rule.settle(outcomes[request.instance]).finished:
-                        del open_specs[request.instance]
-                        progress.advance(bar)
-                rate = accounts["drawn"] / max(time.monotonic() - began, 1e-9)
-                progress.update(bar, rate=f"{rate:,.0f} draws/s")
+        while not scheduler.idle:
+            for made in scheduler.step():
+                if made.refused:
+                    raise EngineRefusal(made.refused)
+                for wave in made.waves:
+                    outcomes[str(made.key)] += wave.passed.tolist()
+                    tokens[str(made.key)] += wave.tokens.tolist()
+                    accounts["drawn"] += wave.draws
+                    accounts["tokens"] += int(wave.tokens.sum())
+                accounts["drawn"] += made.given_up_draws
+                accounts["tokens"] += made.given_up_tokens
+                if made.finished:
+                    progress.advance(bar)
+            rate = accounts["drawn"] / max(time.monotonic() - began, 1e-9)
+            progress.update(bar, rate=f"{rate:,.0f} draws/s")
     rows = [
         TallyRow(model=model, n_params=n_params, instance=spec.id, tally=rule.settle(outcomes[spec.id]))
         for spec in specs
     ]
+    accounts["tokens_used"] = sum(sum(tokens[row.instance][: row.tally.draws]) for row in rows)
     return rows, accounts
 
 
@@ -211,14 +213,6 @@ def _write(file: TextIO, rows: list[dict[str, Any]]) -> None:
 
 
 def _decoding(arguments: argparse.Namespace) -> Decoding:
-    if not 0 <= arguments.seed < 2**63:
-        raise Refused(f"a seed is a whole number from 0 to 2^63 - 1, not {arguments.seed}.")
-    if not 0 < arguments.temperature <= 10:
-        raise Refused(
-            f"temperature must lie in (0, 10], not {arguments.temperature}: 1 links pass probability to loss."
-        )
-    if not 0 < arguments.top_p <= 1:
-        raise Refused(f"top-p must lie in (0, 1], not {arguments.top_p}: 1 keeps every token.")
     return Decoding(seed=arguments.seed, temperature=arguments.temperature, top_p=arguments.top_p)
 
 

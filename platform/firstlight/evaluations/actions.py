@@ -1,18 +1,19 @@
 """The one door for what people do with runs: create, pause, resume, cancel, retry."""
 
-import math
-
 from django.db import transaction
 from django.db.models.functions import Now
 
 from firstlight.config.errors import Refused
+from firstlight.evaluations.decoding import Decoding
 from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.models import Run, Unit
+from firstlight.evaluations.rounds import first_allotment
 from firstlight.registry.models import Checkpoint, Task
 from firstlight.teams.access import User, record, require_writer
-from passuntil import FixedDraws, PassUntilError, UntilPasses
+from passuntil import FixedDraws, PassUntilError, UntilPasses, rule_from_dict
 
-ENGINES = ("reference",)
+#: Kinds of engine that a run may name; each has a queue of its own. What draws them is in `workers`.
+ENGINES = ("reference", "torch", "vllm", "openai")
 StoppingRule = UntilPasses | FixedDraws
 
 
@@ -36,14 +37,7 @@ def create_run(
         raise Refused(f"{checkpoint} is planned and has no weights yet: attach them first.")
     if engine not in ENGINES:
         raise Refused(f"no engine named {engine!r}: choose one of {', '.join(ENGINES)}.")
-    if not (math.isfinite(temperature) and 0 < temperature <= 10):
-        raise Refused(
-            f"temperature must lie in (0, 10], not {temperature}: 1 links pass probability to loss."
-        )
-    if not 0 < top_p <= 1:
-        raise Refused(f"top-p must lie in (0, 1], not {top_p}: 1 keeps every token.")
-    if not 0 <= seed < 2**63:
-        raise Refused(f"a seed is a whole number from 0 to 2^63 - 1, not {seed}.")
+    decoding = Decoding(seed=seed, temperature=temperature, top_p=top_p)
     instances = list(task.instances.filter(excluded="").order_by("position"))
     if not instances:
         raise Refused(f"every instance of {task} is excluded: take one back first.")
@@ -52,14 +46,16 @@ def create_run(
             checkpoint=checkpoint,
             task=task,
             rule=rule.to_dict(),
-            temperature=temperature,
-            top_p=top_p,
-            seed=seed,
+            temperature=decoding.temperature,
+            top_p=decoding.top_p,
+            seed=decoding.seed,
             engine=engine,
             created_by_id=actor.pk,
             units_total=len(instances),
         )
-        Unit.objects.bulk_create([Unit(run=run, instance=instance) for instance in instances], batch_size=500)
+        allotted = first_allotment(rule)
+        units = [Unit(run=run, instance=instance, allotted=allotted) for instance in instances]
+        Unit.objects.bulk_create(units, batch_size=500)
         record(actor, team, "created run", run, rule=run.rule, seed=seed)
         ring(run)
     return run
@@ -95,6 +91,10 @@ def retry_failed(actor: User, run: Run) -> Run:
         )
         if not back:
             raise Refused(f"run {run.pk} has no quarantined units: there is nothing to retry.")
+        if first_allotment(rule_from_dict(run.rule)) is not None:
+            # the rounds are those of all units together, so all of them go on
+            run.units.filter(state=Unit.State.DONE).update(state=Unit.State.PENDING)
+            Run.objects.filter(pk=run.pk).update(units_done=0)
         run.state, run.reason, run.finished_at = Run.State.RUNNING, "", None
         run.save(update_fields=["state", "reason", "finished_at"])
         record(actor, run.checkpoint.series.team, "retried failed units", run, units=back)

@@ -3,6 +3,7 @@
 from firstlight.evaluations.models import Run, Unit
 from passuntil import (
     DatasetEstimate,
+    DatasetPrecision,
     FixedDraws,
     Tally,
     TallyRow,
@@ -20,6 +21,8 @@ def tally_of(rule: StoppingRule, draws: int, passes: int, stopped_at: int | None
         return Tally(
             draws, passes, stopped_at, r=rule.r, floor=rule.floor, cap=rule.cap, extended=rule.extended
         )
+    if isinstance(rule, DatasetPrecision):  # how many draws there are depended on what was seen
+        return Tally(draws, passes, floor=rule.pilot, extended=True)
     return Tally(draws, passes, cap=rule.n, extended=rule.extended)
 
 
