@@ -30,7 +30,7 @@ class _Flight:
 
 @dataclass
 class SimulatedEngine:
-    """`probabilities`: of each instance. Draws have 1 + Poisson(mean_tokens - 1) tokens; a token takes one unit of time.
+    """`probabilities`: of each instance. Draws have 1 + Poisson(mean_tokens - 1) tokens, of one unit of time each.
 
     With `passes_are_long` a draw that passes takes five times as long, so whatever finishes first rather fails.
     `memory`: more draws in flight than this and the stream raises EngineOutOfMemory.

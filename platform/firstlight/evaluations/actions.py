@@ -1,5 +1,7 @@
 """The one door for what people do with runs: create, pause, resume, cancel, retry."""
 
+from typing import Any
+
 from django.db import transaction
 from django.db.models.functions import Now
 
@@ -61,10 +63,25 @@ def create_run(
     return run
 
 
-def parse_rule(*, r: int | None, floor: int, cap: int) -> StoppingRule:
-    """The rule that a form or a command asked for; raises Refused with the library's own line."""
+#: What each kind of rule takes, by the names that forms and commands use.
+RULES: dict[str, tuple[str, ...]] = {
+    "until_passes": ("r", "floor", "cap"),
+    "fixed_draws": ("n",),
+    "relative_error": ("epsilon", "level", "floor", "cap"),
+    "dataset_precision": ("target", "relative", "pilot", "cap"),
+}
+
+
+def parse_rule(kind: str = "until_passes", **values: Any) -> StoppingRule:
+    """The rule that a form or a command asked for, from the values of RULES; others are left aside.
+
+    Raises Refused with the library's own line.
+    """
+    if kind not in RULES:
+        raise Refused(f"no stopping rule named {kind!r}: choose one of {', '.join(RULES)}.")
+    given = {name: values[name] for name in RULES[kind] if values.get(name) is not None}
     try:
-        return FixedDraws(cap) if r is None else UntilPasses(r, floor=floor, cap=cap)
+        return rule_from_dict({"kind": kind, **given})
     except PassUntilError as error:
         raise Refused(str(error)) from error
 

@@ -7,6 +7,7 @@ import numpy as np
 from django.db import transaction
 from django.db.models import F
 
+from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.models import Batch, Run, Unit
 from passuntil import DatasetPrecision, Rounds, rule_from_dict
 
@@ -57,6 +58,7 @@ def next_round(run: Run) -> bool:
         for unit, draws in zip(units, allocation.draws.tolist(), strict=True):
             unit.allotted = (unit.allotted or 0) + draws
         Unit.objects.bulk_update(units, ["allotted"], batch_size=200)
+        ring(run)
         log.info("run %s: round %s of %s draws", run.pk, allocation.round, int(allocation.draws.sum()))
     return True
 
