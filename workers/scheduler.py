@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from firstlight.evaluations.decoding import Decoding
@@ -33,10 +34,12 @@ LEVELS = (0.98, 0.92)
 #: Draws in flight for each that the engine draws side by side: requests end with their slowest draw, and until then
 #: the places of the others must not stay empty.
 IN_FLIGHT = 4
-#: Draws of one request at most: what is lost with a failed call, and what waits for its slowest draw.
+#: Draws of one request at most, and never more than the engine draws side by side: what waits for its slowest draw.
 MAX_WAVE = 512
 #: Where memory runs out, no fewer draws than these are tried side by side.
 LEAST_IN_FLIGHT = 8
+#: A request in flight: the unit's key and the first draw. An engine sees no other name of it.
+Key = tuple[Hashable, int]
 
 
 @dataclass(eq=False)
@@ -110,7 +113,7 @@ class Scheduler:
         self._backlog: deque[DrawnUnit] = deque()
         self._active: dict[Hashable, DrawnUnit] = {}
         self._stale: dict[Hashable, DrawnUnit] = {}
-        self._requests: dict[tuple[Hashable, int], DrawRequest] = {}
+        self._requests: dict[Key, DrawRequest] = {}
         self._flying = 0
         self._short_of_memory = 0
 
@@ -153,7 +156,11 @@ class Scheduler:
             return refused
         if ended:
             self._short_of_memory = 0
-        waves = [(key, request, wave) for key, wave in ended if (request := self._requests.pop(key, None))]
+        waves: list[tuple[Key, DrawRequest, Wave]] = []
+        for key, wave in ended:
+            request = self._requests.pop(cast(Key, key), None)
+            if request:  # else it was given up and came all the same
+                waves.append((cast(Key, key), request, wave))
         self._flying -= sum(request.draws for _, request, _ in waves)
         touched = self._judge(waves)
         return [*refused, *(self._advance(unit) for unit in touched)]
@@ -201,7 +208,7 @@ class Scheduler:
             return
         while self._flying < self.most and (want := unit.needed[level] - (unit.asked - unit.drawn)) > 0:
             room = unit.needed[-1] - (unit.asked - unit.drawn)
-            draws = min(-(-want // self.grain) * self.grain, room, MAX_WAVE, self.most)
+            draws = min(-(-want // self.grain) * self.grain, room, MAX_WAVE, max(self.most // IN_FLIGHT, 1))
             request = request_for(unit.spec, unit.decoding, first_draw=unit.asked, draws=draws)
             try:
                 self._stream.submit((unit.key, unit.asked), request)
@@ -230,7 +237,7 @@ class Scheduler:
 
     # --- judging ---
 
-    def _judge(self, waves: list[tuple[tuple[Hashable, int], DrawRequest, Wave]]) -> list[DrawnUnit]:
+    def _judge(self, waves: list[tuple[Key, DrawRequest, Wave]]) -> list[DrawnUnit]:
         """Judge waves; the units that they belong to. The device's time is shared out by tokens."""
         for _, request, wave in waves:
             check_wave(request, wave)

@@ -13,6 +13,7 @@ from firstlight.evaluations.models import Run
 from firstlight.evaluations.progress import reconcile as reconcile_run
 
 from workers import engine_cache
+from workers.presence import keep_saying
 from workers.slices import finish, keep_on, work_slice
 from workers.supervisor import die_with_parent
 
@@ -50,6 +51,10 @@ def reconcile() -> None:
 def _sweep_at_start(sender: Any = None, **_: Any) -> None:
     """A worker that comes back picks up at once what its predecessor left."""
     sweep.apply_async(queue="site")
+    queues = app.amqp.queues.consume_from
+    kinds = [name.removeprefix("engine.") for name in queues if name.startswith("engine.")]
+    if kinds:
+        keep_saying(kinds)
 
 
 @worker_process_init.connect

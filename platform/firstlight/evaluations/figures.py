@@ -120,9 +120,7 @@ def expected_draws_left(run: Run) -> float:
     if isinstance(rule, UntilPasses):
         floor, r = rule.floor, rule.r
     left = 0.0
-    for draws, passes, units in (
-        pending.values_list("draws", "passes").annotate(units=Count("id")).order_by()
-    ):
+    for draws, passes, units in pending.values_list("draws", "passes").annotate(units=Count("id")).order_by():
         wanted = max(r - passes, 0) * (draws + 1) / (passes + 0.5)
         left += units * max(min(wanted, cap - draws), floor - draws, 0)
     return left

@@ -8,7 +8,7 @@ dropped. No transaction is held while an engine draws or a grader judges.
 import logging
 import os
 import socket
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -199,7 +199,7 @@ class _Stored:
 
     def __init__(self, worker: str, rules: dict[int, StoppingRule]) -> None:
         self.worker, self.rules = worker, rules
-        self.totals: dict[int, Counter[str]] = {pk: Counter() for pk in rules}
+        self.totals: dict[int, defaultdict[str, float]] = {pk: defaultdict(int) for pk in rules}
         self._batches: list[Batch] = []
         self._samples: list[Sample] = []
         self._units: list[Unit] = []
@@ -232,18 +232,20 @@ class _Stored:
         self._samples += [
             Sample(unit=unit, draw=draw, text=text[:2000], passed=ok) for draw, text, ok in batch.samples
         ]
-        self.totals[unit.run_id].update(
-            draws=tally.draws - unit.draws,
-            drawn=len(passed),
-            passes=tally.passes - unit.passes,
-            tokens=int(tokens.sum()),
-            tokens_used=used,
-            given_up_draws=batch.given_up_draws,
-            given_up_tokens=batch.given_up_tokens,
-            engine_seconds=batch.seconds,  # type: ignore[arg-type]  # counters hold any number
-            ceiling_tokens=batch.seconds * batch.ceiling,  # type: ignore[arg-type]
-            units_done=int(finished),
-        )
+        total = self.totals[unit.run_id]
+        for name, value in {
+            "draws": tally.draws - unit.draws,
+            "drawn": len(passed),
+            "passes": tally.passes - unit.passes,
+            "tokens": int(tokens.sum()),
+            "tokens_used": used,
+            "given_up_draws": batch.given_up_draws,
+            "given_up_tokens": batch.given_up_tokens,
+            "engine_seconds": batch.seconds,
+            "ceiling_tokens": batch.seconds * batch.ceiling,
+            "units_done": int(finished),
+        }.items():
+            total[name] += value
         unit.next_batch += 1
         unit.drawn += len(passed)
         unit.draws, unit.passes, unit.stopped_at = tally.draws, tally.passes, tally.stopped_at

@@ -66,11 +66,10 @@ def reconcile(run: Run) -> list[Discrepancy]:
     ):
         if totals[name] != counter:
             found.append(Discrepancy(f"{name} of run {run.pk}", counter, totals[name]))
-    for name, column, counter in (
-        ("tokens", "tokens", run.tokens),
-        ("tokens used", "used", run.tokens_used),
+    for name, total, counter in (
+        ("tokens", sum(row["tokens"] for row in sums.values()), run.tokens),
+        ("tokens used", sum(row["used"] for row in sums.values()), run.tokens_used),
     ):
-        total = sum(row[column] for row in sums.values())
         if total != counter:
             found.append(Discrepancy(f"{name} of run {run.pk}", counter, total))
     return found

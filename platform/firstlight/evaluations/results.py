@@ -1,6 +1,6 @@
 """Estimates, computed from the counts whenever they are read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 
 from firstlight.evaluations.decoding import Decoding
@@ -54,7 +54,7 @@ def tally_rows(run: Run) -> list[TallyRow]:
     return rows_of(run, units)
 
 
-def rows_of(run: Run, units: Sequence[Unit]) -> list[TallyRow]:
+def rows_of(run: Run, units: Iterable[Unit]) -> list[TallyRow]:
     """Rows of these units, with the losses that are known."""
     checkpoint, rule, known = run.checkpoint, rule_from_dict(run.rule), losses(run)
     return [
