@@ -1,5 +1,7 @@
 """A tally that grows batch by batch is the tally of all outcomes at once."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ def test_it_equals_the_tally_of_all_outcomes(
     whole = Tally.from_bits(bits, r=r, floor=floor, cap=cap)
     places = sorted({0, len(bits), *(cut for cut in cuts if cut < len(bits))})
     tally = Tally(0, 0, r=r, floor=floor, cap=cap)
-    for begin, end in zip(places, places[1:], strict=False):
+    for begin, end in pairwise(places):
         if tally.finished and (r is not None or cap is not None) and tally.draws:
             break
         tally = continued(tally, bits[begin:end])
