@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from firstlight.evaluations.actions import parse_rule
+from firstlight.evaluations.forms import cost
 from firstlight.evaluations.leases import claim_units, fail_units
 from firstlight.evaluations.models import Likelihood, Run, Unit
 from firstlight.evaluations.progress import settle_state
@@ -105,10 +107,13 @@ def test_a_rule_without_its_number_is_refused_at_the_field(client: Client, world
 
 def test_the_cost_expects_what_an_earlier_run_found(client: Client, world: Any) -> None:
     finish(world.run(), 4)
-    cost = client.post("/runs/new.json", form(world, do="cost", r=10, floor=0)).json()["cost"]
-    assert 4 * 30 < cost["draws_expected"] < 4 * 60  # each passes every fourth draw
-    fixed = client.post("/runs/new.json", form(world, do="cost", kind="fixed_draws", n=50)).json()["cost"]
-    assert fixed["draws_expected"] == fixed["draws_least"] == fixed["draws_most"] == 200
+    page = client.post("/runs/new", form(world, do="cost", r=10, floor=0)).content.decode()
+    assert "Expected" in page
+    until = cost(world.checkpoint, world.task, parse_rule(r=10, floor=0, cap=10_000))
+    assert until.draws_expected is not None
+    assert 4 * 30 < until.draws_expected < 4 * 60  # each passes every fourth draw
+    fixed = cost(world.checkpoint, world.task, parse_rule("fixed_draws", n=50))
+    assert fixed.draws_expected == fixed.draws_least == fixed.draws_most == 200
 
 
 def test_the_form_says_which_engines_have_a_worker(client: Client, world: Any) -> None:
