@@ -120,7 +120,7 @@ class TextCodec:
         return sorted(self.eos.union(at_once))
 
     def ends_alone(self, stops: Sequence[str]) -> NDArray[np.bool_]:
-        """(vocabulary,): tokens behind which an answer has ended for certain: end of sequence, or a stop string within."""
+        """(vocabulary,): tokens that end an answer for certain: end of sequence, or a stop string within."""
         ends = np.array([piece is not None and any(stop in piece for stop in stops) for piece in self.pieces])
         ends[list(self.eos)] = True
         return ends

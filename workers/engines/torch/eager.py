@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from workers.engines.llama import Sizes
 from workers.engines.torch.space import TILE, Space
 from workers.engines.torch.weights import Layer
 
-Tensor = torch.Tensor
 _ROWS_AT_ONCE = 1024
 
 

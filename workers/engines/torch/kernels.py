@@ -11,12 +11,11 @@ from __future__ import annotations
 import torch
 import triton
 import triton.language as tl
+from torch import Tensor
 
 from workers.engines.llama import Sizes
 from workers.engines.torch.space import TILE, Space
 from workers.engines.torch.weights import Layer
-
-Tensor = torch.Tensor
 
 
 def row_scale(x: Tensor, out: Tensor, eps: float) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from workers.engines.base import DrawRequest, EngineOutOfMemory
 from workers.engines.llama import Sizes
@@ -16,7 +18,6 @@ from workers.engines.torch.network import Stepper, head_logits, padded, prefill
 from workers.engines.torch.space import TILE, Shape, Space, planned_bytes, prompt_bytes, row_bytes
 from workers.engines.torch.weights import Weights
 
-Tensor = torch.Tensor
 _PROMPTS = (64, 1024)  # kept at least, where memory allows, and at most
 _PROMPT_TOKENS_AT_ONCE = 8192
 
@@ -186,17 +187,17 @@ class Room:
             part = prompts[start : start + step]
             places = self._on(np.array([place for place, _ in part]))
             tokens = padded([ids for _, ids in part], self._device)
-            length = tokens.shape[1]
-
-            def keep(index: int, keys: Tensor, values: Tensor) -> None:
-                space.prompt_keys[index, places, :, :length] = keys
-                space.prompt_values[index, places, :, :length] = values
-
+            keep = partial(self._keep, places)
             hidden = prefill(self.weights, self.sizes, tokens, (space.cos, space.sin), keep)
             lengths = self._on(np.array([len(ids) for _, ids in part]))
             last = hidden[torch.arange(len(part), device=self._device), lengths - 1]
             space.prompt_logits[places] = head_logits(self.weights, last)
             space.prompt_length[places] = lengths.int()
+
+    def _keep(self, places: Tensor, index: int, keys: Tensor, values: Tensor) -> None:
+        length = keys.shape[2]
+        self.space.prompt_keys[index, places, :, :length] = keys
+        self.space.prompt_values[index, places, :, :length] = values
 
     def _set_tiles(self, tile_prompt: NDArray[np.int64]) -> None:
         self.space.tile_prompt.copy_(self._on(np.maximum(tile_prompt, 0)).int())

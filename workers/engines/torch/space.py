@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from workers.engines.llama import Sizes
 from workers.engines.torch.uniforms import uniform_table
 
-Tensor = torch.Tensor
 #: Rows that share a prompt's keys and values in one step of attention.
 TILE = 16
 #: Sets of ending tokens that may be in use at once.
