@@ -1,4 +1,4 @@
-"""Speed of the torch engine on one GPU: tokens/s, share of the roofline, what the rest is spent on, memory against plan.
+"""Speed of the torch engine on one GPU: tokens/s, share of the roofline, where the rest goes, memory against plan.
 
     python benchmarks/engines/burst_speed.py --models 0.036B 0.5B 1.1B
 
@@ -55,7 +55,7 @@ def _timed(call: Any, times: int) -> float:
 
 
 def floor_seconds(name: str, rows: int, roof: dict[str, float]) -> tuple[float, float]:
-    """Seconds a step must take: matrix work, and bytes that no cache holds (own keys and values, weights, logits once)."""
+    """Seconds a step must take: matrix work, and bytes that no cache holds (own keys, values; weights; logits)."""
     hidden, layers, heads, kv_heads, inner, vocab = SHAPES[name]
     size = hidden // heads
     matrices = layers * (2 * hidden * heads * size + 2 * hidden * kv_heads * size + 3 * hidden * inner)

@@ -180,12 +180,14 @@ class Burst:
 
     def _lay_out(self) -> None:
         """Nothing runs: make the space fit what waits."""
-        if self._room.prepare(
+        made = self._room.prepare(
             answer=max(job.request.max_tokens for job in self._waiting),
             prompt=max(len(job.ids) for job in self._waiting),
             prompts=len({job.ids for job in self._waiting}),
-        ):
+        )
+        if made or self._shelf is None:
             shape = self._room.shape
+            self._room.stop(np.arange(shape.rows))  # an earlier stream may have left draws behind
             self._row_job = np.full(shape.rows, _FREE)
             self._row_draw = np.zeros(shape.rows, np.int64)
             self._tile_slot = np.full(shape.rows // TILE, _FREE)
