@@ -44,6 +44,7 @@ class Room:
         self.weights, self.sizes, self.codec, self.check = weights, sizes, codec, check
         self.capacity, self._budget, self._ops = capacity, budget, ops
         self._device, self._dtype = weights.head.device, weights.head.dtype
+        self._running = torch.cuda.Event() if self._device.type == "cuda" else None
         self._space: Space | None = None
         self._stepper: Stepper | None = None
 
@@ -139,10 +140,10 @@ class Room:
         inverse = np.divide(1.0, temperature, out=np.zeros(len(rows)), where=temperature > 0)
         self._set_tiles(tile_prompt)
         row = on(rows)
+        uniforms = self._ops.uniform_table(on(key), on(draws), self.shape.answer)
         self.space.begin(
             row,
-            key=on(key),
-            draws=on(draws),
+            uniforms=uniforms,
             limit=on(limit).int(),
             stop_set=on(stop_set).int(),
             inverse_temperature=on(inverse).float(),
@@ -153,6 +154,12 @@ class Room:
     def run(self, rows: int, steps: int, *, longest: int, nucleus: bool) -> None:
         """Launch steps; see `Stepper.run`."""
         self.stepper.run(rows, steps, longest=longest, nucleus=nucleus)
+        if self._running is not None:
+            self._running.record()
+
+    def busy(self) -> bool:
+        """Whether the device still works on the steps launched last."""
+        return self._running is not None and not self._running.query()
 
     def read(self, rows: int) -> tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.int32]]:
         """Wait for the device: which rows are alive, tokens drawn, and the tokens (rows, answer)."""
