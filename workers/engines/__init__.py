@@ -38,7 +38,10 @@ __all__ = [
     "open_engine",
 ]
 
-KINDS = {"reference": ("workers.engines.reference", "ReferenceEngine")}
+KINDS = {
+    "reference": ("workers.engines.reference", "ReferenceEngine"),
+    "vllm": ("workers.engines.vllm", "VllmEngine"),
+}
 
 
 def open_engine(kind: str, path: str | Path, **options: Any) -> Engine:
