@@ -235,19 +235,6 @@ class EngineContract:
         assert len(ended) > 5
         assert set(ended) == {"stop"}
 
-    def test_stop_strings_inside_of_tokens_are_found(self, models: dict[str, Path]) -> None:
-        engine, oracle = self._engine(models["merged"]), open_engine("reference", models["merged"])
-        for stop in (("=",), ("\n",), ("12",), ("2", "a1"), ("=\na", "ab1")):
-            asked = request(draws=600, max_tokens=12, stop=stop)
-            found, expected = draw(engine, asked)[0], draw(oracle, asked)[0]
-            for wave in (found, expected):
-                assert not any(item in text for text in wave.texts for item in stop)
-            # The same share of draws ends, at the same places: two samples of one distribution.
-            for measure in (_stopped, _characters, _tokens):
-                one, two = measure(found), measure(expected)
-                spread = ((one.var() + two.var()) / 600) ** 0.5
-                assert abs(one.mean() - two.mean()) < 4 * spread + 1e-9
-
     def test_an_end_of_sequence_token_ends_a_text_and_is_not_part_of_it(self, engine: Engine) -> None:
         wave = draw(engine, request(draws=300, max_tokens=30))[0]
         assert not any(SPECIALS[0] in text for text in wave.texts)
@@ -445,7 +432,20 @@ class EngineContract:
         if self.same_again:
             assert wave.texts == expected.texts
 
-    # -- several checkpoints in one process --------------------------------------------------------------------
+    # -- other checkpoints, one after another in one process ----------------------------------------------------
+
+    def test_stop_strings_inside_of_tokens_are_found(self, models: dict[str, Path]) -> None:
+        engine, oracle = self._engine(models["merged"]), open_engine("reference", models["merged"])
+        for stop in (("=",), ("\n",), ("12",), ("2", "a1"), ("=\na", "ab1")):
+            asked = request(draws=600, max_tokens=12, stop=stop)
+            found, expected = draw(engine, asked)[0], draw(oracle, asked)[0]
+            for wave in (found, expected):
+                assert not any(item in text for text in wave.texts for item in stop)
+            # The same share of draws ends, at the same places: two samples of one distribution.
+            for measure in (_stopped, _characters, _tokens):
+                one, two = measure(found), measure(expected)
+                spread = ((one.var() + two.var()) / 600) ** 0.5
+                assert abs(one.mean() - two.mean()) < 4 * spread + 1e-9
 
     def test_checkpoints_follow_each_other_and_give_their_memory_back(
         self, tmp_path: Path, models: dict[str, Path]

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from copy import copy
+from functools import partial
 from typing import Any, Protocol
 
 from workers.engines.base import EngineError, EngineOutOfMemory, EngineRefusal
@@ -60,6 +62,9 @@ class Core:
         finally:
             torch.set_num_threads = set_threads  # vLLM on a CPU replaces it for the whole process
         _open = self
+        # compiling a helper of the sampler would cost a test on a CPU more than it gives, and need a C++ compiler
+        eager = partial(torch.compiler.set_stance, "force_eager")
+        self._mode: Callable[[], Any] = eager if arguments["enforce_eager"] else nullcontext
         self.context_length = int(self._engine.model_config.max_model_len)
         self._client = self._engine.engine_core
         self._tasks = self._engine.get_supported_tasks()
@@ -97,7 +102,8 @@ class Core:
         """
         began = time.perf_counter()
         try:
-            outputs = self._client.get_output().outputs
+            with self._mode():
+                outputs = self._client.get_output().outputs
         except Exception as error:
             self._give_up()
             raise _translated(error, "vLLM failed") from error

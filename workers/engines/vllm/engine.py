@@ -104,6 +104,7 @@ class VllmEngine:
             **arguments,
             skip_tokenizer_init=True,
             load_format="safetensors",
+            use_tqdm_on_load=False,
             generation_config="vllm",
             enable_prefix_caching=True,
             disable_log_stats=True,
