@@ -20,7 +20,7 @@ import pytest
 from firstlight.registry.model_folder import read_model_folder
 
 from tests.tiny_model import CHARACTERS, SPECIALS, write_tiny_llama
-from workers.engines import DrawRequest, Engine, EngineRefusal, Wave, check_wave, open_engine
+from workers.engines import DrawRequest, Engine, EngineGarbage, EngineRefusal, Wave, check_wave, open_engine
 
 LADDER = Path(__file__).resolve().parents[3] / "examples" / "ladder"
 PROMPTS = ("1+2=", "3+4=", "55+6=", "7+88=", "9+10=", "11+12=", "13+1=", "0+0=", "2+9=", "abc: ")
@@ -446,6 +446,11 @@ class EngineContract:
                 one, two = measure(found), measure(expected)
                 spread = ((one.var() + two.var()) / 600) ** 0.5
                 assert abs(one.mean() - two.mean()) < 4 * spread + 1e-9
+
+    def test_damaged_weights_are_garbage_and_never_failures(self, tmp_path: Path) -> None:
+        folder = write_tiny_llama(tmp_path / "damaged", **{**self.sizes, "scale": float("nan")})
+        with pytest.raises(EngineGarbage, match="damaged"):
+            draw(self._engine(folder), request())
 
     def test_checkpoints_follow_each_other_and_give_their_memory_back(
         self, tmp_path: Path, models: dict[str, Path]

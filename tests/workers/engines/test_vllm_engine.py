@@ -24,7 +24,7 @@ def scheduler(engine: Any) -> Any:
 
 class TestVllmEngine(EngineContract):
     def open(self, folder: Path) -> Engine:
-        return open_engine("vllm", folder, dtype="float32", kv_bytes=64 << 20)
+        return open_engine("vllm", folder, dtype="float32")
 
     def test_a_short_request_does_not_wait_for_a_long_one(self, engine: Engine) -> None:
         stream = engine.stream()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from firstlight.registry.model_folder import read_model_folder
+from firstlight.registry.model_folder import ModelFolder, read_model_folder
 
 from tests.tiny_model import write_tiny_llama
 from tests.workers.engines.contract import MERGES, request
@@ -34,7 +32,7 @@ def test_no_two_draws_share_a_seed_and_all_fit_63_bits() -> None:
     # a generator on a CPU takes the low half only
     low = np.array(list(draw_seeds(request(draws=10_000)))) & 0xFFFFFFFF
     assert len(np.unique(low)) == 10_000
-    assert 0 <= min(seeds)
+    assert min(seeds) >= 0
     assert max(draw_seeds(request(first_draw=10**12, draws=1))) < 2**63
 
 
@@ -71,16 +69,32 @@ def test_without_stop_strings_only_the_end_of_sequence_ends(codec: TextCodec) ->
     assert (ends.ids, ends.watch) == (codec.eos, None)
 
 
-def test_what_does_not_fit_the_device_is_refused_before_anything_is_allocated(tmp_path: Path) -> None:
-    folder = read_model_folder(write_tiny_llama(tmp_path, d=256, layers=4, heads=4, context=4096))
-    options = {"context": 4096, "total": 80 * GIB, "free": 79 * GIB, "share": 0.9}
-    plan = plan_memory(folder, "float32", **options)  # type: ignore[arg-type]
-    assert plan.weights == 4 * folder.n_params_total
-    assert plan.kv_token == 2 * 4 * 256 * 4
-    assert plan_memory(folder, "bfloat16", **options).weights == plan.weights // 2  # type: ignore[arg-type]
-    need = plan.weights + plan.kv_token * 4096
-    with pytest.raises(EngineRefusal, match="a context of 4096 tokens"):
-        plan_memory(folder, "float32", context=4096, total=need, free=need, share=0.99)
-    assert plan_memory(folder, "float32", context=4096, total=need, free=need, share=1.0).budget == need
-    with pytest.raises(EngineRefusal, match=r"only 10\.00 GiB are free"):
-        plan_memory(folder, "float32", context=4096, total=80 * GIB, free=10 * GIB, share=0.2)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    path = tmp_path_factory.mktemp("model")
+    return read_model_folder(write_tiny_llama(path, d=256, layers=4, heads=4, kv_heads=2, context=4096))
+
+
+def test_the_plan_counts_weights_and_cache_in_the_dtype_that_is_run(folder: ModelFolder) -> None:
+    wide, narrow = plan_memory(folder, "float32", 4096), plan_memory(folder, "bfloat16", 4096)
+    assert wide.weights == 4 * folder.n_params_total == 2 * narrow.weights
+    assert wide.kv_token == 2 * 4 * 2 * 64 * 4 == 2 * narrow.kv_token
+    assert wide.least == wide.weights + 4096 * wide.kv_token
+
+
+def test_what_does_not_fit_a_gpu_is_refused_before_anything_is_allocated(folder: ModelFolder) -> None:
+    plan = plan_memory(folder, "float32", 4096)
+    plan.check_share(0.9, total=80 * GIB, free=79 * GIB)
+    plan.check_share(1.0, total=plan.least, free=plan.least)
+    with pytest.raises(EngineRefusal, match=r"a context of 4096 tokens need .* raise the share"):
+        plan.check_share(0.99, total=plan.least, free=plan.least)
+    with pytest.raises(EngineRefusal, match=r"is 16\.00 GiB, but only 10\.00 GiB are free"):
+        plan.check_share(0.2, total=80 * GIB, free=10 * GIB)
+
+
+def test_a_cpu_gives_a_cache_that_its_sequences_can_use(folder: ModelFolder) -> None:
+    plan = plan_memory(folder, "float32", 64)
+    assert plan.cache_bytes(8, free=GIB) == 8 * 64 * plan.kv_token
+    assert plan.cache_bytes(10**6, free=4 * GIB) == GIB
+    with pytest.raises(EngineRefusal, match=r"GiB are free; shorten the context"):
+        plan.cache_bytes(8, free=plan.weights)

@@ -83,8 +83,9 @@ class VllmSite(Site):
         return dict(self.program(TELL, str(run)))
 
     def start_vllm_worker(self) -> None:
-        argv = [sys.executable, "-m", "celery", "-A", "firstlight.config.celery", "worker", "--pool", "prefork",
-                "-c", "1", "-Q", "site,engine.vllm", "--without-gossip", "--without-mingle", "-l", "WARNING"]  # fmt: skip
+        argv = [sys.executable, "-m", "celery", "-A", "firstlight.config.celery", "worker"]
+        argv += ["--pool", "prefork", "-c", "1", "-Q", "site,engine.vllm"]
+        argv += ["--without-gossip", "--without-mingle", "-l", "WARNING"]
         with (self.home / "worker.log").open("ab") as log:
             worker = subprocess.Popen(
                 argv, env=self.env, cwd=ROOT, stdout=log, stderr=log, start_new_session=True

@@ -32,6 +32,7 @@ class Sink(Protocol):
 
 
 _open: Core | None = None
+_SILENCE_SECONDS = 120.0
 
 
 class Core:
@@ -70,7 +71,7 @@ class Core:
         self._tasks = self._engine.get_supported_tasks()
         self._rows: dict[str, tuple[Sink, int]] = {}
         self._counter = 0
-        self._unclaimed = 0.0
+        self._unclaimed = 0.0  # seconds of the steps since the last output
 
     def prepare(self, ids: Sequence[int], params: Any) -> Any:
         """A request that vLLM has validated, to be fanned out by `add`."""
@@ -109,6 +110,11 @@ class Core:
             raise _translated(error, "vLLM failed") from error
         self._unclaimed += time.perf_counter() - began
         if not outputs:
+            if self._unclaimed > _SILENCE_SECONDS:
+                self._give_up()
+                raise EngineError(
+                    f"vLLM gave no output for {_SILENCE_SECONDS:.0f} s; its engine is dead inside"
+                )
             return
         share, self._unclaimed = self._unclaimed / len(outputs), 0.0
         ended_here = []

@@ -8,14 +8,24 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from firstlight.registry.model_folder import ModelFolder, ModelFolderError, read_model_folder
+from firstlight.registry.model_shapes import head_sizes
 
-from workers.engines.base import DrawRequest, EngineRefusal, Score, Wave, check_context, check_request
-from workers.engines.likelihood import score_pairs
+from workers.engines.base import (
+    DrawRequest,
+    EngineGarbage,
+    EngineRefusal,
+    Score,
+    Wave,
+    check_context,
+    check_request,
+)
+from workers.engines.likelihood import TokenJob, score_pairs
 from workers.engines.streams import draw_through
 from workers.engines.text import TextCodec, eos_ids
 from workers.engines.vllm.core import Core
-from workers.engines.vllm.memory import DTYPE_BYTES, GIB, plan_memory
+from workers.engines.vllm.memory import DTYPE_BYTES, Plan, available_memory, plan_memory
 from workers.engines.vllm.scores import token_scores
 from workers.engines.vllm.stops import Ends, read_stops
 from workers.engines.vllm.stream import VllmStream
@@ -30,7 +40,6 @@ _ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
 }
 _LEAST_TEMPERATURE = 0.01  # vLLM silently draws at this one where a lower one is asked for
-_CPU_KV_BYTES = GIB
 
 
 class VllmEngine:
@@ -84,6 +93,7 @@ class VllmEngine:
         on_cpu = current_platform.is_cpu()
         self.capacity = sequences or (256 if on_cpu else 2048)
         length = context or folder.context_length or 2048
+        plan = plan_memory(folder, self._dtype, length)
         arguments: dict[str, Any] = {
             "model": str(folder.path),
             "dtype": self._dtype,
@@ -95,9 +105,12 @@ class VllmEngine:
             "kv_cache_memory_bytes": kv_bytes,
         }
         if on_cpu:
-            arguments |= _cpu_arguments(folder, kv_bytes)
+            arguments |= _cpu_arguments(plan, self.capacity, kv_bytes)
         else:
-            _check_device(folder, self._dtype, length, share)
+            import torch
+
+            free, total = torch.cuda.mem_get_info()
+            plan.check_share(share, total=total, free=free)
             if graph_sequences is not None:
                 arguments["max_cudagraph_capture_size"] = graph_sequences
         self._core = Core(
@@ -112,6 +125,7 @@ class VllmEngine:
         )
         self.context_length = self._core.context_length
         self.fingerprint = f"vllm {vllm.__version__}, {folder.digest}, {self._dtype}"
+        self._check_weights()
         self._ends = lru_cache(maxsize=64)(partial(read_stops, self.codec))
 
     def draw(self, requests: Sequence[DrawRequest]) -> list[Wave]:
@@ -135,6 +149,15 @@ class VllmEngine:
     def close(self) -> None:
         """Give the device's memory back; another checkpoint may then be opened in this process."""
         self._core.close()
+
+    def _check_weights(self) -> None:
+        """vLLM draws on from logits that are not numbers, so they are looked at once."""
+        (score,) = token_scores(self._core, self.codec.vocab, [TokenJob([0, 0], 1)], [0])
+        if not (np.isfinite(score.nll) and score.log_end[0] < np.inf):
+            self.close()
+            raise EngineGarbage(
+                f"the log-probabilities are not finite; the weights are damaged or overflow in {self._dtype}"
+            )
 
     def _check(self, request: DrawRequest) -> list[int]:
         check_request(request)
@@ -176,27 +199,18 @@ def _dtype(folder: ModelFolder, asked: str | None) -> str:
     return dtype
 
 
-def _cpu_arguments(folder: ModelFolder, kv_bytes: int | None) -> dict[str, Any]:
+def _cpu_arguments(plan: Plan, sequences: int, kv_bytes: int | None) -> dict[str, Any]:
     from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend
 
-    head_dim = folder.shape().get("head_dim") or folder.shape().get("hidden_size", 0) // max(
-        1, folder.shape().get("num_attention_heads", 1)
-    )
     sizes = CPUAttentionBackend.get_supported_head_sizes()
-    if head_dim not in sizes:  # vLLM itself would die at the first draw
+    shape = plan.folder.shape()
+    if plan.kv_token and (head_dim := head_sizes(shape)[2]) not in sizes:  # vLLM would die at the first draw
         raise EngineRefusal(
-            f"{folder.path}: head_dim is {head_dim}; vLLM on a CPU runs {', '.join(map(str, sizes))}"
+            f"{plan.folder.path}: head_dim is {head_dim}; vLLM on a CPU runs {', '.join(map(str, sizes))}"
         )
     return {
-        "kv_cache_memory_bytes": kv_bytes or _CPU_KV_BYTES,
+        "kv_cache_memory_bytes": kv_bytes or plan.cache_bytes(sequences, free=available_memory()),
         "block_size": 32,
         # with a seed per draw a prompt that is cut in two dies on the CPU's generators
         "enable_chunked_prefill": False,
     }
-
-
-def _check_device(folder: ModelFolder, dtype: str, context: int, share: float) -> None:
-    import torch
-
-    free, total = torch.cuda.mem_get_info()
-    plan_memory(folder, dtype, context=context, total=total, free=free, share=share)

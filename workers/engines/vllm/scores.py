@@ -57,7 +57,9 @@ class _Answer:
         if output.new_prompt_logprobs_tensors is not None:
             self._prompt = output.new_prompt_logprobs_tensors.logprobs[:, 0].double().cpu().numpy()
         if output.new_logprobs is not None:
-            self._next[output.new_logprobs.logprob_token_ids[0]] = output.new_logprobs.logprobs[0]
+            ids, logs = output.new_logprobs.logprob_token_ids[0], output.new_logprobs.logprobs[0]
+            known = ~np.isneginf(logs)  # rows are filled up with token 0 at minus infinity
+            self._next[ids[known]] = logs[known]
         self.done = output.finish_reason is not None
         return self.done
 
