@@ -40,6 +40,7 @@ __all__ = [
 
 KINDS = {
     "reference": ("workers.engines.reference", "ReferenceEngine"),
+    "vllm": ("workers.engines.vllm", "VllmEngine"),
     "torch": ("workers.engines.torch", "TorchEngine"),
 }
 
