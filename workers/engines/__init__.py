@@ -38,7 +38,11 @@ __all__ = [
     "open_engine",
 ]
 
-KINDS = {"reference": ("workers.engines.reference", "ReferenceEngine")}
+KINDS = {
+    "reference": ("workers.engines.reference", "ReferenceEngine"),
+    "vllm": ("workers.engines.vllm", "VllmEngine"),
+    "torch": ("workers.engines.torch", "TorchEngine"),
+}
 
 
 def open_engine(kind: str, path: str | Path, **options: Any) -> Engine:

@@ -45,6 +45,7 @@ class TextCodec:
         self.vocab = vocab
         self.eos = eos
         self._known: dict[str, bool] = {}
+        self._ends: dict[tuple[str, ...], NDArray[np.bool_]] = {}
         # a tokenizer of words may drop blanks by design; one that takes the text as it is has no such excuse
         self._drops_spaces = (
             self._tokenizer.pre_tokenizer is not None or self._tokenizer.normalizer is not None
@@ -118,6 +119,24 @@ class TextCodec:
             else []
         )
         return sorted(self.eos.union(at_once))
+
+    def ends_alone(self, stops: Sequence[str]) -> NDArray[np.bool_]:
+        """(vocabulary,): tokens that end an answer for certain: end of sequence, or a stop string within."""
+        key = tuple(stops)
+        if key not in self._ends:
+            ends = np.array(
+                [bool(piece) and any(stop in (piece or "") for stop in key) for piece in self.pieces]
+            )
+            ends[list(self.eos)] = True
+            self._ends[key] = ends
+        return self._ends[key]
+
+    def tokens_to_stop(self, ids: Sequence[int], text: str, stops: Sequence[str]) -> int:
+        """How many of the tokens it took to complete the first stop string of their text."""
+        last = self.pieces[ids[-1]]
+        if last and text.endswith(last) and first_stop(text[: -len(last)], stops) < 0:
+            return len(ids)
+        return next(n for n in range(1, len(ids) + 1) if first_stop(self.decode(ids[:n]), stops) >= 0)
 
     def _refuse_unknown(self, text: str, what: str) -> None:
         """Without an unknown token a tokenizer drops what it does not know: another prompt is answered."""
