@@ -1,7 +1,6 @@
 """The form of a run shows the fields of the rule that is chosen; the run's page shows accounts and exact bounds."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
