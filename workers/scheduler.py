@@ -50,6 +50,7 @@ class DrawnUnit:
     :ivar drawn: draws complete from the first one on, with `passes` among them
     :ivar asked: the first draw that no request was made for
     :ivar early: judged waves before which others are still missing, by their first draw
+    :ivar in_flight: first draws of the waves that the engine has
     :ivar needed: draws beyond `drawn` that are needed at each of LEVELS, and the most that the rule allows
     """
 
@@ -61,6 +62,7 @@ class DrawnUnit:
     passes: int = 0
     asked: int = field(init=False)
     early: dict[int, Judged] = field(default_factory=dict, init=False)
+    in_flight: set[int] = field(default_factory=set, init=False)
     needed: list[int] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
@@ -113,6 +115,8 @@ class Scheduler:
         self._backlog: deque[DrawnUnit] = deque()
         self._active: dict[Hashable, DrawnUnit] = {}
         self._stale: dict[Hashable, DrawnUnit] = {}
+        #: units that may want more at each level: most do not at most times, and are not looked at again
+        self._wants: list[dict[Hashable, DrawnUnit]] = [{} for _ in LEVELS]
         self._requests: dict[Key, DrawRequest] = {}
         self._flying = 0
         self._short_of_memory = 0
@@ -138,7 +142,8 @@ class Scheduler:
         if unit is None:
             self._backlog = deque(waiting for waiting in self._backlog if waiting.key != key)
             return 0, 0
-        self._stale.pop(key, None)
+        for units in (self._stale, *self._wants):
+            units.pop(key, None)
         return self._give_up(unit)
 
     def step(self, *, fill: bool = True) -> list[Progress]:
@@ -175,10 +180,12 @@ class Scheduler:
             return refused
         self._look_ahead()
         for level in range(len(LEVELS)):
-            for unit in list(self._active.values()):
+            wants = self._wants[level]
+            for unit in list(wants.values()):
                 self._submit(unit, level, refused)
                 if self._flying >= self.most:
                     return refused
+                wants.pop(unit.key, None)  # nothing more, until its counts change
             while level == 0 and self._backlog:
                 unit = self._backlog.popleft()
                 self._active[unit.key] = self._stale[unit.key] = unit
@@ -199,6 +206,8 @@ class Scheduler:
             needed = rule.draws_needed(counts[:, 0], counts[:, 1], level=(*LEVELS, 0.0))
             for unit, row in zip(units, needed.tolist(), strict=True):
                 unit.needed = row
+                for wants in self._wants:
+                    wants[unit.key] = unit
         self._stale.clear()
 
     def _submit(self, unit: DrawnUnit, level: int, refused: list[Progress]) -> None:
@@ -217,6 +226,7 @@ class Scheduler:
                 refused.append(Progress(unit.key, [], False, str(error), draws, tokens))
                 return
             self._requests[unit.key, unit.asked] = request
+            unit.in_flight.add(unit.asked)
             self._flying += request.draws
             unit.asked += request.draws
 
@@ -234,6 +244,8 @@ class Scheduler:
         for unit in self._active.values():
             unit.asked = unit.drawn
             unit.early.clear()
+            unit.in_flight.clear()
+            self._stale[unit.key] = unit
 
     # --- judging ---
 
@@ -248,6 +260,7 @@ class Scheduler:
         for (key, first), _, wave in waves:
             unit = touched[key] = self._active[key]
             seconds = elapsed * int(wave.tokens.sum()) / total if total else elapsed / len(waves)
+            unit.in_flight.discard(first)
             unit.early[first] = judge(key, unit.spec, wave, seconds=seconds)
         return list(touched.values())
 
@@ -266,7 +279,7 @@ class Scheduler:
 
     def _give_up(self, unit: DrawnUnit) -> tuple[int, int]:
         """Abort what a unit has in flight; (draws, tokens) that were spent and are in no wave handed on."""
-        keys = [key for key in self._requests if key[0] == unit.key]
+        keys = [(unit.key, first) for first in unit.in_flight]
         begun = sum(self._requests.pop(key).draws for key in keys)
         self._flying -= begun
         aborted = self._stream.abort(keys) if keys else 0
