@@ -1,19 +1,16 @@
 """A slice of work: claim units of one checkpoint, draw, grade, append under the fence, give back what is left."""
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
-import numpy as np
-from django.db import DatabaseError, OperationalError, close_old_connections, connection, transaction
+from django.db import DatabaseError, transaction
 from firstlight.config.errors import Refused
 from firstlight.evaluations import leases
 from firstlight.evaluations.decoding import Decoding
 from firstlight.evaluations.doorbell import ring
-from firstlight.evaluations.leases import Claim, NewBatch
-from firstlight.evaluations.models import Run, Sample
+from firstlight.evaluations.leases import Claim
+from firstlight.evaluations.models import Run
 from firstlight.evaluations.progress import settle_state
 from firstlight.evaluations.rounds import next_round
 from firstlight.forecasts.actions import run_finished
@@ -23,7 +20,9 @@ from passuntil import FixedDraws, rule_from_dict
 from workers import engine_cache
 from workers.engines.base import EngineError, EngineRefusal
 from workers.likelihoods import score_references, spec_of
+from workers.presence import leases_kept
 from workers.scheduler import DrawnUnit, Progress, Scheduler
+from workers.storing import append, batch_of
 from workers.waves import Judged, StoppingRule
 
 log = logging.getLogger(__name__)
@@ -128,7 +127,7 @@ class Slice:
         # another worker may join; its ring carries on the chain
         passed_on = ring_due(self.checkpoint.pk, self.kind)
         try:
-            with _heartbeats(self):
+            with leases_kept(self.held):
                 self._draw(seconds, stopping)
         except EngineRefusal as error:
             self.fail(str(error), final=True)
@@ -239,90 +238,15 @@ class Slice:
             if waves:
                 claim = self.claims[unit]
                 seed = self.runs[claim.run].seed
-                batches.append(_batch(claim, waves, seed, loaded, *self._given_up.get(unit, (0, 0))))
+                batches.append(batch_of(claim, waves, seed, loaded, *self._given_up.get(unit, (0, 0))))
         self._judged.clear()
         self._given_up.clear()
         if not batches:
             return
-        for unit, following in _append(self.worker, batches).items():
+        for unit, following in append(self.worker, batches).items():
             if following is None:
                 self.claims.pop(unit, None)
                 scheduler.drop(unit)  # finished units are gone from it already; others were lost
             else:
                 self.claims[unit] = following
         self.appended += len(batches)
-
-
-def _batch(
-    claim: Claim,
-    waves: Sequence[Judged],
-    seed: int,
-    loaded: engine_cache.Loaded,
-    given_up_draws: int,
-    given_up_tokens: int,
-) -> NewBatch:
-    passed = np.concatenate([wave.passed for wave in waves])
-    wanted = {True: Sample.KEPT - claim.passes, False: Sample.KEPT - (claim.drawn - claim.passes)}
-    samples = []
-    if max(wanted.values()) > 0:
-        texts = [text for wave in waves for text in wave.texts]
-        for offset, ok in enumerate(passed.tolist()):
-            if wanted[ok] > 0:
-                wanted[ok] -= 1
-                samples.append((claim.drawn + offset, _storable(texts[offset]), ok))
-            elif max(wanted.values()) <= 0:
-                break
-    return NewBatch(
-        claim=claim,
-        passed=passed,
-        seed=seed,
-        fingerprint=loaded.engine.fingerprint,
-        tokens=np.concatenate([wave.tokens for wave in waves]),
-        seconds=sum(wave.seconds for wave in waves),
-        samples=samples,
-        ceiling=loaded.ceiling,
-        given_up_draws=given_up_draws,
-        given_up_tokens=given_up_tokens,
-    )
-
-
-def _storable(text: str) -> str:
-    """NUL cuts SQLite text and is refused by PostgreSQL; lone surrogates fail on save."""
-    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
-
-
-def _append(worker: str, batches: list[NewBatch], *, tries: int = 6) -> dict[int, Claim | None]:
-    """Append with patience: a locked or restarting database is waited for, since a retry never counts twice."""
-    for attempt in range(tries):
-        try:
-            return leases.append_batches(worker, batches)
-        except OperationalError as error:
-            if attempt == tries - 1:
-                raise
-            log.warning("append waits for the database: %s", error)
-            connection.close()
-            time.sleep(min(0.2 * 2**attempt, 10))
-    raise AssertionError("unreachable")
-
-
-@contextmanager
-def _heartbeats(slice_: Slice) -> Iterator[None]:
-    """Prolong the leases from a thread of its own while the engine draws."""
-    stop = threading.Event()
-
-    def beat() -> None:
-        while not stop.wait(leases.HEARTBEAT_SECONDS):
-            try:
-                close_old_connections()
-                leases.heartbeat(slice_.held())
-            except Exception as error:  # a missed beat is no reason to stop drawing: the fence decides
-                log.warning("heartbeat missed: %s", error)
-        connection.close()
-
-    thread = threading.Thread(target=beat, daemon=True, name="heartbeat")
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(timeout=5)
