@@ -71,7 +71,9 @@ def fresh_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every test is a new worker process with a broker of its own: nothing is loaded, no ring waits."""
     monkeypatch.setattr(app.conf, "broker_url", "memory://")
     with app.connection_for_write() as broker:
-        broker.default_channel.queue_delete("engine.reference")
+        channel = broker.default_channel
+        channel.queue_declare("engine.reference")
+        channel.queue_purge("engine.reference")
     engine_cache.close()
     yield
     engine_cache.close()
