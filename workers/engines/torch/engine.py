@@ -124,8 +124,9 @@ class TorchEngine:
 
     def close(self) -> None:
         """Give the device's memory back."""
-        self.room.clear()
-        del self.weights, self.room, self._rotary
+        if hasattr(self, "room"):
+            self.room.clear()
+            del self.weights, self.room, self._rotary
         gc.collect()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
