@@ -367,9 +367,10 @@ class Burst:
             )
         by_end = np.isin(last, list(codec.eos))
         kept = job.lengths - by_end
-        texts = codec.decode_many(
-            [row[:size] for row, size in zip(job.tokens.tolist(), kept.tolist(), strict=True)]
-        )
+        rows = job.tokens[:, : kept.max()].tolist()
+        if kept.min() < kept.max():
+            rows = [row[:size] for row, size in zip(rows, kept.tolist(), strict=True)]
+        texts = codec.decode_many(rows)
         tokens = job.lengths.astype(np.int64)
         finish = np.where(by_end, "stop", "length").tolist()
         if request.stop:

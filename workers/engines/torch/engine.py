@@ -183,4 +183,4 @@ def _rows(n_params: int, gpu: bool) -> int:
     """Draws side by side: enough to fill the matrix units, few enough that caches and activations stay small."""
     if not gpu:
         return 512
-    return 32768 if n_params < 20e6 else 8192 if n_params < 300e6 else 4096
+    return 32768 if n_params < 20e6 else 8192
