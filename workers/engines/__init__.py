@@ -38,7 +38,10 @@ __all__ = [
     "open_engine",
 ]
 
-KINDS = {"reference": ("workers.engines.reference", "ReferenceEngine")}
+KINDS = {
+    "reference": ("workers.engines.reference", "ReferenceEngine"),
+    "torch": ("workers.engines.torch", "TorchEngine"),
+}
 
 
 def open_engine(kind: str, path: str | Path, **options: Any) -> Engine:

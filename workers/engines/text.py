@@ -119,6 +119,19 @@ class TextCodec:
         )
         return sorted(self.eos.union(at_once))
 
+    def ends_alone(self, stops: Sequence[str]) -> NDArray[np.bool_]:
+        """(vocabulary,): tokens behind which an answer has ended for certain: end of sequence, or a stop string within."""
+        ends = np.array([piece is not None and any(stop in piece for stop in stops) for piece in self.pieces])
+        ends[list(self.eos)] = True
+        return ends
+
+    def tokens_to_stop(self, ids: Sequence[int], text: str, stops: Sequence[str]) -> int:
+        """How many of the tokens it took to complete the first stop string of their text."""
+        last = self.pieces[ids[-1]]
+        if last and text.endswith(last) and first_stop(text[: -len(last)], stops) < 0:
+            return len(ids)
+        return next(n for n in range(1, len(ids) + 1) if first_stop(self.decode(ids[:n]), stops) >= 0)
+
     def _refuse_unknown(self, text: str, what: str) -> None:
         """Without an unknown token a tokenizer drops what it does not know: another prompt is answered."""
         unknown = getattr(self._tokenizer.model, "unk_token", None)

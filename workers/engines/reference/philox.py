@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 Words = NDArray[np.uint64]
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
-_MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
-_WEYL = (0x9E3779B9, 0xBB67AE85)
+MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
+WEYL = (0x9E3779B9, 0xBB67AE85)
 
 
 def philox4x32(
@@ -34,14 +34,14 @@ def philox4x32(
     k0, k1 = key
     for _ in range(10):
         # 32 x 32 bits fit in 64, so one product gives the high and the low word
-        left, right = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
+        left, right = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]
         c0, c1, c2, c3 = (
             (right >> _SHIFT) ^ c1 ^ np.uint64(k0),
             right & _LOW,
             (left >> _SHIFT) ^ c3 ^ np.uint64(k1),
             left & _LOW,
         )
-        k0, k1 = (k0 + _WEYL[0]) & 0xFFFFFFFF, (k1 + _WEYL[1]) & 0xFFFFFFFF
+        k0, k1 = (k0 + WEYL[0]) & 0xFFFFFFFF, (k1 + WEYL[1]) & 0xFFFFFFFF
     return [c0, c1, c2, c3]
 
 
