@@ -30,12 +30,14 @@ def write_tiny_llama(
     kind: str = "llama",
     context: int = 256,
     scale: float = 1.0,
+    merges: tuple[str, ...] = (),
     config: dict[str, Any] | None = None,
 ) -> Path:
     """Write a checkpoint and return its folder.
 
     :param vocab: at least 60; tokens beyond the characters are named ``<spare7>`` and so on
     :param kind: ``llama``, ``mistral``, ``qwen2`` (biases on q, k, v) or ``qwen3`` (norms on q and k)
+    :param merges: tokens of two characters each, as in ``("12", "=\\n")``
     :param scale: larger weights make the distributions of tokens less even
     :param config: keys that override those of config.json, after the tensors are made
     """
@@ -91,17 +93,17 @@ def write_tiny_llama(
         **(config or {}),
     }
     (folder / "config.json").write_text(json.dumps(content, indent=2))
-    (folder / "tokenizer.json").write_text(json.dumps(char_tokenizer(vocab)))
+    (folder / "tokenizer.json").write_text(json.dumps(char_tokenizer(vocab, merges)))
     return folder
 
 
-def char_tokenizer(vocab: int = 64) -> dict[str, Any]:
-    """A character tokenizer as tokenizer.json: BPE without merges, decoded by joining, no unknown token."""
-    tokens = [*SPECIALS, *CHARACTERS]
+def char_tokenizer(vocab: int = 64, merges: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A tokenizer.json of characters and a few pairs of them: BPE, decoded by joining, no unknown token."""
+    tokens = [*SPECIALS, *CHARACTERS, *merges]
     tokens += [f"<spare{index}>" for index in range(len(tokens), vocab)]
     if len(tokens) > vocab:
         raise ValueError(f"vocab is {vocab}, expected at least {len(tokens)}")
-    special = [index for index, token in enumerate(tokens) if len(token) > 1]
+    special = [index for index, token in enumerate(tokens) if len(token) > 1 and token not in merges]
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     return {
         "version": "1.0",
@@ -122,7 +124,7 @@ def char_tokenizer(vocab: int = 64) -> dict[str, Any]:
             "byte_fallback": False,
             "ignore_merges": False,
             "vocab": {token: index for index, token in enumerate(tokens)},
-            "merges": [],
+            "merges": [list(pair) for pair in merges],
         },
     }
 
