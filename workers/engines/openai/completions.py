@@ -1,4 +1,4 @@
-"""The requests: some draws of an instance, and the log-probabilities of token sequences. What is sent, and how answers are read."""
+"""The two requests: some draws of an instance, and log-probabilities of token sequences.."""
 
 from __future__ import annotations
 
@@ -125,17 +125,19 @@ class DrawCall:
         server.check_name(answer)
         asked = 1 if self._greedy else self.count
         choices = in_order(answer, asked)
-        finish = [choice.get("finish_reason") for choice in choices]
+        finish = [str(choice.get("finish_reason")) for choice in choices]
         if not set(finish) <= {"stop", "length"}:
-            raise Garbage(f"a text finished by {next(f for f in finish if f not in ('stop', 'length'))!r}")
-        ids = [choice.get("token_ids") for choice in choices]
-        counted = all(isinstance(row, list) for row in ids)
+            raise Garbage(f"a text finished by {min(set(finish) - {'stop', 'length'})[:40]!r}")
+        ids = [row for choice in choices if isinstance(row := choice.get("token_ids"), list)]
+        counted = len(ids) == asked
         tokens = [len(row) for row in ids] if counted else spread(answer, finish, self.request.max_tokens)
         if max(tokens) > self.request.max_tokens:
             raise Garbage(f"a text of {max(tokens)} tokens, asked for at most {self.request.max_tokens}")
-        texts = self._decoded(ids) if counted and self.codec else [choice.get("text") for choice in choices]
-        if not all(isinstance(text, str) for text in texts):
+        texts = [text for choice in choices if isinstance(text := choice.get("text"), str)]
+        if len(texts) != asked:
             raise Garbage("a choice has no text")
+        if counted and self.codec:
+            texts = self._decoded(ids)
         for index, text in enumerate(texts):
             place = first_stop(text, self.request.stop)
             if place >= 0:
@@ -149,7 +151,9 @@ class DrawCall:
         for row in rows:
             if any(type(token) is not int or not 0 <= token < self.codec.vocab for token in row):
                 raise Garbage("a token id beyond the vocabulary")
-        return self.codec.decode_many([row[:-1] if row and row[-1] in self.codec.eos else row for row in rows])
+        return self.codec.decode_many(
+            [row[:-1] if row and row[-1] in self.codec.eos else row for row in rows]
+        )
 
 
 @dataclass(frozen=True)
@@ -239,7 +243,7 @@ def in_order(answer: dict[str, Any], count: int) -> list[dict[str, Any]]:
 
 
 def spread(answer: dict[str, Any], finish: Sequence[str], max_tokens: int) -> list[int]:
-    """Tokens of each text where the server tells their sum only: those at full length have max_tokens, the rest is shared."""
+    """Tokens of each text where a server tells their sum only: max_tokens for those at full length, the rest shared."""
     usage = answer.get("usage")
     total = usage.get("completion_tokens") if isinstance(usage, dict) else None
     if type(total) is not int or not 0 <= total <= max_tokens * len(finish):
@@ -257,5 +261,7 @@ def spread(answer: dict[str, Any], finish: Sequence[str], max_tokens: int) -> li
 def spaced_seed(seed: int, instance: str, first_draw: int) -> int:
     """A seed for the draws from `first_draw` on: below 2^53, which JSON carries exactly, and a multiple of 1024,
     so that children seeded with seed + i meet no other request's."""
-    digest = blake2b(f"{seed}\0{first_draw}\0{instance}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    digest = blake2b(
+        f"{seed}\0{first_draw}\0{instance}".encode("utf-8", "surrogatepass"), digest_size=8
+    ).digest()
     return (int.from_bytes(digest, "little") >> 21) << 10

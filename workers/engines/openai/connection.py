@@ -121,9 +121,7 @@ class CheckedBackend(AsyncNetworkBackend):
         )
         for last, address in enumerate(checked, 1 - len(checked)):
             try:
-                return await self._backend.connect_tcp(
-                    address, port, timeout, local_address, socket_options
-                )
+                return await self._backend.connect_tcp(address, port, timeout, local_address, socket_options)
             except (http.ConnectError, http.ConnectTimeout):
                 if last == 0:
                     raise

@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from workers.engines.base import EngineError, EngineGarbage, EngineRefusal
-from workers.engines.openai.completions import Call
 from workers.engines.openai.connection import Busy, Denied, Garbage, Impossible, Trouble
 from workers.engines.openai.endpoints import Endpoint, Flight
 from workers.engines.openai.servers import Server, probe
@@ -39,7 +38,7 @@ class Order:
     """
 
     call: Any
-    settle: Callable[[Call, Any], None]
+    settle: Callable[[Any, Any], None]
     group: object
     attempts: int = 0
 
@@ -107,7 +106,10 @@ class Dispatcher:
 
     def reasons(self) -> str:
         """Why endpoints do not work, for messages."""
-        return "; ".join(f"{e.address.name}: {e.reason}" for e in self.endpoints if e.reason) or "no reason known"
+        return (
+            "; ".join(f"{e.address.name}: {e.reason}" for e in self.endpoints if e.reason)
+            or "no reason known"
+        )
 
     # --- Sharing out ---
 
@@ -159,7 +161,8 @@ class Dispatcher:
         else:
             if not isinstance(outcome, Exception):
                 self._stuck_since = None
-                endpoint.answered(flight.began, *order.call.cost(outcome), now)
+                tokens, longest = order.call.cost(outcome)
+                endpoint.answered(flight.began, tokens, longest, now)
             order.settle(order.call, outcome)
         self._pump()
 
@@ -176,10 +179,8 @@ class Dispatcher:
                 self._waiting.appendleft(order)
                 continue
             kind = EngineGarbage if isinstance(error, Garbage) else EngineError
-            order.settle(
-                order.call,
-                kind(f"{order.call.where}: {order.attempts} attempts failed, the last at {endpoint.address.name}: {error}"),
-            )
+            last = f"{order.attempts} attempts failed, the last at {endpoint.address.name}: {error}"
+            order.settle(order.call, kind(f"{order.call.where}: {last}"))
 
     def _drop(self, flight: Flight) -> Order:
         order = self._orders.pop(flight)

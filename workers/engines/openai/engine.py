@@ -150,19 +150,20 @@ class OpenAIEngine:
 
     def _network(self, jobs: Sequence[TokenJob], terminators: Sequence[int]) -> list[TokenScore]:
         """Each sequence once with each terminator behind it: OpenAI's API tells of the tokens that stand there only."""
-        rows = [(*job.ids, *end) for job in jobs for end in ([(t,) for t in terminators] or [()])]
+        ends: list[list[int]] = [[token] for token in terminators] or [[]]
+        rows = [(*job.ids, *end) for job in jobs for end in ends]
         logs = iter(self._echo(rows))
         scores = []
         for job in jobs:
             first = next(logs)
             length = len(job.ids) - 1
-            ends = [first, *(next(logs) for _ in terminators[1:])] if terminators else []
+            found = [first, *(next(logs) for _ in terminators[1:])] if terminators else []
             nll = -float(first[job.start - 1 : length].sum())
-            scores.append(TokenScore(nll, np.array([end[length] for end in ends], np.float64)))
+            scores.append(TokenScore(nll, np.array([logs_of[length] for logs_of in found], np.float64)))
         return scores
 
     def _echo(self, rows: list[tuple[int, ...]]) -> list[NDArray[np.float64]]:
-        answers: SimpleQueue[tuple[EchoCall, Any]] = SimpleQueue()
+        answers: SimpleQueue[tuple[Any, Any]] = SimpleQueue()
         group = object()
         order = Order(EchoCall(tuple(rows), 0), lambda call, result: answers.put((call, result)), group)
         self._loop.call(self._dispatcher.submit, order)

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """Started at once; ends with `stop`, or with the process."""
+    """Started at once; ends with `finish`, or with the process."""
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
@@ -19,8 +19,9 @@ class LoopThread:
         self._thread.start()
 
     def call(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Have the loop call it soon."""
-        self._loop.call_soon_threadsafe(function, *arguments)
+        """Have the loop call it soon; after its end nothing happens."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, *arguments)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run it there and wait for its result; an exception of the waiting thread cancels it."""
@@ -31,11 +32,11 @@ class LoopThread:
             future.cancel()
             raise
 
-    def stop(self) -> None:
-        """End the loop and its thread; calling it again does nothing."""
+    def finish(self, closing: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a last coroutine, end the loop and its thread; calling it again does nothing."""
         if self._loop.is_closed():
             return
+        self.run(closing())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=10)
-        if not self._thread.is_alive():
-            self._loop.close()
+        self._thread.join()
+        self._loop.close()

@@ -139,7 +139,9 @@ async def _canary(connection: Connection, server: Server, codec: TextCodec | Non
     server.check_name(answer)
     choices = answer.get("choices")
     if not isinstance(choices, list) or len(choices) != count:
-        raise Garbage(f"asked for {count} texts, it gave {len(choices) if isinstance(choices, list) else 'none'}")
+        raise Garbage(
+            f"asked for {count} texts, it gave {len(choices) if isinstance(choices, list) else 'none'}"
+        )
     for choice in choices:
         ids = choice.get("token_ids") if isinstance(choice, dict) else None
         if codec and isinstance(ids, list) and not _spells(codec, ids, choice.get("text")):
@@ -152,8 +154,10 @@ async def _canary(connection: Connection, server: Server, codec: TextCodec | Non
 
 
 def _spells(codec: TextCodec, ids: list[Any], text: Any) -> bool:
-    """Whether these tokens are that text. A space in front, which some tokenizers write only behind another token, may lack."""
-    if not isinstance(text, str) or any(type(token) is not int or not 0 <= token < codec.vocab for token in ids):
+    """Whether these tokens are that text, but for a space in front, which some write only behind another token."""
+    if not isinstance(text, str) or any(
+        type(token) is not int or not 0 <= token < codec.vocab for token in ids
+    ):
         return False
     while ids and ids[-1] in codec.eos:
         ids = ids[:-1]

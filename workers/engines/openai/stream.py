@@ -1,4 +1,4 @@
-"""A stream over the dispatcher: requests are cut into parts, parts end in any order, a wave is put together in draw order."""
+"""A stream over the dispatcher: parts of a request end in any order, its wave is put together in draw order."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ class _Pending:
 class OpenAIStream:
     """:param call: a request as a `DrawCall`, or EngineRefusal where it cannot be"""
 
-    def __init__(self, loop: LoopThread, dispatcher: Dispatcher, call: Callable[[DrawRequest], DrawCall]) -> None:
+    def __init__(
+        self, loop: LoopThread, dispatcher: Dispatcher, call: Callable[[DrawRequest], DrawCall]
+    ) -> None:
         self._loop, self._dispatcher, self._call = loop, dispatcher, call
         self._open: dict[Hashable, _Pending] = {}
         self._finished: SimpleQueue[_Pending] = SimpleQueue()
