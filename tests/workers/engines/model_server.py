@@ -61,7 +61,9 @@ class ModelServer:
         self.at_once = 0
         self.http = _Http(("127.0.0.1", 0), _Handler)
         self.http.owner = self
-        self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self.thread = threading.Thread(
+            target=self.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
         self.thread.start()
         return self
 
@@ -74,7 +76,11 @@ class ModelServer:
     @property
     def address(self) -> EndpointAddress:
         return EndpointAddress(
-            self.name, f"http://127.0.0.1:{self.http.server_port}/v1", self.key, parallel=4, allow_private=True
+            self.name,
+            f"http://127.0.0.1:{self.http.server_port}/v1",
+            self.key,
+            parallel=4,
+            allow_private=True,
         )
 
     def asked(self) -> list[dict[str, Any]]:
@@ -110,7 +116,9 @@ class ModelServer:
         )
         part = _Part(engine, request, prefill(engine.weights, np.array([ids])), 0, body["n"])
         choices = []
-        for text, finish, row, length in zip(part.texts, part.finish, part._tokens, part.lengths, strict=True):
+        for text, finish, row, length in zip(
+            part.texts, part.finish, part._tokens, part.lengths, strict=True
+        ):
             choice = {"text": text, "finish_reason": finish, "logprobs": None}
             if body.get("return_token_ids"):
                 choice["token_ids"] = row[:length].tolist()

@@ -25,9 +25,7 @@ class TestOpenAI(EngineContract):
     def open(self, folder: Path) -> Engine:
         self._server.close()
         server = self._server.enter_context(ModelServer(folder, model=folder.name))
-        return open_engine(
-            "openai", folder.name, endpoints=[server.address], tokenizer=folder, choices=256
-        )
+        return open_engine("openai", folder.name, endpoints=[server.address], tokenizer=folder, choices=256)
 
     def test_it_names_itself_and_the_weights(self, engine: Engine) -> None:
         """A server tells no digest of its weights: the model's name stands for them."""

@@ -26,6 +26,8 @@ from workers.engines.text import TextCodec
 
 log = logging.getLogger(__name__)
 MOST_ATTEMPTS = 5
+OPENING_PROBES = 3
+LONGEST_OPENING_REST = 5.0
 LOST = 3.0  # a request that others overtook for so many times its endpoint's patience is lost
 
 
@@ -69,14 +71,20 @@ class Dispatcher:
     # --- What the engine calls ---
 
     async def open(self, grace: float) -> None:
-        """Probe every endpoint; return when one is usable and the others had `grace` seconds more, or none is."""
-        for endpoint in self.endpoints:
-            self._probe(endpoint)
-        pending = {endpoint.probing for endpoint in self.endpoints if endpoint.probing}
-        while pending and not self.servers:
-            _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        if pending:
-            await asyncio.wait(pending, timeout=grace)
+        """Probe every endpoint, a few times; return when one is usable and the others had `grace` seconds more."""
+        for _ in range(OPENING_PROBES):
+            asked = [endpoint for endpoint in self.endpoints if not endpoint.denied]
+            if self.servers or not asked:
+                break
+            first = min(endpoint.rest_until for endpoint in asked)
+            await asyncio.sleep(min(first - time.monotonic(), LONGEST_OPENING_REST))
+            for endpoint in asked:
+                self._probe(endpoint)
+            pending = {endpoint.probing for endpoint in asked if endpoint.probing}
+            while pending and not self.servers:
+                _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            if pending:
+                await asyncio.wait(pending, timeout=grace)
         self._watching = asyncio.create_task(self._watch())
 
     def submit(self, order: Order) -> None:
