@@ -128,11 +128,16 @@ class ModelServer:
 
     def _echo(self, body: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:
         choices = []
+        ends = body.get("logprob_token_ids", ())
         for row in body["prompt"]:
             hidden = prefill(self.engine.weights, np.array([row])).hidden
             logs = _log_softmax(head_logits(self.engine.weights, hidden)[0])
-            found = [float(logs[token, place]) for place, token in enumerate(row[1:])]
-            logprobs = {"token_logprobs": [None, *found]} if self.kind != "mute" else None
+            values = [None, *(float(logs[token, place]) for place, token in enumerate(row[1:]))]
+            tops: list[Any] = [None] * len(row)
+            if ends:
+                values.append(float(logs[0, -1]))
+                tops.append({f"token_id:{end}": float(logs[end, -1]) for end in ends})
+            logprobs = {"token_logprobs": values, "top_logprobs": tops} if self.kind != "mute" else None
             choices.append({"text": "", "finish_reason": "length", "logprobs": logprobs})
         return choices, 0
 

@@ -150,7 +150,8 @@ def test_many_faults_at_two_endpoints_change_no_draw(
     one = serve(stack, folder, faults=lambda number: plan[number])
     two = serve(stack, folder, faults=lambda number: plan[500 + number] if number else None, name="two")
     assert_same(connect(stack, one, two, tokenizer=folder, give_up=20.0).draw(REQUESTS), calm)
-    assert one.asked() and two.asked()
+    assert one.asked()
+    assert two.asked()
 
 
 def test_a_wait_that_the_server_names_is_kept(stack: ExitStack, folder: Path, calm: list[Wave]) -> None:
@@ -295,7 +296,7 @@ def test_work_goes_to_all_endpoints_and_never_beyond_their_limit(stack: ExitStac
 
 
 def test_faults_do_not_bend_the_distribution_where_no_seed_helps(stack: ExitStack, folder: Path) -> None:
-    """A plain server draws anew when asked again. Failures that know nothing of the texts must not select among them."""
+    """A plain server draws anew when asked again; failures that know nothing of the texts must not select."""
     rng = np.random.default_rng(2)
     kinds: list[Fault] = [("status", 500), ("busy", "0"), ("cut",), changed(drop_a_choice)]
     plan = [kinds[rng.integers(4)] if rng.random() < 0.3 else None for _ in range(1000)]

@@ -202,6 +202,24 @@ def test_answers_are_not_scored_where_it_cannot_be_done(stack: ExitStack, folder
             engine.score(pair)
 
 
+def test_what_a_server_cuts_short_for_want_of_room_is_refused(stack: ExitStack, folder: Path) -> None:
+    engine, server = connect(stack, folder)
+    short = request(draws=5, max_tokens=10)
+
+    def shorten(answer: dict[str, Any]) -> None:
+        for choice in answer["choices"]:
+            choice["token_ids"] = choice["token_ids"][:7]
+
+    server.faults = lambda number: ("changed", shorten)
+    with pytest.raises(
+        EngineRefusal, match=r"instance 'i'.*room for 7 tokens behind the prompt, asked for 10"
+    ):
+        engine.draw([short])
+    server.faults = lambda number: ("changed", lambda answer: answer["usage"].update(prompt_tokens=248))
+    with pytest.raises(EngineRefusal, match="room for 8 tokens"):
+        engine.draw([short])
+
+
 def test_a_server_that_echoes_no_log_probabilities_is_told_from_one_that_does(
     stack: ExitStack, folder: Path
 ) -> None:

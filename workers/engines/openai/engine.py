@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from firstlight.registry.addresses import EndpointAddress
-from numpy.typing import NDArray
 
 from workers.engines.base import (
     DrawRequest,
@@ -22,7 +21,7 @@ from workers.engines.base import (
     check_request,
 )
 from workers.engines.likelihood import TokenJob, TokenScore, score_pairs
-from workers.engines.openai.completions import DrawCall, EchoCall
+from workers.engines.openai.completions import MOST_ENDS, DrawCall, EchoCall, Echoed
 from workers.engines.openai.connection import Connection
 from workers.engines.openai.dispatch import Dispatcher, Order
 from workers.engines.openai.endpoints import Endpoint
@@ -149,35 +148,35 @@ class OpenAIEngine:
         return DrawCall(request, request.first_draw, request.draws, ids, self.codec)
 
     def _network(self, jobs: Sequence[TokenJob], terminators: Sequence[int]) -> list[TokenScore]:
-        """Each sequence once with each terminator behind it: OpenAI's API tells of the tokens that stand there only."""
-        ends: list[list[int]] = [[token] for token in terminators] or [[]]
-        rows = [(*job.ids, *end) for job in jobs for end in ends]
-        logs = iter(self._echo(rows))
+        rows = tuple(tuple(job.ids) for job in jobs)
+        parts = [terminators[k : k + MOST_ENDS] for k in range(0, len(terminators), MOST_ENDS)] or [()]
+        asked = [EchoCall(rows, 0, tuple(part)) for part in parts]
+        found = self._echo(asked) if rows else {}
         scores = []
-        for job in jobs:
-            first = next(logs)
-            length = len(job.ids) - 1
-            found = [first, *(next(logs) for _ in terminators[1:])] if terminators else []
-            nll = -float(first[job.start - 1 : length].sum())
-            scores.append(TokenScore(nll, np.array([logs_of[length] for logs_of in found], np.float64)))
+        for place, job in enumerate(jobs):
+            echoed = [found[call.ends, place] for call in asked]
+            nll = -float(echoed[0].tokens[job.start - 1 :].sum())
+            scores.append(TokenScore(nll, np.concatenate([each.ends for each in echoed])))
         return scores
 
-    def _echo(self, rows: list[tuple[int, ...]]) -> list[NDArray[np.float64]]:
-        answers: SimpleQueue[tuple[Any, Any]] = SimpleQueue()
+    def _echo(self, calls: Sequence[EchoCall]) -> dict[tuple[tuple[int, ...], int], Echoed]:
+        """What each call says of each sequence, by the call's ends and the sequence's number."""
+        answers: SimpleQueue[tuple[EchoCall, Any]] = SimpleQueue()
         group = object()
-        order = Order(EchoCall(tuple(rows), 0), lambda call, result: answers.put((call, result)), group)
-        self._loop.call(self._dispatcher.submit, order)
-        found: dict[int, NDArray[np.float64]] = {}
+        for call in calls:
+            order = Order(call, lambda part, result: answers.put((part, result)), group)
+            self._loop.call(self._dispatcher.submit, order)
+        found: dict[tuple[tuple[int, ...], int], Echoed] = {}
         try:
-            while len(found) < len(rows):
-                call, result = answers.get()
+            while len(found) < sum(len(call.rows) for call in calls):
+                part, result = answers.get()
                 if isinstance(result, Exception):
                     raise result if isinstance(result, EngineError) else EngineError(str(result))
-                found.update(enumerate(result, call.first))
+                found |= {(part.ends, part.first + place): echoed for place, echoed in enumerate(result)}
         except BaseException:
             self._loop.call(self._dispatcher.withdraw, group)
             raise
-        return [found[index] for index in range(len(rows))]
+        return found
 
 
 def _short(text: str) -> str:

@@ -71,6 +71,11 @@ class Server:
         """With a seed, the texts of one request differ: child i is drawn with seed + i."""
         return self.kind == "vllm"
 
+    @property
+    def scores_ids(self) -> bool:
+        """It tells log-probabilities of any tokens that may follow a prompt, by their ids."""
+        return self.kind == "vllm"
+
     def parameters(self) -> dict[str, Any]:
         """What every request to it carries."""
         return {
