@@ -46,6 +46,7 @@ class TextCodec:
         self.vocab = vocab
         self.eos = eos
         self._known: dict[str, bool] = {}
+        self._ends: dict[tuple[str, ...], NDArray[np.bool_]] = {}
         # a tokenizer of words may drop blanks by design; one that takes the text as it is has no such excuse
         self._drops_spaces = (
             self._tokenizer.pre_tokenizer is not None or self._tokenizer.normalizer is not None
@@ -121,10 +122,15 @@ class TextCodec:
         return sorted(self.eos.union(at_once))
 
     def ends_alone(self, stops: Sequence[str]) -> NDArray[np.bool_]:
-        """(vocabulary,): tokens behind which an answer has ended for certain: end of sequence, or a stop string within."""
-        ends = np.array([piece is not None and any(stop in piece for stop in stops) for piece in self.pieces])
-        ends[list(self.eos)] = True
-        return ends
+        """(vocabulary,): tokens that end an answer for certain: end of sequence, or a stop string within."""
+        key = tuple(stops)
+        if key not in self._ends:
+            ends = np.array(
+                [bool(piece) and any(stop in (piece or "") for stop in key) for piece in self.pieces]
+            )
+            ends[list(self.eos)] = True
+            self._ends[key] = ends
+        return self._ends[key]
 
     def tokens_to_stop(self, ids: Sequence[int], text: str, stops: Sequence[str]) -> int:
         """How many of the tokens it took to complete the first stop string of their text."""

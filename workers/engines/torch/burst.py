@@ -73,7 +73,10 @@ class Burst:
         self._row_draw = np.zeros(0, np.int64)
         self._tile_slot = np.zeros(0, np.int64)
         self._names = 0
+        self._row_limit = np.zeros(0, np.int64)
+        self._ended: deque[_Job] = deque()  # complete, not yet text
         self._used = 0  # rows that steps run over
+        self._left = (0, 0)  # fewest and most tokens that living rows may still draw
         self._ran = 0  # steps launched since the last look
         self._longest = 0
         self._shelf: PromptShelf | None = None
@@ -98,20 +101,15 @@ class Burst:
         self._waiting.append(job)
 
     def collect(self) -> list[tuple[Hashable, Wave]]:
-        while True:
-            ended = self._look() if self._ran else []
-            try:
-                self._fill()
-                self._launch()
-            except torch.cuda.OutOfMemoryError:
-                self._start_over()
-                if not self._room.halve():
-                    raise EngineOutOfMemory(
-                        "out of device memory with the fewest rows; free memory or lower max_tokens"
-                    ) from None
-            done = [self._wave(job) for job in ended if job.wanted]
-            if done or not self._by_key:
-                return done
+        if not (self._ended and self._room.busy()):
+            self._advance()
+        while not self._ended and self._by_key:
+            self._advance()
+        done: list[tuple[Hashable, Wave]] = []
+        # Text is made while the device runs; when it has nothing to do, it is fed first.
+        while self._ended and (not done or self._room.busy()):
+            done.append(self._wave(self._ended.popleft()))
+        return done
 
     def abort(self, keys: Iterable[Hashable]) -> int:
         spent = 0
@@ -132,13 +130,30 @@ class Burst:
 
     # --- between looks ---
 
-    def _look(self) -> list[_Job]:
-        """Wait for the steps launched; note the rows that ended; the jobs that are complete."""
+    def _advance(self) -> None:
+        """Look at the rows, give the free ones away, and let the device run on."""
+        if self._ran:
+            self._look()
+        try:
+            self._fill()
+            self._launch()
+            if self._shelf is not None and self._ran:
+                self._admit()  # the device runs the next prompts behind these steps, without a pause
+        except torch.cuda.OutOfMemoryError:
+            self._start_over()
+            if not self._room.halve():
+                raise EngineOutOfMemory(
+                    "out of device memory with the fewest rows; free memory or lower max_tokens"
+                ) from None
+
+    def _look(self) -> None:
+        """Wait for the steps launched; note the rows that ended and the jobs that are complete."""
         alive, lengths, out = self._room.read(self._used)
         self._ran = 0
         self._longest = int(lengths[alive].max(initial=0))
+        left = (self._row_limit[: self._used] - lengths)[alive]
+        self._left = (int(left.min()), int(left.max())) if len(left) else (0, 0)
         over = np.flatnonzero(~alive & (self._row_job[: self._used] != _FREE))
-        ended = []
         names = self._row_job[over]
         self._row_job[over] = _FREE
         for name in np.unique(names).tolist():
@@ -151,8 +166,8 @@ class Burst:
             job.left -= len(rows)
             if job.left == 0 or (not job.wanted and not (self._row_job == name).any()):
                 self._forget(name)
-                ended.append(job)
-        return ended
+                if job.wanted:
+                    self._ended.append(job)
 
     def _forget(self, name: int) -> None:
         job = self._jobs.pop(name)
@@ -180,14 +195,17 @@ class Burst:
 
     def _lay_out(self) -> None:
         """Nothing runs: make the space fit what waits."""
-        if self._room.prepare(
+        made = self._room.prepare(
             answer=max(job.request.max_tokens for job in self._waiting),
             prompt=max(len(job.ids) for job in self._waiting),
             prompts=len({job.ids for job in self._waiting}),
-        ):
+        )
+        if made or self._shelf is None:
             shape = self._room.shape
+            self._room.stop(np.arange(shape.rows))  # an earlier stream may have left draws behind
             self._row_job = np.full(shape.rows, _FREE)
             self._row_draw = np.zeros(shape.rows, np.int64)
+            self._row_limit = np.zeros(shape.rows, np.int64)
             self._tile_slot = np.full(shape.rows // TILE, _FREE)
             self._shelf = PromptShelf(shape.prompts)
             self._stop_sets = {}
@@ -220,9 +238,12 @@ class Burst:
         self._tile_slot[:] = _FREE
         self._tile_slot[: len(tiles)] = tiles
         jobs = np.where(moved == _FREE, _FREE, self._row_job[moved])
-        draws = self._row_draw[moved]
+        self._row_draw[: len(moved)], self._row_limit[: len(moved)] = (
+            self._row_draw[moved],
+            self._row_limit[moved],
+        )
         self._row_job[:] = _FREE
-        self._row_job[: len(moved)], self._row_draw[: len(moved)] = jobs, draws
+        self._row_job[: len(moved)] = jobs
         self._room.move(moved, self._tile_slot)
         self._used = self._room.bucket(len(moved))
 
@@ -244,6 +265,7 @@ class Burst:
         draw = np.concatenate([draws for *_, draws in placed])
         self._row_job[row] = np.repeat([name for name, *_ in placed], counts)
         self._row_draw[row] = draw
+        self._row_limit[row] = np.repeat([job.request.max_tokens for job in jobs], counts)
 
         def each(values: list[Any]) -> NDArray[Any]:
             return np.repeat(np.array(values), counts, axis=0)
@@ -254,13 +276,16 @@ class Burst:
             prompts=each([job.slot for job in jobs]),
             key=each([job.words for job in jobs]),
             draws=draw + each([job.request.first_draw for job in jobs]),
-            limit=each([job.request.max_tokens for job in jobs]),
+            limit=self._row_limit[row],
             stop_set=each([job.stop_set for job in jobs]),
             temperature=each([job.request.temperature for job in jobs]),
             top_p=each([job.request.top_p for job in jobs]),
             nucleus=any(job.request.top_p < 1 for job in jobs),
         )
         self._longest = max(self._longest, 1)
+        begun = self._row_limit[row] - 1
+        fewest, most = self._left
+        self._left = (min(fewest or int(begun.min()), int(begun.min())), max(most, int(begun.max())))
         self._used = self._room.bucket(int(np.flatnonzero(self._row_job != _FREE)[-1]) + 1)
 
     def _places(self, job: _Job) -> list[int]:
@@ -281,7 +306,7 @@ class Burst:
         shape = self._room.shape
         open_draws = sum(len(part) for job in self._jobs.values() for part in job.todo)
         fresh: list[tuple[int, tuple[int, ...]]] = []
-        while self._waiting and open_draws < len(self._row_job):
+        while self._waiting and open_draws < 2 * len(self._row_job):
             job = self._waiting[0]
             if job.request.max_tokens > shape.answer or len(job.ids) > shape.prompt:
                 break  # it needs another layout: first come, first served
@@ -309,16 +334,17 @@ class Burst:
         return self._stop_sets[stop]
 
     def _launch(self) -> None:
+        """Let the device run until the next look: a few steps, or as many as no row can end before."""
         if not self._jobs or not (self._row_job != _FREE).any():
             return
         requests = [job.request for job in self._jobs.values()]
-        most = max(request.max_tokens for request in requests)
-        steps = max(1, min(STEPS, most // 3, most - 1))
-        if most > 1:
-            self._room.run(
-                self._used, steps, longest=self._longest, nucleus=any(r.top_p < 1 for r in requests)
-            )
-        self._ran = steps
+        fewest, most = self._left
+        early = any(request.stop for request in requests) or bool(self._room.codec.eos)
+        steps = min(most, max(2, min(STEPS, most // 3))) if early else fewest
+        if steps:
+            nucleus = any(request.top_p < 1 for request in requests)
+            self._room.run(self._used, steps, longest=self._longest, nucleus=nucleus)
+        self._ran = max(1, steps)
 
     def _start_over(self) -> None:
         """What was running is lost and begins anew: a draw's random numbers are its own, so it comes out the same."""

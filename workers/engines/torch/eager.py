@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from workers.engines.llama import Sizes
 from workers.engines.torch.space import TILE, Space
+from workers.engines.torch.uniforms import uniform_table
 from workers.engines.torch.weights import Layer
 
-Tensor = torch.Tensor
+__all__ = ["attend", "gate", "row_scale", "sample", "uniform_table"]
+
 _ROWS_AT_ONCE = 1024
 
 

@@ -11,12 +11,11 @@ from __future__ import annotations
 import torch
 import triton
 import triton.language as tl
+from torch import Tensor
 
 from workers.engines.llama import Sizes
 from workers.engines.torch.space import TILE, Space
 from workers.engines.torch.weights import Layer
-
-Tensor = torch.Tensor
 
 
 def row_scale(x: Tensor, out: Tensor, eps: float) -> None:
@@ -33,6 +32,14 @@ def gate(gate_up: Tensor, scale: Tensor, out: Tensor, activation: str) -> None:
     block = min(1024, triton.next_power_of_2(inner))
     silu = activation in ("silu", "swish")
     _gate[(rows, triton.cdiv(inner, block))](gate_up, scale, out, inner, SILU=silu, BLOCK=block)
+
+
+def uniform_table(key: Tensor, draws: Tensor, positions: int) -> Tensor:
+    """Uniform numbers of draws; see `uniforms.uniform_table`."""
+    out = torch.empty(len(draws), positions, dtype=torch.float64, device=draws.device)
+    block = triton.next_power_of_2(positions)
+    _uniforms[(len(draws),)](key, draws, out, positions, BLOCK=block, num_warps=1)
+    return out
 
 
 def attend(index: int, layer: Layer, sizes: Sizes, space: Space, rows: int, longest: int) -> None:
@@ -109,6 +116,32 @@ def sample(
         SCALED=scale is not None,
         BLOCK=block,
         num_warps=4 if block < 2048 else 8,
+    )
+
+
+@triton.jit
+def _uniforms(key, draws, out, positions, BLOCK: tl.constexpr):
+    """Philox4x32-10; integers as in `reference.philox`."""
+    row = tl.program_id(0)
+    place = tl.arange(0, BLOCK)
+    draw = tl.load(draws + row)
+    k0, k1 = tl.load(key + 2 * row).to(tl.uint32), tl.load(key + 2 * row + 1).to(tl.uint32)
+    c0 = tl.zeros((BLOCK,), tl.uint32) + (draw & 0xFFFFFFFF).to(tl.uint32)
+    c1 = tl.zeros((BLOCK,), tl.uint32) + (draw >> 32).to(tl.uint32)
+    c2 = place.to(tl.uint32)
+    c3 = tl.zeros((BLOCK,), tl.uint32)
+    for _ in tl.static_range(10):
+        left = c0.to(tl.uint64) * 0xD2511F53
+        right = c2.to(tl.uint64) * 0xCD9E8D57
+        c0 = (right >> 32).to(tl.uint32) ^ c1 ^ k0
+        c1 = right.to(tl.uint32)
+        c2 = (left >> 32).to(tl.uint32) ^ c3 ^ k1
+        c3 = left.to(tl.uint32)
+        k0 += 0x9E3779B9
+        k1 += 0xBB67AE85
+    bits = ((c0 >> 5).to(tl.uint64) << 26) | (c1 >> 6).to(tl.uint64)
+    tl.store(
+        out + row * positions + place, bits.to(tl.float64) * 1.1102230246251565e-16, mask=place < positions
     )
 
 

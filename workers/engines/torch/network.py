@@ -7,13 +7,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from workers.engines.llama import Sizes
 from workers.engines.torch import eager
 from workers.engines.torch.space import Space
 from workers.engines.torch.weights import Weights
-
-Tensor = torch.Tensor
 
 
 def prefill(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from workers.engines.base import DrawRequest, EngineOutOfMemory
 from workers.engines.llama import Sizes
@@ -16,7 +18,6 @@ from workers.engines.torch.network import Stepper, head_logits, padded, prefill
 from workers.engines.torch.space import TILE, Shape, Space, planned_bytes, prompt_bytes, row_bytes
 from workers.engines.torch.weights import Weights
 
-Tensor = torch.Tensor
 _PROMPTS = (64, 1024)  # kept at least, where memory allows, and at most
 _PROMPT_TOKENS_AT_ONCE = 8192
 
@@ -43,6 +44,7 @@ class Room:
         self.weights, self.sizes, self.codec, self.check = weights, sizes, codec, check
         self.capacity, self._budget, self._ops = capacity, budget, ops
         self._device, self._dtype = weights.head.device, weights.head.dtype
+        self._running = torch.cuda.Event() if self._device.type == "cuda" else None
         self._space: Space | None = None
         self._stepper: Stepper | None = None
 
@@ -138,10 +140,10 @@ class Room:
         inverse = np.divide(1.0, temperature, out=np.zeros(len(rows)), where=temperature > 0)
         self._set_tiles(tile_prompt)
         row = on(rows)
+        uniforms = self._ops.uniform_table(on(key), on(draws), self.shape.answer)
         self.space.begin(
             row,
-            key=on(key),
-            draws=on(draws),
+            uniforms=uniforms,
             limit=on(limit).int(),
             stop_set=on(stop_set).int(),
             inverse_temperature=on(inverse).float(),
@@ -152,6 +154,12 @@ class Room:
     def run(self, rows: int, steps: int, *, longest: int, nucleus: bool) -> None:
         """Launch steps; see `Stepper.run`."""
         self.stepper.run(rows, steps, longest=longest, nucleus=nucleus)
+        if self._running is not None:
+            self._running.record()
+
+    def busy(self) -> bool:
+        """Whether the device still works on the steps launched last."""
+        return self._running is not None and not self._running.query()
 
     def read(self, rows: int) -> tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.int32]]:
         """Wait for the device: which rows are alive, tokens drawn, and the tokens (rows, answer)."""
@@ -186,17 +194,17 @@ class Room:
             part = prompts[start : start + step]
             places = self._on(np.array([place for place, _ in part]))
             tokens = padded([ids for _, ids in part], self._device)
-            length = tokens.shape[1]
-
-            def keep(index: int, keys: Tensor, values: Tensor) -> None:
-                space.prompt_keys[index, places, :, :length] = keys
-                space.prompt_values[index, places, :, :length] = values
-
+            keep = partial(self._keep, places)
             hidden = prefill(self.weights, self.sizes, tokens, (space.cos, space.sin), keep)
             lengths = self._on(np.array([len(ids) for _, ids in part]))
             last = hidden[torch.arange(len(part), device=self._device), lengths - 1]
             space.prompt_logits[places] = head_logits(self.weights, last)
             space.prompt_length[places] = lengths.int()
+
+    def _keep(self, places: Tensor, index: int, keys: Tensor, values: Tensor) -> None:
+        length = keys.shape[2]
+        self.space.prompt_keys[index, places, :, :length] = keys
+        self.space.prompt_values[index, places, :, :length] = values
 
     def _set_tiles(self, tile_prompt: NDArray[np.int64]) -> None:
         self.space.tile_prompt.copy_(self._on(np.maximum(tile_prompt, 0)).int())

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from workers.engines.llama import Sizes
-from workers.engines.torch.uniforms import uniform_table
 
-Tensor = torch.Tensor
 #: Rows that share a prompt's keys and values in one step of attention.
 TILE = 16
 #: Sets of ending tokens that may be in use at once.
@@ -107,15 +106,14 @@ class Space:
         self,
         rows: Tensor,
         *,
-        key: Tensor,
-        draws: Tensor,
+        uniforms: Tensor,
         limit: Tensor,
         stop_set: Tensor,
         inverse_temperature: Tensor,
         top_p: Tensor,
     ) -> None:
         """Set the state of rows whose draws begin; all arguments are (len(rows), ...) on the device."""
-        self.uniforms[rows] = uniform_table(key, draws, self.shape.answer)
+        self.uniforms[rows] = uniforms
         self.length[rows] = 0
         self.limit[rows] = limit
         self.stop_set[rows] = stop_set

@@ -7,10 +7,10 @@ SC 2011, doi:10.1145/2063384.2063405.
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from workers.engines.reference.philox import MULTIPLIERS, WEYL
 
-Tensor = torch.Tensor
 _LOW = 0xFFFFFFFF
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from firstlight.registry.model_folder import ModelFolder
 from firstlight.registry.safetensors_files import TensorEntry
+from torch import Tensor
 
 from workers.engines.base import EngineRefusal
 from workers.engines.llama import Sizes, tied_embeddings
 
-Tensor = torch.Tensor
-_RAW = {
+_RAW: dict[str, tuple[np.dtype[Any], torch.dtype]] = {
     "F64": (np.dtype("<f8"), torch.float64),
     "F32": (np.dtype("<f4"), torch.float32),
     "F16": (np.dtype("<f2"), torch.float16),
