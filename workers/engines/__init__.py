@@ -41,6 +41,7 @@ __all__ = [
 KINDS = {
     "openai": ("workers.engines.openai", "OpenAIEngine"),
     "reference": ("workers.engines.reference", "ReferenceEngine"),
+    "vllm": ("workers.engines.vllm", "VllmEngine"),
     "torch": ("workers.engines.torch", "TorchEngine"),
 }
 
