@@ -247,7 +247,7 @@ class Dispatcher:
             self._welcome(endpoint, server)
         except Exception as error:
             if isinstance(error, TimeoutError):
-                error = Trouble(f"no answer to a probe in {endpoint.patience:.0f} s")
+                error = Trouble(f"no answer to a probe in {endpoint.patience:g} s")
             elif not isinstance(error, Trouble):
                 error = Trouble(f"{type(error).__name__}: {error}")
             endpoint.failed(error, began, time.monotonic())
