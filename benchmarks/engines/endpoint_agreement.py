@@ -38,7 +38,7 @@ from workers.engines.openai import OpenAIEngine  # noqa: E402
 from workers.engines.openai.completions import DrawCall  # noqa: E402
 from workers.waves import judge  # noqa: E402
 
-PARALLEL, CHOICES, ROUNDS = 8, 32, 5
+CHOICES, ROUNDS = 32, 5
 
 
 def request(cell: Cell, spec: InstanceSpec, seed: int, draws: int) -> DrawRequest:
@@ -116,7 +116,7 @@ def through_engine(engine: OpenAIEngine, asked: list[DrawRequest]) -> float:
     return tokens / (time.perf_counter() - began)
 
 
-def speed(engine: OpenAIEngine, url: str, asked: list[DrawRequest]) -> dict[str, float]:
+def speed(engine: OpenAIEngine, url: str, parallel: int, asked: list[DrawRequest]) -> dict[str, float]:
     """Tokens a second of the engine and of the bare client, with the engine's bodies and without their seeds."""
     (server,) = engine._dispatcher.servers
     bodies = []
@@ -128,7 +128,7 @@ def speed(engine: OpenAIEngine, url: str, asked: list[DrawRequest]) -> dict[str,
     seeded = [json.dumps(body).encode() for body in bodies]
     unseeded = [json.dumps({**body, "seed": None}).encode() for body in bodies]
     rounds = [
-        (through_engine(engine, asked), bare(url, seeded, PARALLEL), bare(url, unseeded, PARALLEL))
+        (through_engine(engine, asked), bare(url, seeded, parallel), bare(url, unseeded, parallel))
         for _ in range(ROUNDS)
     ]
     return {
@@ -147,6 +147,7 @@ def main() -> int:
     )
     parser.add_argument("--endpoint", required=True, metavar="URL")
     parser.add_argument("--cells", type=int, default=200)
+    parser.add_argument("--parallel", type=int, default=16, help="requests at once")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -163,7 +164,7 @@ def main() -> int:
         for task in {cell.task for cell in cells}
         for spec in read_task_file(LADDER / "tasks" / f"{task}.jsonl")
     }
-    address = EndpointAddress("bench", url, parallel=PARALLEL, allow_private=True)
+    address = EndpointAddress("bench", url, parallel=options.parallel, allow_private=True)
     engine = OpenAIEngine(
         options.model,
         endpoints=[address],
@@ -173,7 +174,7 @@ def main() -> int:
     result = {"model": options.model, "fingerprint": engine.fingerprint, "seed": options.seed}
     result |= agreement(engine, cells, specs, options.seed)
     asked = [request(cell, specs[cell.task, cell.instance], 1, 256) for cell in cells[:40]]
-    result["speed"] = speed(engine, url, asked)
+    result["speed"] = speed(engine, url, options.parallel, asked)
     engine.close()
     sound = LEAST <= result["mean_z_squared"] <= MOST
     if options.json:

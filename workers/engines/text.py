@@ -201,7 +201,5 @@ def _eos_ids(path: Path, config: dict[str, Any], vocab: int) -> frozenset[int]:
     ids = [] if found is None else found if isinstance(found, list) else [found]
     for token in ids:
         if type(token) is not int or not 0 <= token < vocab:
-            raise EngineRefusal(
-                f"{path}: eos_token_id {json.dumps(token)} is not an id below {vocab}"
-            )
+            raise EngineRefusal(f"{path}: eos_token_id {json.dumps(token)} is not an id below {vocab}")
     return frozenset(ids)

@@ -17,7 +17,7 @@ from httpcore2 import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream
 
 CONNECT_SECONDS = 10.0
 WRITE_SECONDS = 30.0
-IDLE_SECONDS = 20.0
+IDLE_SECONDS = 4.0  # before a server closes it: many do after 5 s
 MAX_ANSWER_BYTES = 10_000_000
 MAX_RETRY_AFTER = 120.0
 

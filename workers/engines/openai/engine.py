@@ -21,9 +21,10 @@ from workers.engines.base import (
     check_request,
 )
 from workers.engines.likelihood import TokenJob, TokenScore, score_pairs
-from workers.engines.openai.completions import MOST_ENDS, DrawCall, EchoCall, Echoed
+from workers.engines.openai.completions import DrawCall
 from workers.engines.openai.connection import Connection
 from workers.engines.openai.dispatch import Dispatcher, Order
+from workers.engines.openai.echo import MOST_ENDS, EchoCall, Echoed
 from workers.engines.openai.endpoints import Endpoint
 from workers.engines.openai.loop import LoopThread
 from workers.engines.openai.stream import OpenAIStream
