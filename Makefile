@@ -76,7 +76,8 @@ test-torch: .venv-torch/.installed
 
 test-vllm: .venv-vllm/.installed
 	PYTHONPATH=.:platform OMP_NUM_THREADS=1 .venv-vllm/bin/pytest -p no:django -W ignore::pytest.PytestConfigWarning \
-		-o addopts="-p tests.environment --import-mode=importlib -ra" --show-capture=stdout tests/workers/engines/test_vllm_*.py
+		-o addopts="-p tests.environment --import-mode=importlib -ra" --show-capture=stdout tests/workers/engines/test_vllm_*.py \
+		tests/workers/engines/test_openai_server.py
 
 bench: dev
 	$(BIN)/python benchmarks/statistics/bias_and_coverage.py

@@ -138,8 +138,8 @@ def test_memory_that_is_never_enough_is_one_clear_error(
 
 
 def test_too_much_is_refused_before_anything_is_allocated(folder: Path) -> None:
-    with pytest.raises(EngineOutOfMemory, match="raise memory_share"):
-        open_engine("torch", folder, device="cpu", memory_share=1e-9)
+    with pytest.raises(EngineOutOfMemory, match="raise share"):
+        open_engine("torch", folder, device="cpu", share=1e-9)
     engine = open_engine("torch", folder, device="cpu")
     engine.room._budget = 1 << 18  # type: ignore[attr-defined]
     with pytest.raises(
@@ -166,7 +166,7 @@ def test_the_plan_is_what_is_allocated(folder: Path) -> None:
         ({"device": "nonsense"}, "nonsense"),
         ({"dtype": "int4"}, "float32, bfloat16"),
         ({"rows": 3}, "at least 16"),
-        ({"memory_share": 1.5}, "at most 1"),
+        ({"share": 1.5}, "at most 1"),
     ],
 )
 def test_impossible_options_are_refused(folder: Path, options: dict[str, Any], told: str) -> None:
