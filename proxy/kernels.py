@@ -87,11 +87,14 @@ def permuted_correlations(
 
 def _patterns(x: Floats) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """(tasks, models that have them) for the tasks that miss the same models: they share what the target needs."""
-    patterns, which = np.unique(~np.isfinite(x), axis=1, return_inverse=True)
-    for number, pattern in enumerate(patterns.T):
-        rows = np.flatnonzero(~pattern)
+    alike: dict[bytes, list[int]] = {}
+    known = np.isfinite(x)
+    for task, column in enumerate(known.T):
+        alike.setdefault(column.tobytes(), []).append(task)
+    for tasks in alike.values():
+        rows = np.flatnonzero(known[:, tasks[0]])
         if len(rows) >= LEAST_MODELS:
-            yield np.flatnonzero(which.ravel() == number), rows
+            yield np.array(tasks), rows
 
 
 def _complete(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> dict[str, Floats]:

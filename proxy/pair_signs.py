@@ -56,18 +56,19 @@ def _by_model(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> 
 
 def by_set(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> dict[str, Floats]:
     """For small sets among very many models: each set has sign matrices of its own. As `by_model`."""
-    count = (z > 0).sum(axis=1)
-    most = max(int(count.max(initial=1)), 1)
-    # The members first; places behind them weigh nothing.
-    members = np.argpartition(-z, most - 1, axis=1)[:, :most]
-    weights = np.take_along_axis(z, members, axis=1).astype(np.float32)
+    rows, models = np.nonzero(z)
+    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    # The members of each set; places behind them weigh nothing.
+    most = int(place.max(initial=0)) + 1
+    members, weights = np.zeros((len(z), most), dtype=np.intp), np.zeros((len(z), most), dtype=np.float32)
+    members[rows, place], weights[rows, place] = models, z[rows, models]
     plain = bool((weights == 1).all())
     out = {metric: np.full((len(z), x.shape[1]), np.nan) for metric in metrics}
     step = max(1, CHUNK // most**2)
     x, y = _dense(x, np.float32), _dense(y[:, None], np.float32)[:, 0]
     for start in range(0, len(z), step):
-        place = slice(start, start + step)
-        some, w = members[place], weights[place]
+        chunk = slice(start, start + step)
+        some, w = members[chunk], weights[chunk]
         pairs = w[:, :, None] * w[:, None, :]
         sy = _of_sets(y[some])
         for task, column in enumerate(x.T):
@@ -75,10 +76,10 @@ def by_set(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> dic
             if "kendall" in metrics:
                 ours, theirs = (sx, sy) if plain else (sx * pairs, sy * pairs)
                 sums = (np.einsum("rij,rij->r", a, b) for a, b in ((ours, sy), (ours, sx), (theirs, sy)))
-                out["kendall"][place, task] = ratio(*(np.asarray(s, dtype=np.float64) for s in sums))
+                out["kendall"][chunk, task] = ratio(*(np.asarray(s, dtype=np.float64) for s in sums))
             if "spearman" in metrics:
                 dx, dy = (np.einsum("rij,rj->ri", s, w).astype(np.float64) for s in (sx, sy))
-                out["spearman"][place, task] = ratio(
+                out["spearman"][chunk, task] = ratio(
                     *((w * a * b).sum(axis=1) for a, b in ((dx, dy), (dx, dx), (dy, dy)))
                 )
     return out
