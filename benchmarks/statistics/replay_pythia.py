@@ -36,7 +36,7 @@ from scipy.special import polygamma
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from parquet_columns import _hybrid, _plain, _Thrift, _unzstd, read_columns
+from parquet_columns import read_columns
 
 from passuntil import DatasetPrecision, Rounds, estimates, intervals
 from passuntil.gbas import passes_needed
@@ -55,54 +55,14 @@ def load(folder: Path) -> dict[str, list[Ints]]:
     path = folder / "success_attempt_indices.parquet"
     if not path.exists():
         raise SystemExit(f"the record {path} is absent; give its folder with --data")
-    plain = read_columns(path, ["model", "n_params_non_embedding", "n_success"])
-    rows = read_lists(path, "success_attempts")
-    if [row.size for row in rows] != plain["n_success"].tolist():
+    record = read_columns(path, ["model", "n_params_non_embedding", "n_success", "success_attempts"])
+    rows = [row.astype(np.int64) for row in record["success_attempts"]]
+    if [row.size for row in rows] != record["n_success"].tolist():
         raise SystemExit(f"{path}: the lists of passes do not have the lengths that n_success says")
     found: dict[str, list[Ints]] = {}
-    for place in np.argsort(plain["n_params_non_embedding"], kind="stable"):
-        found.setdefault(str(plain["model"][place]), []).append(rows[place])
+    for place in np.argsort(record["n_params_non_embedding"], kind="stable"):
+        found.setdefault(str(record["model"][place]), []).append(rows[place])
     return found
-
-
-def read_lists(path: Path, name: str) -> list[Ints]:
-    """One column of lists of whole numbers without nulls (`parquet_columns` reads the flat ones)."""
-    data = path.read_bytes()
-    meta = _Thrift(data, len(data) - 8 - int.from_bytes(data[-8:-4], "little")).struct()
-    rows: list[list[int]] = []
-    for group in meta[4]:
-        column = next(chunk[3] for chunk in group[1] if chunk[3][3][0].decode() == name)
-        at, words, read = column.get(11, column[9]), np.zeros(0, dtype=np.int64), 0
-        while read < column[5]:
-            reader = _Thrift(data, at)
-            page = reader.struct()
-            body, at = data[reader.at : reader.at + page[3]], reader.at + page[3]
-            body = _unzstd(body, page[2]) if column[4] == 6 else body
-            if page[1] == 2:
-                words = _plain(body, column[1], page[7][1])
-                continue
-            count, encoding = page[5][1], page[5][2]
-            levels = []
-            # Repetition (0: a new list), then definition (3: there is a value; less: the list is empty).
-            for width in (1, 2):
-                size = int.from_bytes(body[:4], "little")
-                levels.append(_hybrid(body[4 : 4 + size], width, count))
-                body = body[4 + size :]
-            there = int((levels[1] == 3).sum())
-            if encoding in (2, 8):
-                values = words[_hybrid(body[1:], body[0], there)]
-            elif encoding == 0:
-                values = _plain(body, column[1], there)
-            else:
-                raise SystemExit(f"{path}: Parquet encoding {encoding} is not understood")
-            following = iter(values.tolist())
-            for again, level in zip(*levels, strict=True):
-                if not again:
-                    rows.append([])
-                if level == 3:
-                    rows[-1].append(next(following))
-            read += count
-    return [np.array(row, dtype=np.int64) for row in rows]
 
 
 def in_recorded_order(record: list[Ints], r: int) -> dict[str, float]:
