@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from passuntil.aggregate import DatasetEstimate
+from passuntil.circuits import CircuitComparison
 from passuntil.growth import GrowthResult
 from passuntil.laws import Forecast
+from passuntil.loss_law import LossFit
 
 
 def plain(number: float | None) -> float | int | None:
@@ -24,8 +26,9 @@ def _bounds(forecast: Forecast) -> dict[str, float]:
 class TargetForecast:
     """Forecasts of one target size: one for each method, and the name of the recommended one.
 
-    sources: by method, what was added to its own interval, as standard deviations of F: "forms", the
-    disagreement of the methods, and "backtest", what it was off beyond its own intervals there.
+    sources: by method, what was added to its own interval, as standard deviations of F: "deviations", what
+    the other tasks of the series say and its own residuals did not; "forms", the disagreement of the methods;
+    "backtest", what it was off beyond its own intervals there.
     """
 
     n_params: float
@@ -138,7 +141,9 @@ class SeriesForecast:
     because nothing passed. instances: how many are common to all models; instances_left_out: how many are
     not. warnings: one sentence each. methods_left_out: methods that the data do not carry, with the reason.
     choice: why the recommended method is the one; scores: each method's in the backtest (lower is better).
-    instance_law: what the likelihood fit found over all instances.
+    instance_law: what the likelihood fit found over all instances. pooled: the other tasks and losses that
+    its prior of deviations rests on; pooled_left_out: those that say nothing, with the reason. circuits: one
+    circuit or two, on the shared curve. losses: the law of each loss that all models have.
     """
 
     scale: str
@@ -156,6 +161,13 @@ class SeriesForecast:
     choice: str = ""
     scores: dict[str, float] = field(default_factory=dict)
     instance_law: dict[str, float | list[float]] = field(default_factory=dict)
+    pooled: tuple[str, ...] = ()
+    pooled_left_out: dict[str, str] = field(default_factory=dict)
+    circuits: CircuitComparison | None = None
+    losses: dict[str, LossFit] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.table()
 
     def as_dict(self) -> dict[str, Any]:
         """The whole forecast as plain JSON values (no NaN): targets, growth, backtest, diagnostics."""
@@ -178,6 +190,10 @@ class SeriesForecast:
                 "recommended_because": self.choice,
                 "scores": dict(self.scores),
                 "instance_law": dict(self.instance_law),
+                "pooled": list(self.pooled),
+                "pooled_left_out": dict(self.pooled_left_out),
+                "circuits": self.circuits.as_dict() if self.circuits else None,
+                "losses": {name: law.as_dict() for name, law in self.losses.items()},
                 "warnings": list(self.warnings),
             },
         }
@@ -232,9 +248,21 @@ class SeriesForecast:
         if self.choice:
             lines += ["", f"* recommended: {self.choice}"]
         lines += [f"no {name}: {reason}" for name, reason in self.methods_left_out.items()]
+        if self.instance_law:
+            lines.append(self._deviations())
         lines += ["", f"growth: {self.growth.label} ({self.growth.reason})"]
+        if self.circuits:
+            lines.append(f"circuits: {self.circuits.verdict}")
+        lines += [f"{name}: {law.table()}" for name, law in self.losses.items()]
         lines += [f"warning: {warning}" for warning in self.warnings]
         return "\n".join(lines)
+
+    def _deviations(self) -> str:
+        low, high = self.instance_law["deviation_sd_low"], self.instance_law["deviation_sd_high"]
+        told = f"deviations of models from their law, sd of F: {low:.3g} to {high:.3g} (90%), "
+        if not self.pooled:
+            return told + "from this task alone"
+        return told + f"pooled with {len(self.pooled)} others: {', '.join(self.pooled)}"
 
 
 def _size(number: float) -> str:

@@ -136,7 +136,7 @@ def test_losses_in_every_cell_bring_the_loss_assisted_forecast() -> None:
     entry = result.as_dict()["backtest"][0]
     assert set(entry["methods"]) == set(result.targets[0].methods)
     sources = result.as_dict()["targets"][0]["sources"]["dataset_ols"]
-    assert set(sources) == {"forms", "backtest"}
+    assert set(sources) == {"deviations", "forms", "backtest"}
 
 
 def test_a_model_that_passes_every_draw_leaves_the_line_out_and_not_the_forecast() -> None:

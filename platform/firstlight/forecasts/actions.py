@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 from django.db import transaction
 from django.db.models import Q
@@ -13,9 +14,12 @@ from firstlight.evaluations.results import run_estimate, tally_rows
 from firstlight.forecasts.models import Forecast
 from firstlight.registry.models import Checkpoint, Task
 from firstlight.teams.access import User, record, require_writer
-from passuntil import PassUntilError, forecast_tallies
+from passuntil import PassUntilError, TallyRow, forecast_tallies
+from passuntil.laws import LEAST_SIZES
 
 LEVEL = 0.9
+#: What two dozen tasks say of the deviations of models, more would not say better.
+MOST_NEIGHBOURS = 24
 
 
 def make_forecast(actor: User, task: Task, target: Checkpoint) -> Forecast:
@@ -87,16 +91,19 @@ def run_finished(run: Run) -> None:
 def _compute(forecast: Forecast) -> None:
     target = forecast.target
     runs = latest_runs(forecast.task, target)
-    rows = [row for run in runs for row in tally_rows(run)]
+    rows = [row for run in [*runs, *neighbours(forecast.task, runs)] for row in _rows(run)]
     forecast.inputs = [run.pk for run in runs]
     frozen = [
-        [r.model, r.n_params, r.instance, r.tally.draws, r.tally.passes, r.tally.stopped_at] for r in rows
+        [r.task, r.model, r.n_params, r.instance, r.tally.draws, r.tally.passes, r.tally.stopped_at]
+        for r in rows
     ]
     forecast.inputs_digest = "sha256:" + hashlib.sha256(json.dumps(frozen).encode()).hexdigest()
     forecast.mean = forecast.low = forecast.high = None
     forecast.refused, forecast.method, forecast.result = "", "", {}
     try:
-        result = forecast_tallies(rows, targets=[target.n_params], level=forecast.level).as_dict()
+        result = forecast_tallies(
+            rows, targets=[target.n_params], level=forecast.level, task=str(forecast.task) if rows else None
+        ).as_dict()
     except PassUntilError as error:
         forecast.refused = str(error)[:500]
     else:
@@ -106,6 +113,33 @@ def _compute(forecast: Forecast) -> None:
         forecast.mean, forecast.low, forecast.high = best["mean"], best["low"], best["high"]
         forecast.result = result
     forecast.save()
+
+
+def _rows(run: Run) -> list[TallyRow]:
+    return [replace(row, task=str(run.task)) for row in tally_rows(run)]
+
+
+def neighbours(task: Task, runs: list[Run]) -> list[Run]:
+    """The newest complete runs of other tasks on the same checkpoints: they tell how these models deviate.
+
+    Other versions of the task itself stay out: their deviations are its own, seen twice. Of another task the
+    newest version counts, and the most widely measured tasks, at most `MOST_NEIGHBOURS`.
+    """
+    complete = (
+        Run.objects.filter(checkpoint__in=[run.checkpoint_id for run in runs], state=Run.State.COMPLETE)
+        .exclude(task__name=task.name)
+        .select_related("checkpoint", "task")
+        .order_by("task__version", "id")
+    )
+    newest: dict[str, dict[int, Run]] = {}
+    for run in complete:
+        mine = newest.setdefault(run.task.name, {})
+        if any(other.task_id != run.task_id for other in mine.values()):
+            mine.clear()
+        mine[run.checkpoint_id] = run
+    widest = sorted(newest.items(), key=lambda item: (-len(item[1]), item[0]))
+    enough = [mine for _, mine in widest if len(mine) >= LEAST_SIZES][:MOST_NEIGHBOURS]
+    return [run for mine in enough for run in mine.values()]
 
 
 def latest_runs(task: Task, target: Checkpoint) -> list[Run]:
