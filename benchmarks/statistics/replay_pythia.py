@@ -12,8 +12,14 @@ The record is ../shared/data/pythia_math_repeated_sampling (success_attempt_indi
    variance is sum(v) / (m^2 n). Draws are made from the recorded pass rates, so that the record is not used
    up. Standard errors: of stopping at r, the root mean square error over the repetitions; of
    DatasetPrecision, the root mean of its unbiased variances (its root mean square error stands beside it in
-   the JSON as `rmse`); with a floor, at the expected draws. "oracle" is Neyman's allocation with the true p:
-   no rule can need fewer.
+   the JSON as `rmse`); with a floor, at the expected draws. One target is the standard error that the
+   record itself has with its 10,000 draws a problem. "oracle" is Neyman's allocation with the true p: no rule
+   can need fewer, since the variance of an unbiased estimate is at least sum(v_i / E n_i) / m^2 however it
+   stops (Wolfowitz 1947, Annals of Mathematical Statistics 18:215-230). "like the smaller one" is
+   Neyman's allocation with the pass rates of the next smaller model in place of its own, all draws planned in
+   advance; "like" is the rule itself, its first round planned from the counts that it made of that model
+   (the smallest one has a pilot). For the series as a whole every model is measured with the same relative
+   standard error.
 3. Draws for single problems. A log-width (high / low of the exact 95% interval) is asked of every problem
    that passed 10 times or more in the record. Stopping at r gives each the same one; a fixed n has to be
    large enough for half of them, for nine in ten, or for all. r = 2 is narrowed by running it again and
@@ -45,6 +51,9 @@ from passuntil.planning import expected_draws
 ROOT = Path(__file__).resolve().parents[2]
 CAP = 10_000
 PAPER_R = (1, 2, 3, 5, 10)
+RELATIVE = (0.1, 0.03, 0.01)
+#: Draws that the mean over the problems is worth beside a problem's own at the smaller model: (count, count).
+BELIEF = (50.0, 0.5)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -145,12 +154,20 @@ def stop_at_r(
 
 
 def with_precision(
-    p: Floats, relative: float, repeats: int, generator: np.random.Generator
-) -> dict[str, float]:
-    """Draws, root mean square error, reported standard error and coverage of `DatasetPrecision`."""
-    rule = DatasetPrecision(relative, relative=True, pilot=32, cap=10**6)
+    p: Floats,
+    relative: float,
+    repeats: int,
+    generator: np.random.Generator,
+    likes: list[tuple[tuple[int, int], ...]] | None = None,
+) -> tuple[dict[str, Any], list[tuple[tuple[int, int], ...]]]:
+    """Draws, root mean square error, reported standard error and coverage of `DatasetPrecision`.
+
+    likes: the counts of the next smaller model in each repetition; returned are those of this one.
+    """
     draws, errors, reported, held, wide = [], [], [], 0, 0
-    for _ in range(repeats):
+    totals = []
+    for k in range(repeats):
+        rule = DatasetPrecision(relative, relative=True, pilot=32, cap=10**6, like=likes[k] if likes else ())
         counts, made, passed = Rounds.none(p.size), [], []
         while not (answer := rule.allocate(counts, wave=10**9)).done:
             made.append(answer.draws)
@@ -162,7 +179,8 @@ def with_precision(
         reported.append(found.se_draws)
         held += found.low <= p.mean() <= found.high
         wide += p.mean() in found.sequence
-    return {
+        totals.append(tuple(zip(*(column.tolist() for column in counts.totals), strict=True)))
+    found_here = {
         "relative_target": relative,
         "draws": float(np.mean(draws)),
         "rmse": math.sqrt(float(np.mean(np.square(errors)))),
@@ -171,16 +189,26 @@ def with_precision(
         "coverage": held / repeats,
         "coverage_sequence": wide / repeats,
     }
+    return found_here, totals
 
 
-def for_the_mean(p: Floats, repeats: int, generator: np.random.Generator) -> dict[str, Any]:
-    """Draws of the rules at equal standard error of the mean."""
+def for_the_mean(
+    p: Floats, repeats: int, generator: np.random.Generator, smaller: dict[float, Any]
+) -> dict[str, Any]:
+    """Draws of the rules at equal standard error of the mean; `smaller` goes from model to model."""
     m, v = p.size, p * (1 - p)
     oracle = m * float(v.sum()) / float(np.sqrt(v).sum()) ** 2
     r2_draws, r2_se = stop_at_r(p, 2, 10**5, 20 * repeats, generator)
     rows = []
-    for relative in (0.1, 0.03, 0.01):
-        row = with_precision(p, relative, repeats, generator)
+    of_record = math.sqrt(float(v.sum()) / CAP) / m / float(p.mean())
+    runs = [("pilot", relative) for relative in (*RELATIVE, of_record)]
+    runs += [("like", relative) for relative in RELATIVE]
+    for name, relative in runs:
+        likes = smaller.get(relative) if name == "like" else None
+        row, totals = with_precision(p, relative, repeats, generator, likes)
+        row["planned_from"] = name
+        if name == "like":
+            smaller[relative] = totals
         fixed = float(v.sum()) / m / row["se"] ** 2
         # r = 2 is a single point; at another error it would be run (its error / that error)^2 times.
         row |= {
@@ -218,6 +246,38 @@ def for_the_mean(p: Floats, repeats: int, generator: np.random.Generator) -> dic
         "dataset_precision": rows,
         "until_passes": others,
     }
+
+
+def like_the_smaller_one(p: Floats, smaller: Floats) -> float:
+    """Saving against fixed n where the smaller model's pass rates alone decide the allocation."""
+    own, mean = BELIEF
+    believed = (own * smaller + mean * p.mean()) / (own + mean)
+    share, v = np.sqrt(believed * (1 - believed)), p * (1 - p)
+    return float(p.size * v.sum() / ((v / share).sum() * share.sum()))
+
+
+def for_the_series(means: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Draws of all models together, each with the same relative standard error."""
+    found = []
+    for name, relative in ((name, relative) for name in ("pilot", "like") for relative in RELATIVE):
+        rows = [
+            row
+            for mean in means.values()
+            for row in mean["dataset_precision"]
+            if (row["planned_from"], row["relative_target"]) == (name, relative)
+        ]
+        draws, fixed = (sum(row[key] for row in rows) for key in ("draws", "fixed_draws"))
+        r2 = sum(row["saved_against_r2"] * row["draws"] for row in rows)
+        found.append(
+            {
+                "planned_from": name,
+                "relative_target": relative,
+                "draws": draws,
+                "saved_against_fixed": fixed / draws,
+                "saved_against_r2": r2 / draws,
+            }
+        )
+    return found
 
 
 def for_single_problems(p: Floats) -> list[dict[str, Any]]:
@@ -278,13 +338,20 @@ def main() -> int:
         row["standard_errors_off"] = (row["unbiased"] - truth) / row["se"] if row["se"] > 0 else math.nan
     repeats = 20 if arguments.quick else 40
     models = [largest] if arguments.quick else list(record)
-    means = {name: for_the_mean(rates[name], repeats, generator) for name in models}
+    smaller: dict[float, Any] = {}
+    means = {name: for_the_mean(rates[name], repeats, generator, smaller) for name in models}
+    by_size = list(rates.values())
+    for j, name in enumerate(rates):
+        if name in means and j:
+            means[name]["like_the_smaller_one"] = like_the_smaller_one(rates[name], by_size[j - 1])
+    series = for_the_series(means)
     singles = {name: for_single_problems(rates[name]) for name in models}
     result = {
         "model": largest,
         "truth": truth,
         "recorded_order": order,
         "mean_over_problems": means,
+        "series": series,
         "single_problems": singles,
         "seed": arguments.seed,
         "repeats": repeats,
@@ -304,13 +371,14 @@ def main() -> int:
         mean, r2 = found["mean"], found["r2"]
         print(
             f"{name}, mean {mean:.4f}: draws for the mean at equal standard error. With p known at most "
-            f"x{found['oracle_saving_against_fixed']:.2f} can be saved against fixed n.\n"
+            f"x{found['oracle_saving_against_fixed']:.2f} can be saved against fixed n; an allocation like "
+            f"the smaller one's x{found.get('like_the_smaller_one', math.nan):.2f}.\n"
             f"  r=2 takes {r2['draws']:.0f} draws for {r2['se'] / mean:.1%}; "
             f"fixed n x{r2['fixed_n_saves_against_it']:.0f} fewer"
         )
         for row in found["dataset_precision"]:
             print(
-                f"  precision {row['relative_target']:<16g} {row['draws']:>9.0f} draws, "
+                f"  precision {row['relative_target']:<8.3g} {row['planned_from']:<7} {row['draws']:>9.0f} draws, "
                 f"se {row['se'] / mean:.2%}, saved x{row['saved_against_fixed']:.2f} (fixed n), "
                 f"x{row['saved_against_r2']:.0f} (r=2); bias {row['bias']:+.2%}, "
                 f"coverage {row['coverage']:.2f}, sequence {row['coverage_sequence']:.2f}"
@@ -328,6 +396,12 @@ def main() -> int:
                 f"x{row['fixed_saving_0.9']:.1f} for nine in ten, x{row['fixed_saving_1']:.1f} for all; "
                 f"against r=2 x{row['saved_against_r2']:.2f}"
             )
+    print(f"all {len(means)} models together, each with the same relative standard error:")
+    for row in series:
+        print(
+            f"  precision {row['relative_target']:<8.3g} {row['planned_from']:<7} {row['draws']:>9.0f} draws, "
+            f"saved x{row['saved_against_fixed']:.2f} (fixed n), x{row['saved_against_r2']:.0f} (r=2)"
+        )
     print(f"seed {arguments.seed}, {result['seconds']:.0f} s")
     return 0
 
