@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from passuntil._text import grid
 from passuntil.aggregate import DatasetEstimate
 from passuntil.circuits import CircuitComparison
 from passuntil.growth import GrowthResult
@@ -212,7 +212,7 @@ class SeriesForecast:
             )
             for p in self.models
         ]
-        lines += _grid(("model", "size", "measured", "low", "high", "cells"), measured)
+        lines += grid(("model", "size", "measured", "low", "high", "cells"), measured)
         targets = [
             (
                 name + (" *" if name == target.recommended else ""),
@@ -226,7 +226,7 @@ class SeriesForecast:
         ]
         if targets:
             level = next(iter(self.targets[0].methods.values())).level
-            lines += ["", *_grid(("forecast", "size", "mean", f"{level:.0%} low", "high"), targets)]
+            lines += ["", *grid(("forecast", "size", "mean", f"{level:.0%} low", "high"), targets)]
         for title, judged in (("backtest", self.backtest), ("held out", self.held_out)):
             if judged:
                 rows = [
@@ -244,7 +244,7 @@ class SeriesForecast:
                     for name, f in (j.methods or {j.method: j.forecast}).items()
                 ]
                 header = (title, "method", "left out", "mean", "low", "high", "measured", "")
-                lines += ["", *_grid(header, rows)]
+                lines += ["", *grid(header, rows)]
         if self.choice:
             lines += ["", f"* recommended: {self.choice}"]
         lines += [f"no {name}: {reason}" for name, reason in self.methods_left_out.items()]
@@ -268,15 +268,3 @@ class SeriesForecast:
 def _size(number: float) -> str:
     """A small whole size in full, a large one in four digits."""
     return f"{number:,.0f}" if number < 1e7 and float(number).is_integer() else f"{number:.4g}"
-
-
-def _grid(header: Sequence[str], rows: Sequence[Sequence[str | float]]) -> list[str]:
-    """Columns in line: text to the left, numbers in three significant digits to the right."""
-    cells = [[v if isinstance(v, str) else f"{v:.3g}" for v in row] for row in rows]
-    widths = [max(len(row[i]) for row in [list(header), *cells]) for i in range(len(header))]
-    return [
-        "  ".join(
-            v.ljust(w) if i == 0 else v.rjust(w) for i, (v, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in [list(header), *cells]
-    ]
