@@ -208,8 +208,10 @@ def _judged(point: Point, recommended: str) -> Judged:
 def _points(fitted: Series, ols: DatasetOLS | None) -> tuple[ModelPoint, ...]:
     residuals = iter([] if ols is None else ols.residuals_.tolist())
     return tuple(
-        ModelPoint(name, size, mean, next(residuals, None) if 0 < mean.mean < 1 else None)
-        for name, size, mean in zip(fitted.names, fitted.sizes.tolist(), fitted.means, strict=True)
+        ModelPoint(name, size, mean, next(residuals, None) if 0 < mean.mean < 1 else None, paper)
+        for name, size, mean, paper in zip(
+            fitted.names, fitted.sizes.tolist(), fitted.means, fitted.paper.tolist(), strict=True
+        )
     )
 
 

@@ -36,9 +36,9 @@ class Law(Protocol):
 class Series:
     """Models of one series by size, over the m instances that all of them share.
 
-    names, sizes, means: one a model. draws, passes, values (unbiased estimates), nll: (m, n); nll is None
-    unless every cell has one. left_out: instances that some model lacks. losses: by name, the loss of each
-    model (> 0, nats).
+    names, sizes, means, paper (means of the paper's r / K): one a model. draws, passes, values (unbiased
+    estimates), nll: (m, n); nll is None unless every cell has one. left_out: instances that some model
+    lacks. losses: by name, the loss of each model (> 0, nats).
     """
 
     names: tuple[str, ...]
@@ -48,6 +48,7 @@ class Series:
     values: Floats
     nll: Floats | None
     means: tuple[DatasetEstimate, ...]
+    paper: Floats
     left_out: int
     losses: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -64,6 +65,7 @@ class Series:
             values=self.values[:, at],
             nll=None if self.nll is None else self.nll[:, at],
             means=tuple(self.means[i] for i in at),
+            paper=self.paper[at],
         )
 
     def whole_losses(self) -> dict[str, Floats]:
@@ -100,14 +102,16 @@ def read_series(
     table = [[cells[name][instance] for name in names] for instance in common]
     nll = [[row.nll for row in line] for line in table]
     complete = all(value is not None for line in nll for value in line)
+    tallies = [[row.tally for row in line] for line in table]
     return Series(
         names=tuple(names),
         sizes=np.array([sizes[name] for name in names]),
         draws=np.array([[row.tally.draws for row in line] for line in table], dtype=np.float64),
         passes=np.array([[row.tally.passes for row in line] for line in table], dtype=np.float64),
-        values=_unbiased([[row.tally for row in line] for line in table]),
+        values=estimates.unbiased(*_columns(tallies)),
         nll=np.array(nll, dtype=np.float64) if complete else None,
         means=tuple(dataset_estimate([line[j].tally for line in table], level) for j in range(len(names))),
+        paper=np.asarray(estimates.paper(*_columns(tallies)).mean(axis=0)),
         left_out=len(everywhere) - len(common),
         losses=losses or {},
     )
@@ -123,12 +127,12 @@ def _size(row: TallyRow, scale: str) -> float:
     return row.tokens if scale == "tokens" else 6.0 * row.n_params * row.tokens
 
 
-def _unbiased(tallies: list[list[Tally]]) -> Floats:
-    columns = [
-        np.array([[getattr(tally, name) or 0 for tally in line] for line in tallies])
+def _columns(tallies: list[list[Tally]]) -> list[NDArray[np.int64]]:
+    """The columns of tallies, each (m, n), as `estimates` takes them."""
+    return [
+        np.array([[getattr(tally, name) or 0 for tally in line] for line in tallies], dtype=np.int64)
         for name in ("draws", "passes", "stopped_at", "r", "floor", "cap")
     ]
-    return estimates.unbiased(*columns)
 
 
 def fit_methods(

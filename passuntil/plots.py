@@ -38,6 +38,9 @@ def plot_forecast(result: SeriesForecast, axes: Any = None) -> Any:
         _bars(axes, sizes, [f for _, f in found], label, "D" if recommended else "x")
     axes.set_xscale("log")
     axes.set_yscale("log")
+    # A wide interval ends at 1e-15 or nowhere, and would leave no room for what was measured.
+    shown = [low for low in (point.measured.low for point in result.models) if low > 0]
+    axes.set_ylim(bottom=min(shown, default=1e-6) / 10.0)
     axes.set_xlabel(result.scale)
     axes.set_ylabel("mean pass probability")
     axes.legend()

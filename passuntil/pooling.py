@@ -61,17 +61,17 @@ class Neighbours:
                     kept.sizes.tobytes(), kept.draws.tobytes(), kept.passes.tobytes(), kept.draws.shape
                 )
                 if kept.nll is not None:
-                    found[f"{name}, loss"] = _of_losses(kept.sizes, kept.nll.mean(axis=0))
+                    found[f"{name} (loss)"] = _of_losses(kept.sizes, kept.nll.mean(axis=0))
             except PassUntilError as error:
                 missing[name] = str(error)
         for name, loss in series.losses.items():
             at = [i for i, model in enumerate(series.names) if model in loss]
             try:
-                found[f"{name}, loss"] = _of_losses(
+                found[f"{name} (loss)"] = _of_losses(
                     series.sizes[at], np.array([loss[series.names[i]] for i in at], dtype=np.float64)
                 )
             except PassUntilError as error:
-                missing[f"{name}, loss"] = str(error)
+                missing[f"{name} (loss)"] = str(error)
         prior = pool_deviations(list(found.values()), like=like) if found else None
         return Pooled(prior, tuple(found), missing)
 

@@ -62,12 +62,16 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class ModelPoint:
-    """One model: its size on the scale of the fit, its task mean, and F less the line (None if unused)."""
+    """One model: its size on the scale of the fit, its task mean, and F less the line (None if unused).
+
+    paper: the mean of the paper's r / K, biased upwards, for comparison only.
+    """
 
     model: str
     n_params: float
     measured: DatasetEstimate
     residual: float | None = None
+    paper: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The model in the JSON shape."""
@@ -86,6 +90,7 @@ class ModelPoint:
             "capped_cells": measured.capped,
             "unfinished_cells": measured.unfinished,
             "residual": self.residual,
+            "paper_r_over_k": self.paper,
         }
 
 
@@ -209,10 +214,12 @@ class SeriesForecast:
                 p.measured.low,
                 p.measured.high,
                 f"{p.measured.zero} zero",
+                "-" if p.paper is None else p.paper,
             )
             for p in self.models
         ]
-        lines += grid(("model", "size", "measured", "low", "high", "cells"), measured)
+        lines += grid(("model", "size", "measured", "low", "high", "cells", "r / K"), measured)
+        lines.append("r / K is the paper's estimate: biased upwards, for comparison only, and never fitted")
         targets = [
             (
                 name + (" *" if name == target.recommended else ""),

@@ -119,7 +119,7 @@ def test_the_losses_of_the_other_tasks_count_and_the_task_s_own_does_not() -> No
     other = [replace(row, task="other") for row in mine]
     read = read_series(mine, "n_params", 0.9)
     found = read_neighbours({"other": other}, "n_params", 0.9).pooled(read)
-    assert found.rests_on == ("other", "other, loss")
+    assert found.rests_on == ("other", "other (loss)")
     assert Neighbours().pooled(read).prior is None
 
 
@@ -134,7 +134,7 @@ def test_a_loss_of_the_models_carries_the_task_and_has_its_own_law() -> None:
     assert law.floor == pytest.approx(1.2, abs=0.01)
     assert law.forecasts[0].mean == pytest.approx(40 * 1e10**-0.2 + 1.2, abs=0.01)
     assert law.intervals["alpha"][0] <= 0.2 <= law.intervals["alpha"][1]
-    assert result.pooled == ("validation, loss",)
+    assert result.pooled == ("validation (loss)",)
     assert "validation: loss = c N^-alpha + L0" in result.table()
 
 
@@ -142,7 +142,7 @@ def test_a_loss_that_some_model_lacks_serves_no_forecast_and_is_told() -> None:
     rows = rows_of("", 3, np.zeros(4))
     result = forecast_tallies(rows, [3e9], losses={"validation": {"m0": 2.0, "m1": 1.9}})
     assert "no loss of all models" in result.methods_left_out["loss_assisted"]
-    assert "2 distinct sizes" in result.pooled_left_out["validation, loss"]
+    assert "2 distinct sizes" in result.pooled_left_out["validation (loss)"]
     with pytest.raises(PassUntilError, match="loss validation of m0 must be above 0"):
         forecast_tallies(rows, [3e9], losses={"validation": {"m0": -1.0}})
 
