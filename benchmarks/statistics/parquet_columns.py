@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 _TYPES = {1: "<i4", 2: "<i8", 4: "<f4", 5: "<f8"}
 _TEXT, _ZSTD = 6, 6
@@ -139,6 +140,46 @@ def read_columns(path: Path, names: list[str]) -> dict[str, np.ndarray]:
             if name in columns:
                 columns[name].append(_chunk(data, column, optional[name]))
     return {name: np.concatenate(parts) for name, parts in columns.items()}
+
+
+def read_lists(path: Path, name: str) -> list[NDArray[np.int64]]:
+    """One column of lists of whole numbers without nulls (`read_columns` reads the flat ones)."""
+    data = path.read_bytes()
+    meta = _Thrift(data, len(data) - 8 - int.from_bytes(data[-8:-4], "little")).struct()
+    rows: list[list[int]] = []
+    for group in meta[4]:
+        column = next(chunk[3] for chunk in group[1] if chunk[3][3][0].decode() == name)
+        at, words, read = column.get(11, column[9]), np.zeros(0, dtype=np.int64), 0
+        while read < column[5]:
+            reader = _Thrift(data, at)
+            page = reader.struct()
+            body, at = data[reader.at : reader.at + page[3]], reader.at + page[3]
+            body = _unzstd(body, page[2]) if column[4] == 6 else body
+            if page[1] == 2:
+                words = _plain(body, column[1], page[7][1])
+                continue
+            count, encoding = page[5][1], page[5][2]
+            levels = []
+            # Repetition (0: a new list), then definition (3: there is a value; less: the list is empty).
+            for width in (1, 2):
+                size = int.from_bytes(body[:4], "little")
+                levels.append(_hybrid(body[4 : 4 + size], width, count))
+                body = body[4 + size :]
+            there = int((levels[1] == 3).sum())
+            if encoding in (2, 8):
+                values = words[_hybrid(body[1:], body[0], there)]
+            elif encoding == 0:
+                values = _plain(body, column[1], there)
+            else:
+                raise ValueError(f"{path}: Parquet encoding {encoding} is not understood")
+            following = iter(values.tolist())
+            for again, level in zip(*levels, strict=True):
+                if not again:
+                    rows.append([])
+                if level == 3:
+                    rows[-1].append(next(following))
+            read += count
+    return [np.array(row, dtype=np.int64) for row in rows]
 
 
 def _chunk(data: bytes, column: dict[int, Any], optional: bool) -> np.ndarray:
