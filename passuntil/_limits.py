@@ -14,6 +14,12 @@ from passuntil.methods import Series
 FAR = 4.0
 #: With fewer sizes the scatter about the line is a guess, and the t quantile says so.
 FEW_SIZES = 5
+#: What a class of growth other than the law's means for forecasts by the law.
+BENT = {
+    "accelerated": "forecasts by the law tend to be too low",
+    "sub_scaling": "forecasts by the law tend to be too high",
+    "mixed": "forecasts by the law may be off either way",
+}
 
 
 def fittable(fitted: Series) -> None:
@@ -55,11 +61,13 @@ def above(target: float, largest: float) -> float:
 
 
 def warnings(
-    fitted: Series, ols: DatasetOLS | None, targets: list[float], largest: float, left_out: int
+    fitted: Series, ols: DatasetOLS | None, targets: list[float], left_out: int, growth: str
 ) -> Iterable[str]:
     """One sentence for each thing that a reader must know before trusting the forecast."""
+    if growth in BENT:
+        yield f"growth is {growth}: instances bend beyond the law, so {BENT[growth]}; see the backtest"
     for target in targets:
-        ratio = target / largest
+        ratio = target / float(fitted.sizes.max())
         if ratio > FAR:
             yield f"target {target:.4g} is {ratio:.3g} times the largest fitted size, far from data"
     used = len({s for s, mean in zip(fitted.sizes.tolist(), fitted.means, strict=True) if 0 < mean.mean < 1})

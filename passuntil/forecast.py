@@ -113,7 +113,7 @@ def forecast_tallies(
         dropped=() if ols is None else ols.dropped_,
         instances=fitted.draws.shape[0],
         instances_left_out=series.left_out,
-        warnings=tuple(warnings(fitted, ols, sizes, largest, series.left_out)),
+        warnings=tuple(warnings(fitted, ols, sizes, series.left_out, growth.label)),
         methods_left_out=refused,
         choice=choice.reason,
         scores=choice.scores,
