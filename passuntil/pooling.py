@@ -140,7 +140,8 @@ def split_tasks(
             )
         task = next(iter(by_task), "")
     elif task not in by_task:
-        raise PassUntilError(f"task {task!r} has no row; the tasks are {names}")
+        known = f"the tasks are {names}" if any(by_task) else "the rows name none, so leave it out"
+        raise PassUntilError(f"task {task!r} has no row; {known}")
     return by_task.pop(task, []), by_task
 
 
