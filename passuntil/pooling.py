@@ -4,6 +4,7 @@ A model that came out well is better at all its tasks, and a recipe that favours
 of them. One task of a few sizes hardly tells how large such deviations are; ten tell it well. So the prior of
 (sigma, kappa) that a fit starts from is the weak one, multiplied by what the other tasks of the series say
 (`pool_deviations`), with the same models and no other ones: a model that is held out is held out everywhere.
+They are fitted without a guess rate: leave tasks out that can be passed by guessing.
 """
 
 from __future__ import annotations
