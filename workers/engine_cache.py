@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from firstlight.evaluations.models import EngineProbe
-from firstlight.registry.locations import resolve_location
+from firstlight.registry.endpoints import engine_arguments
 from firstlight.registry.models import Checkpoint
 from firstlight.registry.task_file import InstanceSpec
 
@@ -69,7 +69,8 @@ def engine_for(kind: str, checkpoint: Checkpoint, spec: InstanceSpec) -> Loaded:
     ):
         return known
     close()
-    engine = open_engine(kind, resolve_location(checkpoint.location), **_options)
+    model, arguments = engine_arguments(checkpoint)
+    engine = open_engine(kind, model, **arguments, **_options)
     try:
         if checkpoint.digest not in engine.fingerprint:
             raise EngineRefusal(

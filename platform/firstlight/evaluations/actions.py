@@ -16,6 +16,8 @@ from passuntil import FixedDraws, PassUntilError, UntilPasses, rule_from_dict
 
 #: Kinds of engine that a run may name; each has a queue of its own. What draws them is in `workers`.
 ENGINES = ("reference", "torch", "vllm", "openai")
+#: Draws from endpoints; all others open folders.
+SERVED_BY = "openai"
 StoppingRule = UntilPasses | FixedDraws
 
 
@@ -39,6 +41,10 @@ def create_run(
         raise Refused(f"{checkpoint} is planned and has no weights yet: attach them first.")
     if engine not in ENGINES:
         raise Refused(f"no engine named {engine!r}: choose one of {', '.join(ENGINES)}.")
+    if bool(checkpoint.served_model) != (engine == SERVED_BY):
+        where = "a model behind endpoints" if checkpoint.served_model else "a folder of weights"
+        fit = SERVED_BY if checkpoint.served_model else ", ".join(e for e in ENGINES if e != SERVED_BY)
+        raise Refused(f"{checkpoint} is {where}, and {engine} cannot open that: choose {fit}.")
     decoding = Decoding(seed=seed, temperature=temperature, top_p=top_p)
     instances = list(task.instances.filter(excluded="").order_by("position"))
     if not instances:
