@@ -14,6 +14,7 @@ from firstlight.registry.addresses import EndpointAddress
 from workers.engines.base import (
     DrawRequest,
     EngineError,
+    EngineGarbage,
     EngineRefusal,
     Score,
     Wave,
@@ -22,7 +23,7 @@ from workers.engines.base import (
 )
 from workers.engines.likelihood import TokenJob, TokenScore, score_pairs
 from workers.engines.openai.completions import DrawCall
-from workers.engines.openai.connection import Connection
+from workers.engines.openai.connection import Connection, Denied, Garbage
 from workers.engines.openai.dispatch import Dispatcher, Order
 from workers.engines.openai.echo import MOST_ENDS, EchoCall, Echoed
 from workers.engines.openai.endpoints import Endpoint
@@ -49,6 +50,7 @@ class OpenAIEngine:
         counts as dead; also the longest wait for a probe
     :param give_up: seconds without a usable endpoint after which calls fail
     :raises EngineRefusal: no endpoint serves the model, or the tokenizer is another model's
+    :raises EngineGarbage: endpoints answer, but nothing that was asked for; damaged weights for one
     :raises EngineError: no endpoint answers now
     """
 
@@ -84,15 +86,22 @@ class OpenAIEngine:
         try:
             self._loop.run(self._dispatcher.open(grace=2.0))
             if not self._dispatcher.servers:
-                denied = all(endpoint.denied for endpoint in self._dispatcher.endpoints)
-                kind = EngineRefusal if denied else EngineError
-                raise kind(f"no endpoint for model {self._model!r}: {self._dispatcher.reasons()}")
+                raise self._kind_of_failure()(
+                    f"no endpoint for model {self._model!r}: {self._dispatcher.reasons()}"
+                )
         except BaseException:
             self.close()
             raise
         lengths = [server.context_length for server in self._dispatcher.servers if server.context_length]
         self.context_length = self._dispatcher.context_length = min(lengths, default=UNKNOWN_CONTEXT)
         self.capacity = choices * sum(address.parallel for address in endpoints)
+
+    def _kind_of_failure(self) -> type[EngineError]:
+        """Of an opening without any usable endpoint."""
+        errors = [endpoint.error for endpoint in self._dispatcher.endpoints]
+        if all(isinstance(error, Denied) for error in errors):
+            return EngineRefusal
+        return EngineGarbage if all(isinstance(error, Garbage) for error in errors) else EngineError
 
     @property
     def fingerprint(self) -> str:
