@@ -13,6 +13,7 @@ from tests.tiny_model import CHARACTERS, char_tokenizer  # noqa: E402
 
 #: name: hidden, layers, heads, key/value heads, inner, vocabulary
 SHAPES = {
+    "tiny": (64, 2, 2, 2, 192, 2000),
     "7M": (320, 6, 10, 10, 800, 64),
     "0.036B": (512, 12, 8, 8, 1280, 32000),
     "0.5B": (1344, 24, 21, 21, 3360, 32000),

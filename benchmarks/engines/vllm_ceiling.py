@@ -3,7 +3,7 @@
 Each setting runs in processes of its own, which load, warm up, wait for each other and then generate at once; a JSON
 line a setting, with the reason where one fails. The last line names the best of each model.
 
-    python benchmarks/engines/vllm_ceiling.py --size 36m --size 0.5b --size 1.1b
+    python benchmarks/engines/vllm_ceiling.py --size 0.036B --size 0.5B --size 1.1B
     .venv-vllm/bin/python benchmarks/engines/vllm_ceiling.py --size tiny --dtype float32 --sequences 128 \
         --batched-tokens 8192 --processes 1 2 --prompts 16
 """
@@ -150,7 +150,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", type=Path, action="append", default=[])
-    parser.add_argument("--size", action="append", default=[], help="random weights: tiny, 36m, 0.5b, 1.1b")
+    parser.add_argument(
+        "--size", action="append", default=[], help="random weights: tiny, 7M, 0.036B, 0.5B, 1.1B"
+    )
     parser.add_argument("--dtype", default="bfloat16")
     parser.add_argument("--prompts", type=int, default=256, help="prompts of each process")
     parser.add_argument("--draws", type=int, default=64)
@@ -171,27 +173,34 @@ def main() -> None:
     if arguments.child:
         child(json.loads(arguments.child))
         return
-    folders = {folder.name: folder for folder in arguments.model}
-    if arguments.size or not folders:
-        from random_llama import write_random_llama
+    with tempfile.TemporaryDirectory() as scratch:
+        folders = {folder.name: folder for folder in arguments.model}
+        if arguments.size or not folders:
+            from random_models import write_random
 
-        scratch = Path(tempfile.gettempdir()) / "firstlight-random-llamas"
-        for size in arguments.size or ["tiny"]:
-            folder = scratch / f"{size}-{arguments.dtype}"
-            folders[size] = write_random_llama(folder, size, dtype=arguments.dtype)
+            for size in arguments.size or ["tiny"]:
+                folders[size] = write_random(Path(scratch) / size, size)
+        sweep(folders, arguments)
+
+
+def sweep(folders: dict[str, Path], arguments: argparse.Namespace) -> None:
+    """Print a line a setting and the best of each model."""
     best: dict[str, dict[str, Any]] = {}
     grid = itertools.product(
-        folders.items(), arguments.sequences, arguments.batched_tokens, arguments.graphs, arguments.processes
+        folders, arguments.sequences, arguments.batched_tokens, arguments.graphs, arguments.processes
     )
-    for (name, folder), sequences, batched_tokens, graphs, processes in grid:
-        shown = {"model": name, "sequences": sequences, "batched_tokens": batched_tokens, "graphs": graphs,
-                 "processes": processes}  # fmt: skip
-        setting = {
-            "folder": str(folder),
-            "dtype": arguments.dtype,
+    for name, sequences, batched_tokens, graphs, processes in grid:
+        shown = {
+            "model": name,
             "sequences": sequences,
             "batched_tokens": batched_tokens,
             "graphs": graphs,
+            "processes": processes,
+        }
+        setting = {
+            **shown,
+            "folder": str(folders[name]),
+            "dtype": arguments.dtype,
             "share": arguments.share / processes,
             "kv_bytes": int(arguments.kv_gib * 2**30),
             "prompts": arguments.prompts,

@@ -5,7 +5,7 @@ done), `stream` our engine's stream, kept filled as the wave scheduler fills it,
 itself with a rule of fixed draws, grading included. These run in turns in one engine, so drift hits all alike.
 `offline` is `LLM.generate` itself in an engine of its own afterwards. Tokens a second, medians of the repeats.
 
-    python benchmarks/engines/vllm_scheduler.py --size 0.5b --size 1.1b      # on a GPU
+    python benchmarks/engines/vllm_scheduler.py --size 0.5B --size 1.1B      # on a GPU
     .venv-vllm/bin/python benchmarks/engines/vllm_scheduler.py --size tiny --dtype float32 --prompts 32 --sequences 128
 """
 
@@ -35,8 +35,7 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
-import numpy as np  # noqa: E402
-from random_llama import SIZES, write_random_llama  # noqa: E402
+from random_models import SHAPES, prompts, write_random  # noqa: E402
 
 from workers.engines import DrawRequest, open_engine  # noqa: E402
 
@@ -170,9 +169,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, list[float
         batched_tokens=arguments.batched_tokens,
         share=arguments.share,
     )
-    drawn = np.random.default_rng(0).integers(len(engine.codec.eos) + 1, engine.codec.vocab,
-                                              size=(arguments.prompts, PROMPT_TOKENS))  # fmt: skip
-    texts = engine.codec.decode_many(drawn.tolist())
+    texts = prompts(arguments.prompts, PROMPT_TOKENS)
     ids = [engine.codec.encode_prompt(text) for text in texts]
     kinds = {"raw": raw(engine, ids, arguments), "stream": stream(engine, texts, arguments)}
     try:
@@ -191,12 +188,24 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, list[float
     return rates
 
 
+def report(name: str, rates: dict[str, list[float]]) -> dict[str, Any]:
+    medians = {kind: statistics.median(each) for kind, each in rates.items()}
+    result: dict[str, Any] = {"model": name}
+    for kind, each in rates.items():
+        result[kind] = {"tokens_per_second": round(medians[kind]), "repeats": [round(rate) for rate in each]}
+    for base in ("raw", "offline"):
+        for kind in ("stream", "scheduler"):
+            if {base, kind} <= medians.keys():
+                result[f"{kind} / {base}"] = round(medians[kind] / medians[base], 3)
+    return result
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", type=Path, action="append", default=[], help="a checkpoint folder")
-    parser.add_argument("--size", choices=SIZES, action="append", default=[], help="random weights instead")
+    parser.add_argument("--size", choices=SHAPES, action="append", default=[], help="random weights instead")
     parser.add_argument("--dtype", default="bfloat16")
     parser.add_argument("--prompts", type=int, default=256)
     parser.add_argument("--draws", type=int, default=64, help="draws a prompt")
@@ -206,25 +215,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--no-offline", action="store_true", help="leave out LLM.generate itself")
     arguments = parser.parse_args()
-    scratch = Path(tempfile.gettempdir()) / "firstlight-random-llamas"
-    sizes = arguments.size or ([] if arguments.model else ["tiny"])
-    folders = {size: write_random_llama(scratch / f"{size}-{arguments.dtype}", size, dtype=arguments.dtype)
-               for size in sizes}  # fmt: skip
-    folders |= {folder.name: folder for folder in arguments.model}
-    for name, folder in folders.items():
-        rates = measure(folder, arguments)
-        medians = {kind: statistics.median(each) for kind, each in rates.items()}
-        result: dict[str, Any] = {"model": name}
-        for kind, each in rates.items():
-            result[kind] = {
-                "tokens_per_second": round(medians[kind]),
-                "repeats": [round(rate) for rate in each],
-            }
-        for base in ("raw", "offline"):
-            for kind in ("stream", "scheduler"):
-                if {base, kind} <= medians.keys():
-                    result[f"{kind} / {base}"] = round(medians[kind] / medians[base], 3)
-        print(json.dumps(result), flush=True)
+    folders = {folder.name: folder for folder in arguments.model}
+    with tempfile.TemporaryDirectory() as scratch:
+        for size in arguments.size or ([] if folders else ["tiny"]):
+            folders[size] = write_random(Path(scratch) / size, size)
+        for name, folder in folders.items():
+            print(json.dumps(report(name, measure(folder, arguments))), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import numpy as np
 import pytest
 from firstlight.registry.model_folder import ModelFolder, read_model_folder
 
 from tests.tiny_model import write_tiny_llama
 from tests.workers.engines.contract import MERGES, request
-from workers.engines import EngineRefusal
+from workers.engines import EngineRefusal, open_engine
 from workers.engines.text import TextCodec, eos_ids
 from workers.engines.vllm.memory import GIB, plan_memory
 from workers.engines.vllm.stops import read_stops
@@ -98,3 +100,21 @@ def test_a_cpu_gives_a_cache_that_its_sequences_can_use(folder: ModelFolder) -> 
     assert plan.cache_bytes(10**6, free=4 * GIB) == GIB
     with pytest.raises(EngineRefusal, match=r"GiB are free; shorten the context"):
         plan.cache_bytes(8, free=plan.weights)
+
+
+def test_engines_that_share_a_gpu_count_their_cache_and_stay_within_their_share(folder: ModelFolder) -> None:
+    plan = plan_memory(folder, "bfloat16", 4096)
+    options = {"total": 80 * GIB, "sequences": 2048, "batched_tokens": 16384}
+    cache = plan.cache_beside_others(0.22, **options)
+    assert 0.5 * 0.22 * 80 * GIB < cache < 0.22 * 80 * GIB - plan.weights
+    assert plan.cache_beside_others(0.11, **options) == pytest.approx(cache - 0.11 * 80 * GIB, abs=2)
+    few = plan.cache_beside_others(0.22, total=80 * GIB, sequences=4, batched_tokens=16384)
+    assert few == 4 * 4096 * plan.kv_token  # no more than its sequences can use
+    with pytest.raises(EngineRefusal, match="to work in"):
+        plan.cache_beside_others(0.02, **options)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed")
+def test_where_vllm_is_not_installed_its_engine_is_refused_in_one_line(folder: ModelFolder) -> None:
+    with pytest.raises(EngineRefusal, match="vLLM is not installed here"):
+        open_engine("vllm", folder.path)

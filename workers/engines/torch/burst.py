@@ -113,10 +113,12 @@ class Burst:
 
     def abort(self, keys: Iterable[Hashable]) -> int:
         spent = 0
-        for key in keys:
-            job = self._by_key.pop(key, None)
-            if job is None:
-                continue
+        given_up = set(keys)
+        for job in [job for job in self._ended if job.key in given_up]:
+            self._ended.remove(job)
+            spent += int(job.lengths.sum())
+        for key in given_up & self._by_key.keys():
+            job = self._by_key.pop(key)
             job.wanted = False
             job.todo.clear()
             spent += int(job.lengths.sum())
@@ -367,9 +369,10 @@ class Burst:
             )
         by_end = np.isin(last, list(codec.eos))
         kept = job.lengths - by_end
-        texts = codec.decode_many(
-            [row[:size] for row, size in zip(job.tokens.tolist(), kept.tolist(), strict=True)]
-        )
+        rows = job.tokens[:, : kept.max()].tolist()
+        if kept.min() < kept.max():
+            rows = [row[:size] for row, size in zip(rows, kept.tolist(), strict=True)]
+        texts = codec.decode_many(rows)
         tokens = job.lengths.astype(np.int64)
         finish = np.where(by_end, "stop", "length").tolist()
         if request.stop:

@@ -78,11 +78,11 @@ def attend(index: int, layer: Layer, sizes: Sizes, space: Space, rows: int, long
         GROUPS_PADDED=groups,
         TILE_ROWS=TILE,
         PROMPT_BLOCK=32,
-        OWN_BLOCK=max(1, 8 // groups),
+        OWN_BLOCK=4 if groups == 1 else max(1, 8 // groups),
         BIAS=bias,
         NORM=norm,
         PRECISION="ieee" if space.keys.dtype == torch.float32 else "tf32",
-        num_warps=4,
+        num_warps=2 if groups == 1 else 4,
     )
 
 

@@ -115,8 +115,8 @@ class Room:
         if self._device.type != "cuda":
             return -(-rows // TILE) * TILE
         size = self.shape.rows
-        while size // 4 >= max(rows, 4 * TILE) and size % (4 * TILE) == 0:
-            size //= 4
+        while size // 2 >= max(rows, 4 * TILE) and size % (2 * TILE) == 0:
+            size //= 2
         return size
 
     # --- what a burst asks for ---

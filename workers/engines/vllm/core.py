@@ -84,11 +84,11 @@ class Core:
     def add(self, sink: Sink, request: Any, seeds: Sequence[int | None]) -> list[str]:
         """One sequence a seed, row by row; the ids by which they can be aborted."""
         names = []
+        # a set, since vLLM looks up every token drawn
+        request.sampling_params.stop_token_ids = frozenset(request.sampling_params.stop_token_ids or ())
         for row, seed in enumerate(seeds):
             child, params = copy(request), copy(request.sampling_params)
             params.seed = seed
-            # a set, since vLLM looks up every token drawn
-            params.stop_token_ids = frozenset(params.stop_token_ids or ())
             self._counter += 1
             child.request_id, child.sampling_params = str(self._counter), params
             self._rows[child.request_id] = (sink, row)

