@@ -203,6 +203,8 @@ class _Handler(BaseHTTPRequestHandler):
             getattr(self, f"fault_{fault[0]}")(body, *fault[1:])
         elif body["n"] > owner.most_choices if "n" in body else False:
             self.reply(400, {"error": {"message": f"n may be at most {owner.most_choices}"}})
+        elif body.get("echo") and max(map(len, body["prompt"])) >= (owner.context or 10**9):
+            self.reply(400, {"error": {"message": "no room for a token behind the prompt"}})
         elif body.get("temperature") == 0 and body["n"] > 1:
             self.reply(400, {"error": {"message": "n must be 1 when using greedy sampling"}})
         elif body["model"] != owner.model:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -158,15 +159,22 @@ class OpenAIEngine:
         return DrawCall(request, request.first_draw, request.draws, ids, self.codec)
 
     def _network(self, jobs: Sequence[TokenJob], terminators: Sequence[int]) -> list[TokenScore]:
-        rows = tuple(tuple(job.ids) for job in jobs)
-        parts = [terminators[k : k + MOST_ENDS] for k in range(0, len(terminators), MOST_ENDS)] or [()]
-        asked = [EchoCall(rows, 0, tuple(part)) for part in parts]
-        found = self._echo(asked) if rows else {}
-        scores = []
+        """A sequence that fills the context has no room behind it: its last token is asked for as what may follow the
+        others, and nothing is said of its end."""
+        parts = [tuple(terminators[k : k + MOST_ENDS]) for k in range(0, len(terminators), MOST_ENDS)] or [()]
+        asked: list[list[EchoCall]] = []
         for place, job in enumerate(jobs):
-            echoed = [found[call.ends, place] for call in asked]
-            nll = -float(echoed[0].tokens[job.start - 1 :].sum())
-            scores.append(TokenScore(nll, np.concatenate([each.ends for each in echoed])))
+            full = len(job.ids) >= self.context_length
+            row = tuple(job.ids[:-1] if full else job.ids)
+            asked.append([EchoCall((row,), place, ends) for ends in ([(job.ids[-1],)] if full else parts)])
+        found = self._echo(_joined(asked))
+        scores = []
+        for job, calls in zip(jobs, asked, strict=True):
+            echoed = [found[call.ends, call.first] for call in calls]
+            logs, log_end = echoed[0].tokens, np.concatenate([each.ends for each in echoed])
+            if len(calls[0].rows[0]) < len(job.ids):
+                logs, log_end = np.append(logs, log_end), np.full(len(terminators), -np.inf)
+            scores.append(TokenScore(-float(logs[job.start - 1 :].sum()), log_end))
         return scores
 
     def _echo(self, calls: Sequence[EchoCall]) -> dict[tuple[tuple[int, ...], int], Echoed]:
@@ -187,6 +195,18 @@ class OpenAIEngine:
             self._loop.call(self._dispatcher.withdraw, group)
             raise
         return found
+
+
+def _joined(calls: Sequence[Sequence[EchoCall]]) -> list[EchoCall]:
+    """Neighbours that ask for the same ends as one call."""
+    joined: dict[tuple[int, ...], list[EchoCall]] = {}
+    for call in (call for each in calls for call in each):
+        runs = joined.setdefault(call.ends, [])
+        if runs and runs[-1].first + len(runs[-1].rows) == call.first:
+            runs[-1] = replace(runs[-1], rows=runs[-1].rows + call.rows)
+        else:
+            runs.append(call)
+    return [call for runs in joined.values() for call in runs]
 
 
 def _short(text: str) -> str:
