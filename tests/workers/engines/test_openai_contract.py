@@ -22,8 +22,12 @@ class TestOpenAI(EngineContract):
         with ExitStack() as request.cls._server:
             yield
 
+    @classmethod
+    def _close(cls) -> None:
+        super()._close()
+        cls._server.close()  # its model lives in this process too
+
     def open(self, folder: Path) -> Engine:
-        self._server.close()
         server = self._server.enter_context(ModelServer(folder, model=folder.name))
         return open_engine("openai", folder.name, endpoints=[server.address], tokenizer=folder, choices=256)
 
