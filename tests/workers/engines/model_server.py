@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from firstlight.registry.addresses import EndpointAddress
 
-from workers.engines import DrawRequest, open_engine
+from workers.engines import DrawRequest, EngineGarbage, open_engine
 from workers.engines.reference.engine import ReferenceEngine, _Part
 from workers.engines.reference.network import head_logits, prefill
 from workers.engines.reference.scores import _log_softmax
@@ -203,12 +203,17 @@ class _Handler(BaseHTTPRequestHandler):
             getattr(self, f"fault_{fault[0]}")(body, *fault[1:])
         elif body["n"] > owner.most_choices if "n" in body else False:
             self.reply(400, {"error": {"message": f"n may be at most {owner.most_choices}"}})
+        elif body.get("echo") and max(map(len, body["prompt"])) >= (owner.context or 10**9):
+            self.reply(400, {"error": {"message": "no room for a token behind the prompt"}})
         elif body.get("temperature") == 0 and body["n"] > 1:
             self.reply(400, {"error": {"message": "n must be 1 when using greedy sampling"}})
         elif body["model"] != owner.model:
             self.reply(404, {"error": {"message": "no such model"}})
         else:
-            self.reply(200, owner.complete(body))
+            try:
+                self.reply(200, owner.complete(body))
+            except EngineGarbage:
+                self.fault_damaged(body)
 
     def reply(self, status: int, content: Any, headers: dict[str, str] | None = None) -> None:
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
@@ -226,6 +231,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def fault_busy(self, body: dict[str, Any], after: str) -> None:
         self.reply(429, {"error": {"message": "busy"}}, {"Retry-After": after})
+
+    def fault_damaged(self, body: dict[str, Any]) -> None:
+        """Logits of NaN, as vLLM has them: the token 0, which ends a sequence, or an error where it would tell them."""
+        if body.get("logprobs") is not None:
+            self.reply(400, {"error": {"message": "Out of range float values are not JSON compliant"}})
+            return
+        choice = {"text": "", "finish_reason": "stop", "token_ids": [0]}
+        choices = [{"index": index, **choice} for index in range(body["n"])]
+        usage = {"completion_tokens": body["n"]}
+        self.reply(200, {"model": body["model"], "choices": choices, "usage": usage})
 
     def fault_redirect(self, body: dict[str, Any], to: str) -> None:
         self.reply(307, b"", {"Location": to})

@@ -95,9 +95,16 @@ class DrawCall:
     def _greedy(self) -> bool:
         return self.request.temperature == 0
 
+    def _looked_into(self, server: Server) -> bool:
+        """Of each request one part asks for log-probabilities: a server that computes NaN is found out by each wave."""
+        return server.tells_logs and self.first == self.request.first_draw
+
     def split(self, server: Server) -> tuple[DrawCall, DrawCall | None]:
         prompt = len(self.ids or self.request.prompt)
-        a_draw = 300 + 20 * self.request.max_tokens + 8 * prompt  # bytes of its answer, prompt ids repeated
+        a_token = 140 if self._looked_into(server) else 20
+        a_draw = (
+            300 + a_token * self.request.max_tokens + 8 * prompt
+        )  # bytes of its answer, prompt ids repeated
         most = max(1, min(server.most_choices, MAX_ANSWER_BYTES // 2 // a_draw))
         if self._greedy or self.count <= most:
             return self, None
@@ -114,6 +121,8 @@ class DrawCall:
             "temperature": request.temperature,
             "top_p": request.top_p,
         }
+        if self._looked_into(server):
+            body["logprobs"] = 0
         if stops:  # what a server does not stop at is cut here; it costs tokens and changes no text
             body["stop"] = stops if server.any_stops else stops[:OPENAI_STOPS]
         if server.seeds_choices or body["n"] == 1:

@@ -20,6 +20,7 @@ WRITE_SECONDS = 30.0
 IDLE_SECONDS = 4.0  # before a server closes it: many do after 5 s
 MAX_ANSWER_BYTES = 10_000_000
 MAX_RETRY_AFTER = 120.0
+NOT_FINITE = "not JSON compliant"  # what vLLM says instead of NaN
 
 
 class Trouble(Exception):
@@ -133,6 +134,10 @@ class CheckedBackend(AsyncNetworkBackend):
 
 def _refused(status: int, headers: dict[str, bytes], body: bytes) -> Exception:
     said = f"HTTP {status}: {_message(body)}" if body else f"HTTP {status}"
+    if NOT_FINITE in said:
+        return Garbage(
+            "its log-probabilities are not finite; the weights are damaged or overflow in its precision"
+        )
     if status in (429, 503):
         return Busy(said, retry_after(headers.get("retry-after", b"").decode("latin-1")))
     if status >= 500 or status in (408, 409, 425):

@@ -114,10 +114,7 @@ class Dispatcher:
 
     def reasons(self) -> str:
         """Why endpoints do not work, for messages."""
-        return (
-            "; ".join(f"{e.address.name}: {e.reason}" for e in self.endpoints if e.reason)
-            or "no reason known"
-        )
+        return "; ".join(f"{e.address.name}: {e.error}" for e in self.endpoints if e.error)
 
     # --- Sharing out ---
 
@@ -263,6 +260,6 @@ class Dispatcher:
             raise Denied(f"it was {before.kind} {before.version} and is {server.kind} {server.version} now")
         if self._watching and (server.context_length or self.context_length) < self.context_length:
             raise Denied(f"its context of {server.context_length} tokens is shorter than the others'")
-        endpoint.server, endpoint.trusted, endpoint.reason = server, True, ""
+        endpoint.server, endpoint.trusted, endpoint.error = server, True, None
         if before is None:
             self.servers.append(server)

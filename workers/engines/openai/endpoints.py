@@ -44,7 +44,7 @@ class Endpoint:
     server: Server | None = None
     trusted: bool = False
     denied: bool = False
-    reason: str = ""
+    error: Trouble | None = None
     failures: int = 0
     rest_until: float = 0.0
     window: float = FIRST_WINDOW
@@ -88,7 +88,7 @@ class Endpoint:
 
     def failed(self, error: Trouble, began: float, now: float) -> None:
         """A request that began at `began` failed. What fails together counts once."""
-        self.reason = str(error)
+        self.error = error
         if isinstance(error, Denied):
             self.denied, self.trusted = True, False
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -14,6 +15,7 @@ from firstlight.registry.addresses import EndpointAddress
 from workers.engines.base import (
     DrawRequest,
     EngineError,
+    EngineGarbage,
     EngineRefusal,
     Score,
     Wave,
@@ -22,7 +24,7 @@ from workers.engines.base import (
 )
 from workers.engines.likelihood import TokenJob, TokenScore, score_pairs
 from workers.engines.openai.completions import DrawCall
-from workers.engines.openai.connection import Connection
+from workers.engines.openai.connection import Connection, Denied, Garbage
 from workers.engines.openai.dispatch import Dispatcher, Order
 from workers.engines.openai.echo import MOST_ENDS, EchoCall, Echoed
 from workers.engines.openai.endpoints import Endpoint
@@ -49,6 +51,7 @@ class OpenAIEngine:
         counts as dead; also the longest wait for a probe
     :param give_up: seconds without a usable endpoint after which calls fail
     :raises EngineRefusal: no endpoint serves the model, or the tokenizer is another model's
+    :raises EngineGarbage: endpoints answer, but nothing that was asked for; damaged weights for one
     :raises EngineError: no endpoint answers now
     """
 
@@ -84,15 +87,22 @@ class OpenAIEngine:
         try:
             self._loop.run(self._dispatcher.open(grace=2.0))
             if not self._dispatcher.servers:
-                denied = all(endpoint.denied for endpoint in self._dispatcher.endpoints)
-                kind = EngineRefusal if denied else EngineError
-                raise kind(f"no endpoint for model {self._model!r}: {self._dispatcher.reasons()}")
+                raise self._kind_of_failure()(
+                    f"no endpoint for model {self._model!r}: {self._dispatcher.reasons()}"
+                )
         except BaseException:
             self.close()
             raise
         lengths = [server.context_length for server in self._dispatcher.servers if server.context_length]
         self.context_length = self._dispatcher.context_length = min(lengths, default=UNKNOWN_CONTEXT)
         self.capacity = choices * sum(address.parallel for address in endpoints)
+
+    def _kind_of_failure(self) -> type[EngineError]:
+        """Of an opening without any usable endpoint."""
+        errors = [endpoint.error for endpoint in self._dispatcher.endpoints]
+        if all(isinstance(error, Denied) for error in errors):
+            return EngineRefusal
+        return EngineGarbage if all(isinstance(error, Garbage) for error in errors) else EngineError
 
     @property
     def fingerprint(self) -> str:
@@ -149,15 +159,22 @@ class OpenAIEngine:
         return DrawCall(request, request.first_draw, request.draws, ids, self.codec)
 
     def _network(self, jobs: Sequence[TokenJob], terminators: Sequence[int]) -> list[TokenScore]:
-        rows = tuple(tuple(job.ids) for job in jobs)
-        parts = [terminators[k : k + MOST_ENDS] for k in range(0, len(terminators), MOST_ENDS)] or [()]
-        asked = [EchoCall(rows, 0, tuple(part)) for part in parts]
-        found = self._echo(asked) if rows else {}
-        scores = []
+        """A sequence that fills the context has no room behind it: its last token is asked for as what may follow the
+        others, and nothing is said of its end."""
+        parts = [tuple(terminators[k : k + MOST_ENDS]) for k in range(0, len(terminators), MOST_ENDS)] or [()]
+        asked: list[list[EchoCall]] = []
         for place, job in enumerate(jobs):
-            echoed = [found[call.ends, place] for call in asked]
-            nll = -float(echoed[0].tokens[job.start - 1 :].sum())
-            scores.append(TokenScore(nll, np.concatenate([each.ends for each in echoed])))
+            full = len(job.ids) >= self.context_length
+            row = tuple(job.ids[:-1] if full else job.ids)
+            asked.append([EchoCall((row,), place, ends) for ends in ([(job.ids[-1],)] if full else parts)])
+        found = self._echo(_joined(asked))
+        scores = []
+        for job, calls in zip(jobs, asked, strict=True):
+            echoed = [found[call.ends, call.first] for call in calls]
+            logs, log_end = echoed[0].tokens, np.concatenate([each.ends for each in echoed])
+            if len(calls[0].rows[0]) < len(job.ids):
+                logs, log_end = np.append(logs, log_end), np.full(len(terminators), -np.inf)
+            scores.append(TokenScore(-float(logs[job.start - 1 :].sum()), log_end))
         return scores
 
     def _echo(self, calls: Sequence[EchoCall]) -> dict[tuple[tuple[int, ...], int], Echoed]:
@@ -178,6 +195,18 @@ class OpenAIEngine:
             self._loop.call(self._dispatcher.withdraw, group)
             raise
         return found
+
+
+def _joined(calls: Sequence[Sequence[EchoCall]]) -> list[EchoCall]:
+    """Neighbours that ask for the same ends as one call."""
+    joined: dict[tuple[int, ...], list[EchoCall]] = {}
+    for call in (call for each in calls for call in each):
+        runs = joined.setdefault(call.ends, [])
+        if runs and runs[-1].first + len(runs[-1].rows) == call.first:
+            runs[-1] = replace(runs[-1], rows=runs[-1].rows + call.rows)
+        else:
+            runs.append(call)
+    return [call for runs in joined.values() for call in runs]
 
 
 def _short(text: str) -> str:

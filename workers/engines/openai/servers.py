@@ -72,6 +72,14 @@ class Server:
         return self.kind == "vllm"
 
     @property
+    def tells_logs(self) -> bool:
+        """Asked for log-probabilities of what it draws, it tells them, or fails where they are not finite.
+
+        Damaged weights give the token with id 0 for ever; where that ends a sequence, nothing else would show it.
+        """
+        return self.kind == "vllm"
+
+    @property
     def scores_ids(self) -> bool:
         """It tells log-probabilities of any tokens that may follow a prompt, by their ids."""
         return self.kind == "vllm"
@@ -138,6 +146,8 @@ async def _canary(connection: Connection, server: Server, codec: TextCodec | Non
         "temperature": 1.0,
         "top_p": 1.0,
     }
+    if server.tells_logs:
+        body["logprobs"] = 0
     began = time.monotonic()
     answer = await connection.post("/completions", body)
     seconds = max(time.monotonic() - began, 1e-3)
