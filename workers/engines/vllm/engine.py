@@ -118,7 +118,6 @@ class VllmEngine:
             use_tqdm_on_load=False,
             generation_config="vllm",
             enable_prefix_caching=True,
-            disable_log_stats=True,
             max_logprobs=-1,
         )
         self.context_length = self._core.context_length
