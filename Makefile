@@ -56,12 +56,12 @@ format: dev
 # The engine's likelihoods against transformers', in an environment of its own: torch is no dependency of ours.
 .venv-torch/.installed:
 	$(PYTHON) -m venv .venv-torch
-	.venv-torch/bin/pip install --quiet torch==2.13.0 transformers safetensors tokenizers numpy scipy pytest hypothesis
+	.venv-torch/bin/pip install --quiet torch==2.13.0 transformers triton safetensors tokenizers numpy scipy pytest hypothesis
 	touch $@
 
 test-torch: .venv-torch/.installed
-	PYTHONPATH=.:platform .venv-torch/bin/pytest -p no:django --noconftest -o addopts="--import-mode=importlib -ra" \
-		-W ignore::pytest.PytestConfigWarning tests/workers/engines/test_against_transformers.py
+	PYTHONPATH=.:platform TRITON_INTERPRET=1 OMP_NUM_THREADS=1 .venv-torch/bin/pytest -p no:django --noconftest -o addopts="--import-mode=importlib -ra" \
+		-W ignore::pytest.PytestConfigWarning tests/workers/engines/test_against_transformers.py tests/workers/engines/test_torch_*.py
 
 # vLLM on a CPU, in an environment of its own. Its companions for images, sound and GPUs are CUDA builds that break
 # the import, or dead weight.
@@ -76,7 +76,8 @@ test-torch: .venv-torch/.installed
 
 test-vllm: .venv-vllm/.installed
 	PYTHONPATH=.:platform OMP_NUM_THREADS=1 .venv-vllm/bin/pytest -p no:django -W ignore::pytest.PytestConfigWarning \
-		-o addopts="-p tests.environment --import-mode=importlib -ra" --show-capture=stdout tests/workers/engines/test_vllm_*.py
+		-o addopts="-p tests.environment --import-mode=importlib -ra" --show-capture=stdout tests/workers/engines/test_vllm_*.py \
+		tests/workers/engines/test_openai_server.py
 
 bench: dev
 	$(BIN)/python benchmarks/statistics/bias_and_coverage.py

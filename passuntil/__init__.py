@@ -41,7 +41,8 @@ from passuntil.instance_likelihood import InstanceBootstrap, InstanceLikelihood
 from passuntil.instance_ml import InstanceML, instance_ml
 from passuntil.instance_ols import InstanceOLS
 from passuntil.loss_assisted import LossAssisted
-from passuntil.loss_law import LossForecast, LossLaw
+from passuntil.loss_law import LossFit, LossForecast, LossLaw
+from passuntil.loss_table import read_losses
 
 # isort: split
 # Growth: classes of curvature and circuits.
@@ -96,11 +97,13 @@ __all__ += [
     "InstanceML",
     "InstanceOLS",
     "LossAssisted",
+    "LossFit",
     "LossForecast",
     "LossLaw",
     "deviations_of",
     "instance_ml",
     "pool_deviations",
+    "read_losses",
 ]
 __all__ += [
     "CircuitComparison",

@@ -13,6 +13,7 @@ from scipy.stats import t as student
 
 from passuntil import estimates
 from passuntil._checks import confidence
+from passuntil._text import grid
 from passuntil.errors import PassUntilError
 from passuntil.intervals import Interval
 from passuntil.tally import Tally
@@ -42,6 +43,20 @@ class DatasetEstimate:
     capped: int
     unfinished: int
     extended: int = 0
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def table(self) -> str:
+        """The estimate as text: the mean, its errors, the cells."""
+        header = ("mean", f"{self.level:.0%} low", "high", "se", "of draws", "of instances")
+        of_instances = "-" if self.se_instances is None else self.se_instances
+        row = (self.mean, self.low, self.high, self.se, self.se_draws, of_instances)
+        cells = (
+            f"{self.instances} instances: {self.zero} without a pass, {self.capped} at the cap, "
+            f"{self.unfinished} unfinished, {self.extended} extended after a look"
+        )
+        return "\n".join([*grid(header, [row]), cells])
 
     def interval(self) -> Interval:
         """The interval as an object that unpacks into (low, high)."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from passuntil._checks import confidence, whole
+from passuntil._text import grid
 from passuntil.errors import PassUntilError
 from passuntil.estimates import Floats
 from passuntil.intervals import Interval
@@ -35,6 +36,19 @@ class BootstrapResult:
     level: float
     seed: int
     instances: int
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def table(self) -> str:
+        """The means as text, a line a size."""
+        ends = [self.interval(j) for j in range(self.mean.size)]
+        rows = [
+            (str(j), float(mean), float(se), end.low, end.high)
+            for j, (mean, se, end) in enumerate(zip(self.mean, self.se, ends, strict=True))
+        ]
+        told = f"{len(self.replicates)} replicates of {self.instances} instances, seed {self.seed}"
+        return "\n".join([*grid(("size", "mean", "se", f"{self.level:.0%} low", "high"), rows), told])
 
     @property
     def se(self) -> Floats:

@@ -32,21 +32,34 @@ WEAK_SCALE = 0.1
 NONE_OF_IT = 0.5
 
 
-def kernel(log_sizes: Floats, new: float | None = None) -> Floats:
+def kernel(log_sizes: Floats, new: float | None = None, like: Floats | None = None) -> Floats:
     """Covariance of the drift at the models, and at `new`, for kappa = 1.
 
     An integrated Wiener process over log N; its value and slope at the smallest model are free, as a line is
-    fitted besides. The unit is such that the n - 2 combinations have a mean variance of 1.
+    fitted besides. The unit is such that the n - 2 combinations have a mean variance of 1; or it is that of
+    the series `like`, where fewer of its models are at hand: the process is the same.
     """
-    first, reach = float(log_sizes.min()), float(np.ptp(log_sizes))
     at = log_sizes if new is None else np.append(log_sizes, new)
-    u = (at - first) / reach
+    unit = log_sizes if like is None else like
+    longer = float(np.ptp(log_sizes)) / float(np.ptp(unit))
+    return _wiener(at, log_sizes) * _unit(unit) * longer**3
+
+
+def _wiener(at: Floats, log_sizes: Floats) -> Floats:
+    """Covariance of an integrated Wiener process that starts at the least of `log_sizes`, reach 1."""
+    u = (at - float(log_sizes.min())) / float(np.ptp(log_sizes))
     low, high = np.minimum.outer(u, u), np.maximum.outer(u, u)
-    covariance = low**2 * (3.0 * high - low) / 6.0
-    n = log_sizes.size
-    basis = complement((log_sizes - log_sizes.mean()) / log_sizes.std())
-    inner = basis.T @ covariance[:n, :n] @ basis
-    return np.asarray(covariance * (n - 2) / float(np.trace(inner)))
+    return np.asarray(low**2 * (3.0 * high - low) / 6.0)
+
+
+def _unit(log_sizes: Floats) -> float:
+    """What makes the mean variance of the n - 2 combinations 1."""
+    basis = _basis(log_sizes)
+    return basis.shape[1] / float(np.trace(basis.T @ _wiener(log_sizes, log_sizes) @ basis))
+
+
+def _basis(log_sizes: Floats) -> Floats:
+    return complement((log_sizes - log_sizes.mean()) / log_sizes.std())
 
 
 @dataclass(frozen=True)
@@ -122,15 +135,18 @@ class Deviations:
         """The deviations, shape (n,), orthogonal to (1, log N)."""
         return np.asarray(self.basis @ self.free)
 
-    def prior_covariances(self) -> Floats:
-        """Covariance of `free` at every point of `GRID`, (grid, n - 2, n - 2)."""
-        inner = self.basis.T @ kernel(self.log_sizes) @ self.basis
+    def prior_covariances(self, like: Floats | None = None) -> Floats:
+        """Covariance of `free` at every point of `GRID`, (grid, n - 2, n - 2).
+
+        like: the log sizes of the series in whose unit kappa is meant; its own without.
+        """
+        inner = self.basis.T @ kernel(self.log_sizes, like=like) @ self.basis
         sigma2, kappa2 = (GRID**2).T[..., None, None]
         return np.asarray(sigma2 * np.eye(self.free.size) + kappa2 * inner)
 
-    def log_likelihood(self) -> Floats:
+    def log_likelihood(self, like: Floats | None = None) -> Floats:
         """Restricted log-likelihood on `GRID`: free ~ N(0, prior covariance + covariance)."""
-        total = self.prior_covariances() + self.covariance
+        total = self.prior_covariances(like) + self.covariance
         _, log_determinant = np.linalg.slogdet(total)
         solved = np.linalg.solve(total, self.free[None, :, None])[..., 0]
         return np.asarray(-0.5 * (log_determinant + solved @ self.free))
@@ -138,7 +154,7 @@ class Deviations:
 
 def deviations_of(log_sizes: Floats, f: Floats, variance: float = 0.0) -> Deviations:
     """Deviations of any series of F (or log loss) over log sizes, with that error variance in each value."""
-    basis = complement((log_sizes - log_sizes.mean()) / log_sizes.std())
+    basis = _basis(log_sizes)
     error = max(variance, 1e-8) * np.eye(basis.shape[1])
     return Deviations(log_sizes, basis.T @ f, error, basis)
 
@@ -154,10 +170,15 @@ def from_fit(
 
 
 def pool_deviations(
-    deviations: Sequence[Deviations], *, scale: float = WEAK_SCALE, drift: bool = True
+    deviations: Sequence[Deviations],
+    *,
+    scale: float = WEAK_SCALE,
+    drift: bool = True,
+    like: Floats | None = None,
 ) -> DeviationPrior:
     """What several tasks (or losses) of the same series say of sigma and kappa together.
 
+    like: log sizes of the fit that the prior is for, where not every task was measured on all of them.
     A model that came out well is better at all of them, so the tasks repeat each other: with mean
     correlation rho between their deviations, T tasks count as T / (1 + (T - 1) rho) of them (rho over the
     tasks with the same sizes, not below 0).
@@ -182,7 +203,7 @@ def pool_deviations(
     count = len(deviations)
     rho = max(float(np.mean(correlations)), 0.0) if correlations else 0.0
     share = 1.0 / (1.0 + (count - 1) * rho)
-    together = np.sum([one.log_likelihood() for one in deviations], axis=0) * share
+    together = np.sum([one.log_likelihood(like) for one in deviations], axis=0) * share
     return DeviationPrior.weak(scale, drift=drift).updated(together, tasks=count)
 
 
@@ -200,7 +221,7 @@ class NextDeviation:
     variance: Floats
 
 
-def next_deviation(deviations: Deviations, log_size: float) -> NextDeviation:
+def next_deviation(deviations: Deviations, log_size: float, like: Floats | None = None) -> NextDeviation:
     """Universal kriging: the line is flat a priori, scatter and drift have their covariances.
 
     The new model's distance from the fitted line is its own deviation less what the line took from the
@@ -211,10 +232,10 @@ def next_deviation(deviations: Deviations, log_size: float) -> NextDeviation:
     design = np.column_stack([np.ones(n), x - x.mean()])
     at = np.array([1.0, log_size - x.mean()])
     contrast = np.append(-at @ np.linalg.solve(design.T @ design, design.T), 1.0)
-    drift = kernel(x, log_size)
+    drift = kernel(x, log_size, like)
     lift = np.vstack([deviations.basis, np.zeros(deviations.basis.shape[1])])
     sigma2, kappa2 = (GRID**2).T
-    prior = deviations.prior_covariances()
+    prior = deviations.prior_covariances(like)
     # At (0, 0) there is nothing to krige with; a speck of scatter stands for none.
     prior = prior + 1e-12 * np.eye(n - 2)
     # The scatter part of the covariance vanishes: the contrast and the basis are orthogonal there.

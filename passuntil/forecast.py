@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from passuntil._checks import confidence, positive, whole
-from passuntil.backtests import Choice, Point, backtest, choose, disagreement, widened
+from passuntil._checks import confidence, whole
+from passuntil._limits import FAR, FEW_SIZES, above, fittable, warnings
+from passuntil.backtests import Choice, Point, backtest, centre_and_sd, choose, disagreement, widened
+from passuntil.circuits import CircuitComparison, compare_circuits
 from passuntil.deviations import DeviationPrior
 from passuntil.errors import PassUntilError
 from passuntil.growth import GrowthResult, growth_class
 from passuntil.instance_likelihood import InstanceLikelihood
-from passuntil.laws import LEAST_SIZES, DatasetOLS, Forecast
+from passuntil.laws import DatasetOLS, Forecast
+from passuntil.loss_law import LossFit, fit_loss
+from passuntil.loss_table import check_losses
 from passuntil.methods import SCALES, Law, Series, fit_methods, read_series
+from passuntil.pooling import Pooled, read_neighbours, split_tasks
 from passuntil.results import Growth, Judged, ModelPoint, SeriesForecast, TargetForecast
-from passuntil.tables import TallyRow
+from passuntil.tables import TallyRow, check_series
 
 __all__ = ["FAR", "FEW_SIZES", "SCALES", "forecast_tallies"]
 
-#: Beyond this many times the largest fitted size, a forecast says that it reaches far. The paper's own step
-#: is 1.6.
-FAR = 4.0
-#: With fewer sizes the scatter about the line is a guess, and the t quantile says so.
-FEW_SIZES = 5
 #: Draws from the predictive distributions of instance laws.
 SAMPLES = 2000
 
@@ -37,6 +37,8 @@ def forecast_tallies(
     level: float = 0.9,
     scale: str = "n_params",
     *,
+    task: str | None = None,
+    losses: Mapping[str, Mapping[str, float]] | None = None,
     guess_rate: float = 0.0,
     deviation: DeviationPrior | None = None,
     seed: int = 0,
@@ -48,24 +50,30 @@ def forecast_tallies(
     hold_out: names of models that are not fitted; they are forecast and judged. level: of all intervals.
     scale: "n_params", "tokens" (training tokens D) or "compute" (6 N D, floating-point operations); the last
     two need tokens in every row. Sizes in the result (`n_params`) are on this scale.
-    guess_rate: known chance of passing by guessing; only the likelihood fit has a place for it. deviation:
-    what other tasks or losses of the series say of how models scatter (`pool_deviations`). seed: of the
-    sampled intervals.
+    task: which one to forecast, where the rows name several. The others and `losses` (by name, the loss of
+    each model in nats) tell how models deviate from their laws (`passuntil.pooling`), with the models that
+    are fitted and no others; a loss of all models also serves `LossAssisted` where cells have no nll.
+    deviation: a prior instead of theirs. guess_rate: known chance of passing by guessing; only the
+    likelihood fit has a place for it. seed: of the sampled intervals.
 
     Task means are taken over the instances that all models share, zeros and capped cells included. Every
     method that the data carry is fitted: `DatasetOLS`, `InstanceOLS`, `InstanceLikelihood`, and
-    `LossAssisted` where every cell has an nll. The backtest leaves out the largest fitted size, then the
-    largest two, and forecasts them from the rest, as long as three sizes with a pass remain; the method
-    that does best there is recommended (`passuntil.backtests.choose`). An interval adds, in squares on the
-    scale of F, a method's own sources, the disagreement of the methods, and what the method was off in the
-    backtest beyond its own intervals.
+    `LossAssisted` where every cell has an nll or every model a loss. The backtest leaves out the largest
+    fitted size, then the largest two, and forecasts them from the rest, as long as three sizes with a pass
+    remain; the method that does best there is recommended (`passuntil.backtests.choose`). An interval adds,
+    in squares on the scale of F, a method's own sources, the disagreement of the methods, and what the
+    method was off in the backtest beyond its own intervals. Beside them: the class of growth, the comparison
+    of circuits on the curve that the instances share, and the law of each loss.
 
     Raises PassUntilError: nothing to fit, fewer than three sizes with a pass, no pass at all, means of 1, a
-    target that is not above the data, an unknown model in `hold_out`, no common instance, missing tokens.
+    target that is not above the data, an unknown model in `hold_out`, no common instance, missing tokens,
+    several tasks and none named.
     """
     level = confidence(level)
-    rows = list(rows)
-    series = read_series(rows, scale, level)
+    rows, others = split_tasks(rows, task)
+    check_series(row for mine in (rows, *others.values()) for row in mine)
+    series = read_series(rows, scale, level, check_losses(losses or {}))
+    neighbours = read_neighbours(others, scale, level)
     # A single name is a sequence of letters, and never meant as one.
     kept_out = {hold_out} if isinstance(hold_out, str) else set(hold_out)
     unknown = sorted(kept_out - set(series.names))
@@ -74,42 +82,57 @@ def forecast_tallies(
         raise PassUntilError(f"hold_out names {', '.join(unknown)}, which no row has; the models are {names}")
     fitted = series.keep(name for name in series.names if name not in kept_out)
     held = series.keep(kept_out)
-    _fittable(fitted)
+    fittable(fitted)
     largest = float(fitted.sizes.max())
-    sizes = [_above(target, largest) for target in targets]
+    sizes = [above(target, largest) for target in targets]
+    seed = whole("seed", seed)
 
-    fit = partial(
-        fit_methods,
-        guess_rate=guess_rate,
-        deviation=deviation,
-        seed=whole("seed", seed),
-        n_samples=SAMPLES,
-    )
+    def fit(some: Series) -> tuple[dict[str, Law], dict[str, str]]:
+        prior = deviation or neighbours.pooled(some).prior
+        return fit_methods(some, guess_rate=guess_rate, deviation=prior, seed=seed, n_samples=SAMPLES)
+
+    pooled = Pooled(None, (), {}) if deviation else neighbours.pooled(fitted)
     laws, refused = fit(fitted)
     if not laws:
         raise PassUntilError(refused["dataset_ols"])
     points = backtest(fitted, fit, level)
     choice = choose(laws, points)
+    found = _Fit(fitted, laws, choice, pooled)
     line = laws.get("dataset_ols")
     ols = line if isinstance(line, DatasetOLS) else None
     bayes = laws.get("instance_likelihood")
+    growth = _growth(fitted, rows, seed)
     return SeriesForecast(
         scale=scale,
-        targets=tuple(_target(laws, size, level, choice) for size in sizes),
-        growth=_growth(fitted, rows, seed),
+        targets=tuple(_target(found, size, level) for size in sizes),
+        growth=growth,
         backtest=tuple(_judged(point, choice.method) for point in points),
         models=_points(fitted, ols),
-        held_out=tuple(_held_out(held, laws, level, choice)),
+        held_out=tuple(_held_out(held, found, level)),
         law=_constants(ols),
         dropped=() if ols is None else ols.dropped_,
         instances=fitted.draws.shape[0],
         instances_left_out=series.left_out,
-        warnings=tuple(_warnings(fitted, ols, sizes, largest, series.left_out)),
+        warnings=tuple(warnings(fitted, ols, sizes, series.left_out, growth.label)),
         methods_left_out=refused,
         choice=choice.reason,
         scores=choice.scores,
         instance_law=_instance_law(bayes) if isinstance(bayes, InstanceLikelihood) else {},
+        pooled=pooled.rests_on,
+        pooled_left_out=pooled.left_out,
+        circuits=_circuits(growth, seed),
+        losses=_losses(fitted, sizes, level),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """The fitted methods of a series, the choice among them, and what its other tasks say."""
+
+    series: Series
+    laws: dict[str, Law]
+    choice: Choice
+    pooled: Pooled
 
 
 def _growth(series: Series, rows: Sequence[TallyRow], seed: int) -> Growth | GrowthResult:
@@ -126,64 +149,55 @@ def _growth(series: Series, rows: Sequence[TallyRow], seed: int) -> Growth | Gro
         return Growth("undetermined", None, f"not tested: {error}")
 
 
-def _fittable(fitted: Series) -> None:
-    """Refuse, in the words of a series, what the fits would refuse in the words of arrays."""
-    distinct = set(fitted.sizes.tolist())
-    if len(distinct) < LEAST_SIZES:
-        raise PassUntilError(
-            f"{len(distinct)} sizes are left to fit; a forecast needs at least {LEAST_SIZES} distinct ones: "
-            "measure more sizes or hold out fewer models"
-        )
-    pairs = list(zip(fitted.names, fitted.sizes.tolist(), fitted.means, strict=True))
-    if all(mean.mean == 0 for _, _, mean in pairs):
-        raise PassUntilError(
-            "no model passed any draw, so there is nothing to fit; draw more or take an easier task"
-        )
-    some = {size for _, size, mean in pairs if mean.mean > 0}
-    if len(some) < LEAST_SIZES:
-        raise PassUntilError(
-            f"{len(some)} distinct sizes have a pass probability above 0; the fit needs {LEAST_SIZES}: "
-            "measure more sizes, or draw more where nothing passed"
-        )
-    solved = [name for name, _, mean in pairs if mean.mean == 1]
-    open_sizes = {size for _, size, mean in pairs if 0 < mean.mean < 1}
-    if solved and len(open_sizes) < LEAST_SIZES - 1:
-        raise PassUntilError(
-            f"the mean pass probability of {', '.join(solved)} is 1, and log(-log 1) is not finite; "
-            "hold that model out or take a harder task"
-        )
+def _circuits(growth: Growth | GrowthResult, seed: int) -> CircuitComparison | None:
+    """Two circuits against line and quadratic, on the curve that the instances share."""
+    if not isinstance(growth, GrowthResult) or not growth.curve:
+        return None
+    sizes, f, _ = zip(*growth.curve, strict=True)
+    return compare_circuits(sizes, f, seed=seed)
 
 
-def _above(target: float, largest: float) -> float:
-    size = positive("target", target)
-    if size <= largest:
-        raise PassUntilError(
-            f"target {size:g} is not above the largest fitted size, {largest:g}: that would be no forecast; "
-            "give a larger target, or hold out the larger models"
-        )
-    return size
+def _losses(fitted: Series, targets: Sequence[float], level: float) -> dict[str, LossFit]:
+    """The law of every loss that all models have, from four sizes on; "answer" is the mean of the cells' nll."""
+    found = {}
+    for name, loss in fitted.whole_losses().items():
+        try:
+            found[name] = fit_loss(fitted.sizes, loss, targets, level=level)
+        except PassUntilError:
+            continue  # Three sizes leave no degree of freedom; the page says which laws there are.
+    return found
 
 
 def _all_methods(
-    laws: dict[str, Law], size: float, level: float, choice: Choice
+    fit: _Fit, size: float, level: float
 ) -> tuple[dict[str, Forecast], dict[str, dict[str, float]]]:
     """Forecasts of all methods with every source of uncertainty, and the sources as deviations of F."""
-    own = {name: law.forecast(size, level=level) for name, law in laws.items()}
-    apart = disagreement(own, choice.scores)
-    sources = {name: {"forms": apart[name], "backtest": choice.excess.get(name, 0.0)} for name in own}
+    own = {name: law.forecast(size, level=level) for name, law in fit.laws.items()}
+    apart = disagreement(own, fit.choice.scores)
+    reach = fit.pooled.reach(fit.series, size, level)
+    sources = {}
+    for name, forecast in own.items():
+        # The likelihood fit starts from the pooled deviations; the others are as wide at least.
+        short = 0.0 if name == "instance_likelihood" else reach**2 - centre_and_sd(forecast)[1] ** 2
+        sources[name] = {
+            "deviations": math.sqrt(max(short, 0.0)),
+            "forms": apart[name],
+            "backtest": fit.choice.excess.get(name, 0.0),
+        }
     wide = {name: widened(own[name], math.hypot(*sources[name].values())) for name in own}
     return wide, sources
 
 
-def _target(laws: dict[str, Law], size: float, level: float, choice: Choice) -> TargetForecast:
-    methods, sources = _all_methods(laws, size, level, choice)
-    return TargetForecast(size, methods, choice.method, sources)
+def _target(fit: _Fit, size: float, level: float) -> TargetForecast:
+    methods, sources = _all_methods(fit, size, level)
+    return TargetForecast(size, methods, fit.choice.method, sources)
 
 
-def _held_out(held: Series, laws: dict[str, Law], level: float, choice: Choice) -> Iterable[Judged]:
+def _held_out(held: Series, fit: _Fit, level: float) -> Iterable[Judged]:
+    best = fit.choice.method
     for name, size, mean in zip(held.names, held.sizes.tolist(), held.means, strict=True):
-        methods, _ = _all_methods(laws, size, level, choice)
-        yield Judged(name, held.names, choice.method, methods[choice.method], mean, methods)
+        methods, _ = _all_methods(fit, size, level)
+        yield Judged(name, held.names, best, methods[best], mean, methods)
 
 
 def _judged(point: Point, recommended: str) -> Judged:
@@ -194,8 +208,10 @@ def _judged(point: Point, recommended: str) -> Judged:
 def _points(fitted: Series, ols: DatasetOLS | None) -> tuple[ModelPoint, ...]:
     residuals = iter([] if ols is None else ols.residuals_.tolist())
     return tuple(
-        ModelPoint(name, size, mean, next(residuals, None) if 0 < mean.mean < 1 else None)
-        for name, size, mean in zip(fitted.names, fitted.sizes.tolist(), fitted.means, strict=True)
+        ModelPoint(name, size, mean, next(residuals, None) if 0 < mean.mean < 1 else None, paper)
+        for name, size, mean, paper in zip(
+            fitted.names, fitted.sizes.tolist(), fitted.means, fitted.paper.tolist(), strict=True
+        )
     )
 
 
@@ -229,28 +245,3 @@ def _instance_law(law: InstanceLikelihood) -> dict[str, float | list[float]]:
         "overdispersion": law.tau_,
         "seed": law.seed,
     }
-
-
-def _warnings(
-    fitted: Series, ols: DatasetOLS | None, targets: list[float], largest: float, left_out: int
-) -> Iterable[str]:
-    """One sentence for each thing that a reader must know before trusting the forecast."""
-    for target in targets:
-        ratio = target / largest
-        if ratio > FAR:
-            yield f"target {target:.4g} is {ratio:.3g} times the largest fitted size, far from data"
-    used = len({s for s, mean in zip(fitted.sizes.tolist(), fitted.means, strict=True) if 0 < mean.mean < 1})
-    if used < FEW_SIZES:
-        yield f"only {used} sizes were fitted; the interval rests on {max(used - 2, 0)} degrees of freedom"
-    if ols is None:
-        yield "some model passed every draw, so the dataset-level line cannot be fitted"
-    elif ols.dropped_:
-        sizes = ", ".join(f"{size:.4g}" for size in ols.dropped_)
-        yield f"nothing passed at {sizes}; left out of the dataset-level line, which tends to flatten it"
-    if ols is not None and ols.alpha_ <= 0:
-        yield "the pass probability falls with size (inverse scaling); the law does not hold here"
-    if left_out:
-        yield f"{left_out} instances were not measured on all models and are left out"
-    unfinished = sum(mean.unfinished for mean in fitted.means)
-    if unfinished:
-        yield f"{unfinished} cells are unfinished; their estimates are provisional"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -119,11 +120,16 @@ class LossLaw(BaseEstimator):
             low_c, high_c = np.maximum(c - sd_c, 0.0), c + sd_c
             scale = np.exp(alphas * log_unit)
             cs = float((low_c * scale).min()), float((high_c * scale).max())
-        return {
-            "c": cs,
-            "alpha": (float(alphas.min()), float(alphas.max())),
-            "floor": (float(np.maximum(floor - sd_floor, 0.0).min()), float((floor + sd_floor).max())),
+        found = {
+            "c": (self.c_, cs),
+            "alpha": (self.alpha_, (float(alphas.min()), float(alphas.max()))),
+            "floor": (
+                self.floor_,
+                (float(np.maximum(floor - sd_floor, 0.0).min()), float((floor + sd_floor).max())),
+            ),
         }
+        # Exact data leave one exponent of the grid, and the optimum beside it.
+        return {name: (min(low, best), max(high, best)) for name, (best, (low, high)) in found.items()}
 
     def forecast(self, n_params: float, *, level: float = 0.9) -> LossForecast:
         """Loss of one new model: the curve's profile interval and the scatter of models, added in squares."""
@@ -179,3 +185,58 @@ class LossForecast:
     low: float
     high: float
     level: float
+
+
+@dataclass(frozen=True, slots=True)
+class LossFit:
+    """A fitted loss law as values: constants with their intervals at `level`, and forecasts.
+
+    c counts in the unit of the sizes; its interval is (low, high), like those of alpha and of floor (L0).
+    """
+
+    c: float
+    alpha: float
+    floor: float
+    intervals: dict[str, tuple[float, float]]
+    level: float
+    sizes: int
+    forecasts: tuple[LossForecast, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values; an end that overflows is None."""
+        found = asdict(self)
+        found["intervals"] = {
+            name: [end if math.isfinite(end) else None for end in ends]
+            for name, ends in self.intervals.items()
+        }
+        found["forecasts"] = [asdict(one) for one in self.forecasts]
+        return {**found, "c": self.c if math.isfinite(self.c) else None}
+
+    def table(self) -> str:
+        """The law as text: a line for the constants and a line a forecast."""
+        told = ", ".join(
+            f"{name} {value:.3g} [{low:.3g}, {high:.3g}]"
+            for name, value in (("alpha", self.alpha), ("L0", self.floor))
+            for low, high in [self.intervals["alpha" if name == "alpha" else "floor"]]
+        )
+        lines = [f"loss = c N^-alpha + L0 over {self.sizes} sizes: {told}, {self.level:.0%}"]
+        lines += [
+            f"  loss at {f.n_params:.4g}: {f.mean:.4g} [{f.low:.4g}, {f.high:.4g}]" for f in self.forecasts
+        ]
+        return "\n".join(lines)
+
+
+def fit_loss(
+    n_params: ArrayLike, loss: ArrayLike, targets: Sequence[float], *, level: float = 0.9
+) -> LossFit:
+    """`LossLaw` fitted to one loss a model and forecast at each target; raises as `LossLaw.fit` does."""
+    law = LossLaw().fit(n_params, loss)
+    return LossFit(
+        c=law.c_,
+        alpha=law.alpha_,
+        floor=law.floor_,
+        intervals=law.intervals(level),
+        level=confidence(level),
+        sizes=law.n_used_,
+        forecasts=tuple(law.forecast(size, level=level) for size in targets),
+    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -36,8 +36,9 @@ class Law(Protocol):
 class Series:
     """Models of one series by size, over the m instances that all of them share.
 
-    names, sizes, means: one a model. draws, passes, values (unbiased estimates), nll: (m, n); nll is None
-    unless every cell has one. left_out: instances that some model lacks.
+    names, sizes, means, paper (means of the paper's r / K): one a model. draws, passes, values (unbiased
+    estimates), nll: (m, n); nll is None unless every cell has one. left_out: instances that some model
+    lacks. losses: by name, the loss of each model (> 0, nats).
     """
 
     names: tuple[str, ...]
@@ -47,7 +48,9 @@ class Series:
     values: Floats
     nll: Floats | None
     means: tuple[DatasetEstimate, ...]
+    paper: Floats
     left_out: int
+    losses: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def keep(self, wanted: Iterable[str]) -> Series:
         """The series with these models only."""
@@ -62,10 +65,24 @@ class Series:
             values=self.values[:, at],
             nll=None if self.nll is None else self.nll[:, at],
             means=tuple(self.means[i] for i in at),
+            paper=self.paper[at],
         )
 
+    def whole_losses(self) -> dict[str, Floats]:
+        """The losses that every model has, shape (n,); of the answers first."""
+        found = {} if self.nll is None else {"answer": self.nll.mean(axis=0)}
+        for name, loss in self.losses.items():
+            if all(model in loss for model in self.names):
+                found[name] = np.array([loss[model] for model in self.names], dtype=np.float64)
+        return found
 
-def read_series(rows: list[TallyRow], scale: str, level: float) -> Series:
+
+def read_series(
+    rows: list[TallyRow],
+    scale: str,
+    level: float,
+    losses: Mapping[str, Mapping[str, float]] | None = None,
+) -> Series:
     """The series of these rows on that scale; PassUntilError where they are not one."""
     if scale not in SCALES:
         raise PassUntilError(f"scale must be one of {', '.join(SCALES)}, not {scale!r}")
@@ -85,15 +102,18 @@ def read_series(rows: list[TallyRow], scale: str, level: float) -> Series:
     table = [[cells[name][instance] for name in names] for instance in common]
     nll = [[row.nll for row in line] for line in table]
     complete = all(value is not None for line in nll for value in line)
+    tallies = [[row.tally for row in line] for line in table]
     return Series(
         names=tuple(names),
         sizes=np.array([sizes[name] for name in names]),
         draws=np.array([[row.tally.draws for row in line] for line in table], dtype=np.float64),
         passes=np.array([[row.tally.passes for row in line] for line in table], dtype=np.float64),
-        values=_unbiased([[row.tally for row in line] for line in table]),
+        values=estimates.unbiased(*_columns(tallies)),
         nll=np.array(nll, dtype=np.float64) if complete else None,
         means=tuple(dataset_estimate([line[j].tally for line in table], level) for j in range(len(names))),
+        paper=np.asarray(estimates.paper(*_columns(tallies)).mean(axis=0)),
         left_out=len(everywhere) - len(common),
+        losses=losses or {},
     )
 
 
@@ -107,12 +127,12 @@ def _size(row: TallyRow, scale: str) -> float:
     return row.tokens if scale == "tokens" else 6.0 * row.n_params * row.tokens
 
 
-def _unbiased(tallies: list[list[Tally]]) -> Floats:
-    columns = [
-        np.array([[getattr(tally, name) or 0 for tally in line] for line in tallies])
+def _columns(tallies: list[list[Tally]]) -> list[NDArray[np.int64]]:
+    """The columns of tallies, each (m, n), as `estimates` takes them."""
+    return [
+        np.array([[getattr(tally, name) or 0 for tally in line] for line in tallies], dtype=np.int64)
         for name in ("draws", "passes", "stopped_at", "r", "floor", "cap")
     ]
-    return estimates.unbiased(*columns)
 
 
 def fit_methods(
@@ -139,10 +159,27 @@ def _fit(
     if name == "instance_ols":
         return InstanceOLS().fit(series.sizes, series.values)
     if name == "loss_assisted":
-        if series.nll is None:
-            raise PassUntilError("some cells have no nll; `firstlight exact` measures it")
-        return LossAssisted().fit(series.sizes, series.values, series.nll)
+        if series.nll is not None:
+            return LossAssisted().fit(series.sizes, series.values, series.nll)
+        return _by_loss_of_models(series)
     law = InstanceLikelihood(
         guess_rate=guess_rate, deviation=deviation or "estimate", seed=seed, n_samples=n_samples
     )
     return law.fit(series.sizes, series.draws, series.passes)
+
+
+def _by_loss_of_models(series: Series) -> LossAssisted:
+    """The relation between the task mean and a loss of the models, the one that leaves out sizes best.
+
+    A loss over a corpus has a floor, so it is carried to larger models by L = c N^-alpha + L0.
+    """
+    means = np.array([[mean.mean for mean in series.means]])
+    laws = [
+        LossAssisted(floor=True, shrink=False).fit(series.sizes, means, loss[None])
+        for loss in series.whole_losses().values()
+    ]
+    if not laws:
+        raise PassUntilError(
+            "some cells have no nll (`firstlight exact` measures it), and no loss of all models was given"
+        )
+    return min(laws, key=lambda law: law.form_errors_[law.form_])

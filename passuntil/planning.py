@@ -14,6 +14,7 @@ from scipy.special import betaincinv, betaln, expit, logit
 from scipy.stats import binom
 
 from passuntil._checks import positive, whole
+from passuntil._text import grid
 from passuntil.errors import PassUntilError
 from passuntil.estimates import Floats
 from passuntil.sequences import whole_columns
@@ -120,6 +121,17 @@ class Plan:
     reachable: bool = True
     note: str = ""
 
+    def __str__(self) -> str:
+        return self.table()
+
+    def table(self) -> str:
+        """The plan as text: what it costs, what it reaches, what to know."""
+        header = ("instances", "draws", "most of one", "tokens", "hours", "reached")
+        tokens, hours = ("-" if v is None else v for v in (self.tokens, self.hours))
+        most = max(self.per_instance)
+        row = (str(len(self.per_instance)), self.draws, most, tokens, hours, f"{self.reached:.0%}")
+        return "\n".join([*grid(header, [row]), *([self.note] if self.note else [])])
+
 
 def assemble(
     per_instance: ArrayLike,
@@ -186,11 +198,13 @@ def expected_draws(p: ArrayLike, *, r: int, floor: int = 0, cap: int) -> Floats:
     [10000.0, 500.0, 5.0]
     """
     q = np.asarray(p, dtype=np.float64)
-    safe = np.where(q > 0, q, 1.0)
+    # Nothing this rare passes under any cap, and r / p would overflow.
+    some = q > 1e-200
+    safe = np.where(some, q, 1.0)
 
     def until(c: int) -> Floats:
         met = r / safe * binom.sf(r, c + 1, q) if c > 0 else 0.0
-        return np.asarray(np.where(q > 0, met, 0.0) + c * binom.cdf(r - 1, c, q), dtype=np.float64)
+        return np.asarray(np.where(some, met, 0.0) + c * binom.cdf(r - 1, c, q), dtype=np.float64)
 
     return until(cap) + floor - until(floor)
 

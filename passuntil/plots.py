@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from passuntil.circuits import CircuitComparison
 from passuntil.errors import PassUntilError
+from passuntil.growth import GrowthResult
 from passuntil.loss_law import LossLaw
 from passuntil.results import SeriesForecast
 
@@ -36,6 +38,9 @@ def plot_forecast(result: SeriesForecast, axes: Any = None) -> Any:
         _bars(axes, sizes, [f for _, f in found], label, "D" if recommended else "x")
     axes.set_xscale("log")
     axes.set_yscale("log")
+    # A wide interval ends at 1e-15 or nowhere, and would leave no room for what was measured.
+    shown = [low for low in (point.measured.low for point in result.models) if low > 0]
+    axes.set_ylim(bottom=min(shown, default=1e-6) / 10.0)
     axes.set_xlabel(result.scale)
     axes.set_ylabel("mean pass probability")
     axes.legend()
@@ -54,6 +59,42 @@ def plot_loss(law: LossLaw, sizes: Any, losses: Any, axes: Any = None, *, level:
     axes.set_xscale("log")
     axes.set_xlabel("non-embedding parameters")
     axes.set_ylabel("loss")
+    return axes
+
+
+def plot_growth(result: GrowthResult, circuits: CircuitComparison | None = None, axes: Any = None) -> Any:
+    """The curve that the instances share, with its standard errors, and the fitted forms of `circuits`."""
+    if not result.curve:
+        raise PassUntilError(f"there is no shared curve to draw: {result.evidence}")
+    axes = _axes(axes)
+    sizes, f, se = (np.array(column) for column in zip(*result.curve, strict=True))
+    axes.errorbar(sizes, f, yerr=se, fmt="o", capsize=2, label=f"shared curve: {result.label}")
+    order = np.argsort(sizes)
+    for name, fit in ({} if circuits is None else circuits.fits).items():
+        axes.plot(sizes[order], np.array(fit.values)[order], label=name)
+    axes.set_xscale("log")
+    axes.set_xlabel("size")
+    axes.set_ylabel("F = log(-log p), falls as ability grows")
+    axes.legend()
+    return axes
+
+
+def plot_backtest(result: SeriesForecast, axes: Any = None) -> Any:
+    """Left-out forecasts of every method against what was measured; on the diagonal they are right."""
+    if not result.backtest:
+        raise PassUntilError("there is no backtest to draw: four sizes with a pass are the least")
+    axes = _axes(axes)
+    for name in dict.fromkeys(name for judged in result.backtest for name in judged.methods):
+        found = [(j.measured.mean, j.methods[name]) for j in result.backtest if name in j.methods]
+        label = name + (" (recommended)" if any(j.method == name for j in result.backtest) else "")
+        _bars(axes, [measured for measured, _ in found], [f for _, f in found], label, "o")
+    ends = [judged.measured.mean for judged in result.backtest]
+    axes.plot([min(ends), max(ends)], [min(ends), max(ends)], color="gray")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("measured mean")
+    axes.set_ylabel("forecast")
+    axes.legend()
     return axes
 
 

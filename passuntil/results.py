@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from passuntil._text import grid
 from passuntil.aggregate import DatasetEstimate
+from passuntil.circuits import CircuitComparison
 from passuntil.growth import GrowthResult
 from passuntil.laws import Forecast
+from passuntil.loss_law import LossFit
 
 
 def plain(number: float | None) -> float | int | None:
@@ -24,8 +26,9 @@ def _bounds(forecast: Forecast) -> dict[str, float]:
 class TargetForecast:
     """Forecasts of one target size: one for each method, and the name of the recommended one.
 
-    sources: by method, what was added to its own interval, as standard deviations of F: "forms", the
-    disagreement of the methods, and "backtest", what it was off beyond its own intervals there.
+    sources: by method, what was added to its own interval, as standard deviations of F: "deviations", what
+    the other tasks of the series say and its own residuals did not; "forms", the disagreement of the methods;
+    "backtest", what it was off beyond its own intervals there.
     """
 
     n_params: float
@@ -59,12 +62,16 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class ModelPoint:
-    """One model: its size on the scale of the fit, its task mean, and F less the line (None if unused)."""
+    """One model: its size on the scale of the fit, its task mean, and F less the line (None if unused).
+
+    paper: the mean of the paper's r / K, biased upwards, for comparison only.
+    """
 
     model: str
     n_params: float
     measured: DatasetEstimate
     residual: float | None = None
+    paper: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The model in the JSON shape."""
@@ -83,6 +90,7 @@ class ModelPoint:
             "capped_cells": measured.capped,
             "unfinished_cells": measured.unfinished,
             "residual": self.residual,
+            "paper_r_over_k": self.paper,
         }
 
 
@@ -138,7 +146,9 @@ class SeriesForecast:
     because nothing passed. instances: how many are common to all models; instances_left_out: how many are
     not. warnings: one sentence each. methods_left_out: methods that the data do not carry, with the reason.
     choice: why the recommended method is the one; scores: each method's in the backtest (lower is better).
-    instance_law: what the likelihood fit found over all instances.
+    instance_law: what the likelihood fit found over all instances. pooled: the other tasks and losses that
+    its prior of deviations rests on; pooled_left_out: those that say nothing, with the reason. circuits: one
+    circuit or two, on the shared curve. losses: the law of each loss that all models have.
     """
 
     scale: str
@@ -156,6 +166,13 @@ class SeriesForecast:
     choice: str = ""
     scores: dict[str, float] = field(default_factory=dict)
     instance_law: dict[str, float | list[float]] = field(default_factory=dict)
+    pooled: tuple[str, ...] = ()
+    pooled_left_out: dict[str, str] = field(default_factory=dict)
+    circuits: CircuitComparison | None = None
+    losses: dict[str, LossFit] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.table()
 
     def as_dict(self) -> dict[str, Any]:
         """The whole forecast as plain JSON values (no NaN): targets, growth, backtest, diagnostics."""
@@ -178,6 +195,10 @@ class SeriesForecast:
                 "recommended_because": self.choice,
                 "scores": dict(self.scores),
                 "instance_law": dict(self.instance_law),
+                "pooled": list(self.pooled),
+                "pooled_left_out": dict(self.pooled_left_out),
+                "circuits": self.circuits.as_dict() if self.circuits else None,
+                "losses": {name: law.as_dict() for name, law in self.losses.items()},
                 "warnings": list(self.warnings),
             },
         }
@@ -193,10 +214,12 @@ class SeriesForecast:
                 p.measured.low,
                 p.measured.high,
                 f"{p.measured.zero} zero",
+                "-" if p.paper is None else p.paper,
             )
             for p in self.models
         ]
-        lines += _grid(("model", "size", "measured", "low", "high", "cells"), measured)
+        lines += grid(("model", "size", "measured", "low", "high", "cells", "r / K"), measured)
+        lines.append("r / K is the paper's estimate: biased upwards, for comparison only, and never fitted")
         targets = [
             (
                 name + (" *" if name == target.recommended else ""),
@@ -210,7 +233,7 @@ class SeriesForecast:
         ]
         if targets:
             level = next(iter(self.targets[0].methods.values())).level
-            lines += ["", *_grid(("forecast", "size", "mean", f"{level:.0%} low", "high"), targets)]
+            lines += ["", *grid(("forecast", "size", "mean", f"{level:.0%} low", "high"), targets)]
         for title, judged in (("backtest", self.backtest), ("held out", self.held_out)):
             if judged:
                 rows = [
@@ -228,27 +251,27 @@ class SeriesForecast:
                     for name, f in (j.methods or {j.method: j.forecast}).items()
                 ]
                 header = (title, "method", "left out", "mean", "low", "high", "measured", "")
-                lines += ["", *_grid(header, rows)]
+                lines += ["", *grid(header, rows)]
         if self.choice:
             lines += ["", f"* recommended: {self.choice}"]
         lines += [f"no {name}: {reason}" for name, reason in self.methods_left_out.items()]
+        if self.instance_law:
+            lines.append(self._deviations())
         lines += ["", f"growth: {self.growth.label} ({self.growth.reason})"]
+        if self.circuits:
+            lines.append(f"circuits: {self.circuits.verdict}")
+        lines += [f"{name}: {law.table()}" for name, law in self.losses.items()]
         lines += [f"warning: {warning}" for warning in self.warnings]
         return "\n".join(lines)
+
+    def _deviations(self) -> str:
+        low, high = self.instance_law["deviation_sd_low"], self.instance_law["deviation_sd_high"]
+        told = f"deviations of models from their law, sd of F: {low:.3g} to {high:.3g} (90%), "
+        if not self.pooled:
+            return told + "from this task alone"
+        return told + f"pooled with {len(self.pooled)} others: {', '.join(self.pooled)}"
 
 
 def _size(number: float) -> str:
     """A small whole size in full, a large one in four digits."""
     return f"{number:,.0f}" if number < 1e7 and float(number).is_integer() else f"{number:.4g}"
-
-
-def _grid(header: Sequence[str], rows: Sequence[Sequence[str | float]]) -> list[str]:
-    """Columns in line: text to the left, numbers in three significant digits to the right."""
-    cells = [[v if isinstance(v, str) else f"{v:.3g}" for v in row] for row in rows]
-    widths = [max(len(row[i]) for row in [list(header), *cells]) for i in range(len(header))]
-    return [
-        "  ".join(
-            v.ljust(w) if i == 0 else v.rjust(w) for i, (v, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in [list(header), *cells]
-    ]

@@ -16,6 +16,9 @@ from passuntil.tally import Tally
 COUNTS = ("draws", "passes", "stopped_at", "r", "floor", "cap")
 REQUIRED = ("model", "n_params", "instance", "draws", "passes")
 COLUMNS = ("model", "n_params", "tokens", "instance", *COUNTS, "nll")
+#: Read where it is there; written only where some row names its task.
+TASK = "task"
+KNOWN = (*COLUMNS, TASK)
 
 #: No model of more parameters or tokens, and no answer of a larger loss, is believed.
 LARGEST_SIZE, LARGEST_NLL, LONGEST_NAME = 1e18, 1e9, 500
@@ -30,7 +33,8 @@ class TallyRow:
 
     model, instance: names. n_params: non-embedding parameters (> 0). tally: the counts. tokens: training
     tokens (> 0), if known. nll: summed negative log-likelihood of the reference answer in nats (>= 0), if
-    known. Raises PassUntilError for anything else.
+    known. task: its name, where rows of several tasks stand together. Raises PassUntilError for anything
+    else.
     """
 
     model: str
@@ -39,6 +43,7 @@ class TallyRow:
     tally: Tally
     tokens: float | None = None
     nll: float | None = None
+    task: str = ""
 
     def __post_init__(self) -> None:
         for field in ("model", "instance"):
@@ -58,19 +63,22 @@ class TallyRow:
             if not 0.0 <= nll <= LARGEST_NLL:
                 raise PassUntilError(f"nll must lie between 0 and {LARGEST_NLL:g} nats, not {nll:g}")
             object.__setattr__(self, "nll", nll)
+        if not isinstance(self.task, str) or len(self.task) > LONGEST_NAME:
+            raise PassUntilError(f"task must be a name of at most {LONGEST_NAME} characters")
+        object.__setattr__(self, "task", self.task.strip())
 
 
 def read_tallies(path: str | os.PathLike[str]) -> list[TallyRow]:
     """The rows of a TALLIES.csv (UTF-8, comma-separated, a header line).
 
     Columns: ``model,n_params,instance,draws,passes`` and, where known,
-    ``tokens,stopped_at,r,floor,cap,nll``; an empty cell is unknown. Other columns are ignored, unless the
-    name looks like a slip for one of these. A row with r and neither stopped_at nor cap met a cap at its
+    ``tokens,stopped_at,r,floor,cap,nll,task``; an empty cell is unknown. Other columns are ignored, unless
+    the name looks like a slip for one of these. A row with r and neither stopped_at nor cap met a cap at its
     last draw: that is what an empty stopped_at means.
 
     Raises PassUntilError, naming file, line and column: unreadable file, missing column, a value that is no
-    number or out of range, counts that contradict each other, no draws, the same instance twice for a
-    model, or one model with two sizes or token counts.
+    number or out of range, counts that contradict each other, no draws, the same instance of a task twice
+    for a model, or one model with two sizes or token counts.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -87,11 +95,13 @@ def write_tallies(target: str | os.PathLike[str] | TextIO, rows: Iterable[TallyR
 
     target: a path, where an existing file is replaced, or a text file that is open for writing.
     """
-    table = [list(COLUMNS)]
+    rows = list(rows)
+    named = any(row.task for row in rows)
+    table = [list(KNOWN if named else COLUMNS)]
     for row in rows:  # all of them before a file is replaced
         counts = [getattr(row.tally, name) for name in COUNTS]
         cells = [row.model, row.n_params, row.tokens, row.instance, *counts, row.nll]
-        table.append([_cell(value) for value in cells])
+        table.append([_cell(value) for value in ([*cells, row.task] if named else cells)])
     if isinstance(target, str | os.PathLike):
         with open(target, "w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows(table)
@@ -100,8 +110,8 @@ def write_tallies(target: str | os.PathLike[str] | TextIO, rows: Iterable[TallyR
 
 
 def check_series(rows: Iterable[TallyRow]) -> None:
-    """Refuse the same (model, instance) twice, and a model with two sizes or two token counts."""
-    seen: set[tuple[str, str]] = set()
+    """Refuse the same (task, model, instance) twice, and a model with two sizes or two token counts."""
+    seen: set[tuple[str, str, str]] = set()
     sizes: dict[str, tuple[float, float | None]] = {}
     for row in rows:
         problem = _repeats(row, seen, sizes)
@@ -110,7 +120,7 @@ def check_series(rows: Iterable[TallyRow]) -> None:
 
 
 def _rows(path: str, reader: Iterator[list[str]]) -> Iterator[TallyRow]:
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str, str]] = set()
     sizes: dict[str, tuple[float, float | None]] = {}
     header: list[str] | None = None
     line = 0
@@ -137,7 +147,7 @@ def _rows(path: str, reader: Iterator[list[str]]) -> Iterator[TallyRow]:
             continue
         if len(cells) != len(header):
             refuse("", f"{len(cells)} cells under {len(header)} columns")
-        values = {name: cell.strip() for name, cell in zip(header, cells, strict=True) if name in COLUMNS}
+        values = {name: cell.strip() for name, cell in zip(header, cells, strict=True) if name in KNOWN}
         row = _row(values, refuse)
         repeated = _repeats(row, seen, sizes)
         if repeated:
@@ -151,10 +161,10 @@ def _header_problem(header: list[str]) -> str | None:
     missing = [name for name in REQUIRED if name not in header]
     if missing:
         return f"no column {', '.join(missing)}; the header needs {','.join(REQUIRED)}"
-    twice = [name for name in COLUMNS if header.count(name) > 1]
+    twice = [name for name in KNOWN if header.count(name) > 1]
     if twice:
         return f"column {twice[0]} stands there twice"
-    for name in set(header) - set(COLUMNS):
+    for name in set(header) - set(KNOWN):
         near = get_close_matches(name, COLUMNS, n=1, cutoff=0.8)
         if near:
             return f"unknown column {name!r}; is {near[0]!r} meant?"
@@ -182,11 +192,12 @@ def _row(values: dict[str, str], refuse: Refuse) -> TallyRow:
             tally=Tally(**counts),  # type: ignore[arg-type]
             tokens=numbers["tokens"],
             nll=numbers["nll"],
+            task=values.get(TASK, ""),
         )
     except PassUntilError as error:
         # Every message of the classes starts with the field that it is about.
         first = str(error).split(" ", 1)[0]
-        refuse(first if first in COLUMNS else "", error)
+        refuse(first if first in KNOWN else "", error)
 
 
 def _float(text: str, column: str, refuse: Refuse) -> float | None:
@@ -208,12 +219,12 @@ def _int(text: str, column: str, refuse: Refuse) -> int | None:
 
 
 def _repeats(
-    row: TallyRow, seen: set[tuple[str, str]], sizes: dict[str, tuple[float, float | None]]
+    row: TallyRow, seen: set[tuple[str, str, str]], sizes: dict[str, tuple[float, float | None]]
 ) -> tuple[str, str] | None:
     """(column, problem) if `row` repeats or contradicts an earlier one; remembers it otherwise."""
-    if (row.model, row.instance) in seen:
+    if (row.task, row.model, row.instance) in seen:
         return "instance", f"instance {row.instance!r} of model {row.model!r} stands there twice; keep one"
-    seen.add((row.model, row.instance))
+    seen.add((row.task, row.model, row.instance))
     size, tokens = sizes.setdefault(row.model, (row.n_params, row.tokens))
     if size != row.n_params:
         return (

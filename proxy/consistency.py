@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from proxy._checks import whole
 from proxy.errors import ProxyError
@@ -127,18 +126,15 @@ def choose_metric(
     rounds = whole("rounds", rounds, least=2)
     metrics = tuple(metrics)
     chosen = draw_subsets(models, subset, rounds, np.random.default_rng(whole("seed", seed)))
-    if renormalise:
-        whole_set, sampled = _renormalised(x, y, chosen, metrics)
-    else:
-        whole_set = correlations(x, y, metrics)
-        sets = np.zeros((rounds, models), dtype=np.float32)
-        np.put_along_axis(sets, chosen, 1.0, axis=1)
-        sampled = set_correlations(x, y, sets, metrics)
-    reference = top_tasks({name: whole_set[name][None, :] for name in metrics}, top)
-    tops = top_tasks({name: sampled[name].T for name in metrics}, top)
-    per_round = {name: _overlaps(tops[name], reference[name][0], tasks) for name in metrics}
+    # All models are one more set, the last.
+    sets = np.zeros((rounds + 1, models), dtype=np.float32)
+    np.put_along_axis(sets[:-1], chosen, 1.0, axis=1)
+    sets[-1] = 1.0
+    found_in = _renormalised(x, y, sets, metrics) if renormalise else set_correlations(x, y, sets, metrics)
+    tops = top_tasks({name: found_in[name].T for name in metrics}, top)
+    per_round = {name: _overlaps(tops[name][:-1], tops[name][-1]) for name in metrics}
     found = {
-        name: _metric(name, *per_round[name], undefined=float(np.isnan(sampled[name]).mean()))
+        name: _metric(name, *per_round[name], undefined=float(np.isnan(found_in[name][:, :-1]).mean()))
         for name in metrics
     }
     best, strict, decisive = _winner(found, per_round)
@@ -162,23 +158,37 @@ def draw_subsets(models: int, subset: int, rounds: int, rng: np.random.Generator
     return np.asarray(np.argpartition(keys, subset - 1, axis=1)[:, :subset])
 
 
-def top_tasks(values: dict[str, Floats], top: int) -> dict[str, Ints]:
-    """The top k tasks of each row (rows x tasks) by each metric: rows x k, ties as in `choose_metric`."""
+def top_tasks(values: dict[str, Floats], top: int) -> dict[str, NDArray[np.bool_]]:
+    """Which tasks are the top k of each row (rows x tasks) by each metric, ties as in `choose_metric`."""
     # Equal Kendall values can differ in their last bit, and must tie.
-    filled = {name: np.round(np.where(np.isnan(v), -np.inf, v), 12) for name, v in values.items()}
-    mean_rank = np.mean([rankdata(-v, axis=1) for v in filled.values()], axis=0)
-    return {name: np.lexsort((mean_rank, -v), axis=1)[:, :top] for name, v in filled.items()}
+    filled = {name: np.round(np.where(np.isnan(v), -2.0, v), 12) for name, v in values.items()}
+    tops = {}
+    for name, v in filled.items():
+        edge = -np.partition(-v, top - 1, axis=1)[:, top - 1 : top]
+        inside, at_edge = v > edge, v == edge
+        left = top - inside.sum(axis=1)
+        tied = at_edge.sum(axis=1) > left
+        inside |= at_edge & ~tied[:, None]
+        rows, tasks = np.nonzero(at_edge & tied[:, None])
+        # Ordered by mean rank: how many tasks are above a task, less how many are below, over all metrics.
+        rank = np.zeros(len(rows), dtype=np.int64)
+        for other in filled.values():
+            some, own = other[rows], other[rows, tasks][:, None]
+            rank += (some > own).sum(axis=1) - (some < own).sum(axis=1)
+        order = np.lexsort((tasks, rank, rows))
+        rows, tasks = rows[order], tasks[order]
+        place = np.arange(len(rows)) - np.searchsorted(rows, rows)
+        taken = place < left[rows]
+        inside[rows[taken], tasks[taken]] = True
+        tops[name] = inside
+    return tops
 
 
-def _overlaps(tops: Ints, reference: Ints, tasks: int) -> tuple[Floats, Floats]:
+def _overlaps(tops: NDArray[np.bool_], reference: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """For each round: its overlap with the reference, and its mean overlap with the other rounds."""
-    rounds, k = tops.shape
-    member = np.zeros((rounds, tasks))
-    np.put_along_axis(member, tops, 1.0, axis=1)
-    baseline = member[:, reference].sum(axis=1) / k
+    member, k, others = tops.astype(np.float64), reference.sum(), len(tops) - 1
     # Sum over pairs of |A and B| = sum over tasks of the pairs that hold it: no loop over pairs.
-    others = (member * (member.sum(axis=0) - 1.0)).sum(axis=1) / (k * (rounds - 1))
-    return baseline, others
+    return member @ reference / k, member @ (member.sum(axis=0) - 1.0) / (k * others)
 
 
 def _metric(name: str, baseline: Floats, others: Floats, *, undefined: float) -> MetricConsistency:
@@ -212,12 +222,10 @@ def _winner(
     return best, strict, all(gap(name) for name in others)
 
 
-def _renormalised(
-    x: Floats, y: Floats, chosen: Ints, metrics: tuple[str, ...]
-) -> tuple[dict[str, Floats], dict[str, Floats]]:
-    """Correlations with the two-way normalisation redone in each subset; tasks constant there are undefined."""
+def _renormalised(x: Floats, y: Floats, sets: NDArray[Any], metrics: tuple[str, ...]) -> dict[str, Floats]:
+    """Correlations with the two-way normalisation redone in each set; tasks constant there are undefined."""
 
-    def once(rows: Ints) -> dict[str, Floats]:
+    def once(rows: NDArray[np.bool_]) -> dict[str, Floats]:
         a, b = x[rows], y[rows]
         out = {metric: np.full(x.shape[1], np.nan) for metric in metrics}
         with np.errstate(invalid="ignore"):
@@ -233,5 +241,5 @@ def _renormalised(
             out[metric][varied] = values
         return out
 
-    rounds = [once(rows) for rows in chosen]
-    return once(np.arange(len(y))), {m: np.stack([one[m] for one in rounds], axis=1) for m in metrics}
+    found = [once(row > 0) for row in sets]
+    return {metric: np.stack([one[metric] for one in found], axis=1) for metric in metrics}

@@ -44,7 +44,7 @@ def flag_tasks(matrix: ScoreMatrix) -> tuple[Flag, ...]:
         if gaps:
             flags.append(Flag("gaps", task, f"{gaps} of {len(column)} models are unscored"))
         values = column[known]
-        if values.size and np.ptp(values) <= 1e-12 * np.abs(values).max(initial=1e-300):
+        if values.size > 1 and np.ptp(values) <= 1e-12 * np.abs(values).max(initial=1e-300):
             flags.append(Flag("zero_variance", task, f"every model has {values[0]:g}"))
             continue
         other = seen.setdefault(np.where(known, column, np.inf).tobytes(), task)

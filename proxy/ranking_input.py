@@ -13,16 +13,17 @@ from proxy.errors import ProxyError
 
 Floats = NDArray[np.float64]
 
-#: Name under which a forecast joins the columns.
-FORECAST = "passuntil"
+#: Names under which held-out loss and a forecast join the columns.
+LOSS, FORECAST = "held-out loss", "passuntil"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankingInput:
     """Checked input, in which higher is better throughout.
 
-    columns: models x (kept tasks, then the forecast if there is one); names: of the columns; kept: places of the kept
-    tasks among those given. weights: of the columns, sizes summing to 1 (0 throughout if none were given).
+    columns: models x (kept tasks, then loss, its sign turned, and forecast, if there are any); names: of the columns;
+    kept: places of the kept tasks among those given. weights: of the columns, sizes summing to 1 (0 throughout if
+    none were given).
     """
 
     models: tuple[str, ...]
@@ -38,6 +39,7 @@ class RankingInput:
     target_noise: Floats | None
     panel: Floats | None
     panel_target: Floats | None
+    panel_is_scored: bool
     truth: Floats | None
     budget: list[Hashable] | None
     loss: Floats | None
@@ -47,7 +49,7 @@ class RankingInput:
 
     @property
     def proxy_places(self) -> list[int]:
-        """Columns that are neither the target nor the forecast."""
+        """Columns that are neither the target, nor loss or forecast."""
         return [i for i, name in enumerate(self.names) if name != self.target and i < len(self.kept)]
 
     @property
@@ -61,6 +63,11 @@ class RankingInput:
         if self.forecast is not None:
             return len(self.names) - 1
         return self.names.index(self.target) if self.target in self.names else None
+
+    @property
+    def loss_place(self) -> int | None:
+        """The column of the held-out loss."""
+        return None if self.loss is None else len(self.kept)
 
     def deviations(self, forecast_noise: float | None) -> Floats:
         """Deviation of each score, models x columns, NaN where nothing is known."""
@@ -161,7 +168,13 @@ def read_input(
     if place is not None and place in kept and own is None:
         kept.remove(place)
     given = None if forecast is None else _by_model("forecast", forecast, models, whole=True)
-    columns = x[:, kept] if given is None else np.column_stack([x[:, kept], given])
+    losses = None if loss is None else _by_model("loss", loss, models, whole=True)
+    beside = {
+        name: column
+        for name, column in ((LOSS, None if losses is None else -losses), (FORECAST, given))
+        if column is not None
+    }
+    columns = np.column_stack([x[:, kept], *beside.values()])
     weights = np.zeros(columns.shape[1])
     if weighted is not None:
         weights[: len(kept)] = weighted[kept]
@@ -197,14 +210,15 @@ def read_input(
     ratios = _by_task("robustness", robustness, tasks, (len(tasks),))
     names = tuple(tasks[i] for i in kept)
     return RankingInput(
-        models=models, names=names if given is None else (*names, FORECAST), kept=kept, columns=columns,
+        models=models, names=(*names, *beside), kept=kept, columns=columns,
         weights=weights, stderr=None if errors is None else errors[:, kept],
         noise=None if seeds is None else seeds[..., kept], robustness=None if ratios is None else ratios[kept],
         target=target, target_column=own, target_noise=None if seeds is None or place is None else seeds[..., place],
         panel=None if wide_panel is None else wide_panel[:, kept],
         panel_target=None if wide_panel is None or place is None else wide_panel[:, place],
-        truth=truths, budget=labels, loss=None if loss is None else _by_model("loss", loss, models, whole=True),
-        forecast=given, all_lower=bool((signs[kept] < 0).all()), warnings=tuple(warnings),
+        panel_is_scored=panel is None,
+        truth=truths, budget=labels, loss=losses, forecast=given,
+        all_lower=bool((signs[kept] < 0).all()), warnings=tuple(warnings),
     )  # fmt: skip
 
 

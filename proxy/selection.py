@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy._checks import one_of, real, whole
-from proxy.chance import AboveChance, above_chance
+from proxy.chance import AboveChance, above_chance_of
 from proxy.errors import ProxyError
 from proxy.matrix import ScoreMatrix
-from proxy.relevance import RelevanceStudy, study_relevance
+from proxy.relevance import study_relevance
+from proxy.relevance_results import RelevanceStudy
 from proxy.results import finite
 from proxy.robustness import CAP, PHI, VarianceRatio, phi_of, study_robustness
 
@@ -167,7 +168,7 @@ def select_proxies(
     ratios: dict[str, VarianceRatio] = {}
     if data_group is not None and noise_group is not None:
         ratios = study_robustness(data_group, noise_group, tasks=list(values), cap=cap)
-    chances = _chances(matrix, data_group, noise_group, list(values), alpha)
+    chances = above_chance_of(matrix, data_group, noise_group, list(values), alpha)
     rows: list[TaskScore] = []
     for task in study.ranking():
         ratio, chance = ratios.get(task), chances.get(task)
@@ -221,51 +222,6 @@ def refuse_mixed_scales(matrix: ScoreMatrix, tasks: Sequence[str]) -> None:
             f"{first} is {kinds.get(one, f'of {one}')} and {second} {kinds.get(two, f'of {two}')}: "
             "a mean of raw scores would be of one of them; bring them to one scale, or aggregate z-scores"
         )
-
-
-def _chances(
-    matrix: ScoreMatrix,
-    data_group: ScoreMatrix | None,
-    noise_group: ScoreMatrix | None,
-    tasks: list[str],
-    alpha: float,
-) -> dict[str, AboveChance]:
-    """Above-chance tests over the small models where there are groups, else over the matrix."""
-    baseline = {task: matrix.baseline[task] for task in tasks if task in matrix.baseline}
-    if data_group is None or noise_group is None:
-        return above_chance(matrix, tasks=tasks, alpha=alpha)
-    both = stacked(data_group, noise_group, [task for task in tasks if task in data_group.tasks])
-    if both is None:
-        return {}
-    facts = {task: chance for task, chance in baseline.items() if task in both.tasks}
-    known = both.with_facts(baseline={**facts, **both.baseline})
-    return above_chance(known, alpha=alpha)
-
-
-def stacked(first: ScoreMatrix, second: ScoreMatrix, tasks: Sequence[str]) -> ScoreMatrix | None:
-    """Both groups as one matrix of the shared tasks; models of the same name in both are told apart."""
-    shared = [task for task in tasks if task in second.tasks]
-    if not shared:
-        return None
-    a, b = first.select(tasks=shared), second.select(tasks=shared)
-
-    def both(name: str) -> Floats | None:
-        one, two = getattr(a, name), getattr(b, name)
-        if one is None and two is None:
-            return None
-        parts = [np.full(m.shape, np.nan) if part is None else part for m, part in ((a, one), (b, two))]
-        return np.vstack(parts)
-
-    return ScoreMatrix(
-        tuple(f"{name} (data)" for name in a.models) + tuple(f"{name} (noise)" for name in b.models),
-        tuple(shared),
-        np.vstack([a.scores, b.scores]),
-        stderr=both("stderr"),
-        n=both("n"),
-        direction={**b.direction, **a.direction},
-        baseline={**b.baseline, **a.baseline},
-        scale={task: a.scale.get(task, b.scale.get(task, math.nan)) for task in shared},
-    )
 
 
 def _objection(

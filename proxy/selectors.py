@@ -4,7 +4,7 @@ Every selector is fitted on a panel of models on which the target can be measure
 candidates, on which it often cannot. `PaperSelector` is relevance x phi(robustness) (arXiv 2412.07111);
 `ShrinkageSelector` a regression pooled towards equal weights; `proxy.expected.DecisionSelector` maximises the
 expected share of rightly ordered pairs under seed noise; `PooledSelector` shrinks relevance to what the panel can
-tell apart and weighs it by reliability (`proxy.recommended` joins it with the target's own score).
+tell apart and weighs it by information (`proxy.recommended` chooses one, and joins the target's own score).
 """
 
 from __future__ import annotations
@@ -179,8 +179,7 @@ class ShrinkageSelector(Selector):
     def _weights(self, x: Floats, y: Floats, h: Floats) -> Floats:
         z, t = standardised(x) * np.sqrt(h), standardised(y[:, None])[:, 0]
         common = z.mean(axis=1)
-        errors = [self._left_out(z, common, t, penalty) for penalty in self.penalties]
-        self.penalty_ = float(self.penalties[int(np.argmin(errors))])
+        self.penalty_ = float(self.penalties[int(np.argmin(left_out_errors(z, common, t, self.penalties)))])
         if not self.nonnegative:
             return (self._coefficients(z, common, t, self.penalty_)) * np.sqrt(h)
         # Rows that pull every weight towards the common one, which is fitted first and may not be negative.
@@ -196,13 +195,24 @@ class ShrinkageSelector(Selector):
         gram = z.T @ z + penalty * np.eye(z.shape[1])
         return np.asarray(level / z.shape[1] + np.linalg.solve(gram, z.T @ rest))
 
-    @staticmethod
-    def _left_out(z: Floats, common: Floats, t: Floats, penalty: float) -> float:
-        """Mean squared error of each model predicted from the others, by the hat matrices of both steps."""
-        first = np.outer(common, common) / max(float(common @ common), 1e-12)
-        second = z @ np.linalg.solve(z.T @ z + penalty * np.eye(z.shape[1]), z.T)
-        hat = first + second @ (np.eye(t.size) - first) + 1 / t.size
-        return float(np.mean(((t - hat @ t) / np.maximum(1 - np.diag(hat), 1e-3)) ** 2))
+
+def left_out_errors(z: Floats, common: Floats, t: Floats, penalties: ArrayLike) -> list[float]:
+    """Mean squared error, for each penalty, of each model predicted from the others by mean, common part and ridge.
+
+    By the hat matrices of the steps, of which only the diagonals are needed: 1 / n, first = c c' / c'c, and the ridge's
+    U g U' (with z = U d V', g = d^2 / (d^2 + penalty)) of what the first step leaves.
+    """
+    left, sizes, _ = np.linalg.svd(z, full_matrices=False)
+    size = max(float(common @ common), 1e-12)
+    first = common * float(common @ t) / size
+    of_rest, of_common = left.T @ (t - first), left.T @ common
+    errors = []
+    for penalty in np.asarray(penalties, dtype=np.float64):
+        kept = sizes**2 / (sizes**2 + penalty)
+        fitted = t.mean() + first + left @ (kept * of_rest)
+        own = 1 / t.size + common**2 / size + left**2 @ kept - (left @ (kept * of_common)) * common / size
+        errors.append(float(np.mean(((t - fitted) / np.maximum(1 - own, 1e-3)) ** 2)))
+    return errors
 
 
 def shrunken_relevance(x: Floats, y: Floats) -> Floats:
@@ -226,15 +236,16 @@ def shrunken_relevance(x: Floats, y: Floats) -> Floats:
 
 
 class PooledSelector(Selector):
-    """The recommended selector: shrunken relevance, weighed by reliability, on standardised scores.
+    """Shrunken relevance, weighed by information, on standardised scores.
 
-    A task's weight is its shrunken relevance (`shrunken_relevance`) times the root of its reliability: the best
-    linear predictor of the target when tasks share nothing but what they tell of it, and never far from equal
-    weights when the panel is small. Weights below 0 are 0.
+    With a = shrunken relevance (`shrunken_relevance`) times the root of reliability, a task weighs a / (1 - a^2): the
+    best linear predictor of the target if tasks share nothing but what they tell of it (Bartlett's weights of one
+    factor), and never far from equal weights when the panel is small. No a is taken above .95 or below 0.
     """
 
     label = "pooled"
 
     def _weights(self, x: Floats, y: Floats, h: Floats) -> Floats:
         self.relevance_ = shrunken_relevance(x, y)
-        return np.asarray(np.maximum(self.relevance_, 0.0) * np.sqrt(h))
+        known = np.clip(self.relevance_ * np.sqrt(h), 0.0, 0.95)
+        return np.asarray(known / (1 - known**2))

@@ -15,6 +15,7 @@ import numpy as np
 from proxy._checks import one_of
 from proxy.errors import ProxyError
 from proxy.matrix import ScoreMatrix
+from proxy.scales import known_scales
 
 Duplicates = Literal["refuse", "first", "mean"]
 LONG = ("model", "task", "score", "stderr", "n", "metric", "direction", "baseline", "scale")
@@ -78,11 +79,18 @@ def write_scores(path: str | os.PathLike[str], matrix: ScoreMatrix) -> int:
 
     Columns that nothing is known about are left out; gaps have no row.
     """
+    try:
+        found = known_scales(matrix.models, matrix.tasks, matrix.scores, {})
+    except ProxyError:  # only what was declared keeps these scores from looking mixed
+        found = {}
+    declared = {task: top for task, top in matrix.scale.items() if found.get(task) != top}
     known = {
         "stderr": matrix.stderr is not None,
         "n": matrix.n is not None,
         "direction": any(sign == -1 for sign in matrix.direction.values()),
         "baseline": bool(matrix.baseline),
+        # Written only where a reader would not find it from the scores.
+        "scale": bool(declared),
     }
     lines = [["model", "task", "score", *(column for column, is_known in known.items() if is_known)]]
     for i, model in enumerate(matrix.models):
@@ -94,6 +102,7 @@ def write_scores(path: str | os.PathLike[str], matrix: ScoreMatrix) -> int:
                 "n": matrix.n[i, j] if matrix.n is not None else math.nan,
                 "direction": matrix.direction.get(task, 1),
                 "baseline": matrix.baseline.get(task, math.nan),
+                "scale": declared.get(task, math.nan),
             }
             extra = [_text(values[column]) for column, is_known in known.items() if is_known]
             lines.append([model, task, _text(matrix.scores[i, j]), *extra])

@@ -24,8 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from proxy.decisions import pairwise_decisions, rank_intervals
 from proxy.expected import DecisionSelector
+from proxy.seeds import seeds_worth_buying
 from proxy.selectors import PaperSelector, PooledSelector, Selector, ShrinkageSelector
-from proxy.simulation import pair_accuracy, seeds_worth_buying, simulate
+from proxy.simulation import pair_accuracy, simulate
 
 VARIED: dict[str, tuple[Any, ...]] = {
     "models": (4, 12, 50),

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import parquet
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -204,7 +203,7 @@ def gemstones(seed: int = 0, splits: int = 20) -> Iterator[Problem]:
     """
     folder = DATA / "gemstones"
     scores, errors = (
-        parquet.read(folder / f"{name}.parquet").set_index("__index_level_0__").astype(float)
+        pd.read_parquet(folder / f"{name}.parquet").astype(float)
         for name in ("light_eval_df", "light_eval_df_err")
     )
     shapes = np.array(sorted({name.split("-")[1] for name in scores.index}))

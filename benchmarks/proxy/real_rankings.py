@@ -66,9 +66,9 @@ def methods(problem: Problem, seed: int) -> dict[str, Floats]:
         own, own_noise = problem.forecast, problem.forecast_noise
     fit = recommend(
         problem.panel, problem.panel_target, problem.scores, noise=problem.noise, own=own,
-        own_noise=own_noise, seed=seed,
+        own_noise=own_noise, loss=problem.loss, seed=seed,
     )  # fmt: skip
-    found = {"recommended": fit.predict(problem.scores, own), **found}
+    found = {"recommended": fit.predict(problem.scores, own, problem.loss), **found}
     controls = control_scores(
         problem.scores, problem.tasks, noise=problem.noise, target=problem.own, loss=problem.loss,
         forecast=problem.forecast,

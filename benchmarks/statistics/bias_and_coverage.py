@@ -172,7 +172,8 @@ def show_adaptive(found: dict[str, list[dict[str, Any]]]) -> None:
         names = list(rows[0])
         print("  ".join(f"{key:>{max(len(key), 9)}}" for key in names))
         for row in rows:
-            print("  ".join(f"{row[key]:>{max(len(key), 9)}.5g}" for key in names))
+            cells = [v if isinstance(v := row[key], str) else f"{v:.5g}" for key in names]
+            print("  ".join(f"{cell:>{max(len(key), 9)}}" for key, cell in zip(names, cells, strict=True)))
 
 
 def main() -> int:

@@ -120,38 +120,37 @@ def classify(
     return growth_class(sizes, draws, passes, replicates=few, seed=seed, **rule)
 
 
-def false_alarms(generator: np.random.Generator, counts: dict[int, int]) -> list[dict[str, Any]]:
-    """Share of null populations that are given another class than the law."""
+def false_alarms(generator: np.random.Generator, cells: list[tuple[int, float, int]]) -> list[dict[str, Any]]:
+    """Share of null populations that are given another class than the law; cells: (items, noise, how many)."""
     rows = []
-    for instances, populations in counts.items():
-        for noise in NOISES:
-            labels: Counter[str] = Counter()
-            concave: dict[str, list[bool]] = {"paper": [], "unbiased": []}
-            powers = []
-            for number in range(populations):
-                draws, passes = measure(generator, population(generator, instances, noise))
-                result = classify(SIZES, draws, passes, number, RULE, FEW)
-                labels[result.label] += 1
-                powers.append(result.power or 0.0)
-                for method, found in concave.items():
-                    value = mean_curvature(draws, passes, method)
-                    if value is not None:
-                        found.append(value < 0)
-            alarms = sum(labels[name] for name in ALARMS)
-            share = alarms / populations
-            rows.append(
-                {
-                    "instances": instances,
-                    "noise": noise,
-                    "populations": populations,
-                    "false_alarms": share,
-                    "standard_error": math.sqrt(0.05 * 0.95 / populations),
-                    "labels": dict(labels),
-                    "mean_power": float(np.mean(powers)),
-                    "sign_says_accelerated_paper": float(np.mean(concave["paper"])),
-                    "sign_says_accelerated_unbiased": float(np.mean(concave["unbiased"])),
-                }
-            )
+    for instances, noise, populations in cells:
+        labels: Counter[str] = Counter()
+        concave: dict[str, list[bool]] = {"paper": [], "unbiased": []}
+        powers = []
+        for number in range(populations):
+            draws, passes = measure(generator, population(generator, instances, noise))
+            result = classify(SIZES, draws, passes, number, RULE, FEW)
+            labels[result.label] += 1
+            powers.append(result.power or 0.0)
+            for method, found in concave.items():
+                value = mean_curvature(draws, passes, method)
+                if value is not None:
+                    found.append(value < 0)
+        alarms = sum(labels[name] for name in ALARMS)
+        share = alarms / populations
+        rows.append(
+            {
+                "instances": instances,
+                "noise": noise,
+                "populations": populations,
+                "false_alarms": share,
+                "standard_error": math.sqrt(0.05 * 0.95 / populations),
+                "labels": dict(labels),
+                "mean_power": float(np.mean(powers)),
+                "sign_says_accelerated_paper": float(np.mean(concave["paper"])),
+                "sign_says_accelerated_unbiased": float(np.mean(concave["unbiased"])),
+            }
+        )
     return rows
 
 
@@ -334,19 +333,32 @@ def main() -> int:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="few populations, half a minute")
     size.add_argument("--full", action="store_true", help="500 populations of 164 instances too")
+    parser.add_argument(
+        "--cell",
+        nargs=3,
+        metavar=("ITEMS", "NOISE", "POPULATIONS"),
+        help="only the false alarms of one cell, in as many populations as it takes to know",
+    )
     parser.add_argument("--only", choices=("false_alarms", "power", "pooled", "verdicts"))
     arguments = parser.parse_args()
     started = time.monotonic()
+    if arguments.cell:
+        items, noise, many = int(arguments.cell[0]), float(arguments.cell[1]), int(arguments.cell[2])
+        generator = np.random.default_rng([arguments.seed, items, int(100 * noise)])
+        (row,) = false_alarms(generator, [(items, noise, many)])
+        print(json.dumps({**row, "seed": arguments.seed, "seconds": time.monotonic() - started}))
+        return 0
     seeds = np.random.SeedSequence(arguments.seed).spawn(5)
     parts = [np.random.default_rng(seed) for seed in seeds]
     counts = {20: 40, 164: 10} if arguments.quick else {20: 500, 164: 500 if arguments.full else 100}
+    cells = [(items, noise, many) for items, many in counts.items() for noise in NOISES]
     few = 3 if arguments.quick else 40 if arguments.full else 6
 
     def wanted(part: str) -> bool:
         return arguments.only in (None, part)
 
     report = {
-        "false_alarms": false_alarms(parts[0], counts) if wanted("false_alarms") else [],
+        "false_alarms": false_alarms(parts[0], cells) if wanted("false_alarms") else [],
         "power": power(parts[1], few) if wanted("power") else [],
         "ladder": ladder(parts[2], arguments.seed) if wanted("verdicts") else [],
         "pythia": pythia(arguments.seed) if wanted("verdicts") else [],

@@ -2,42 +2,57 @@
 
     python benchmarks/statistics/real_backtests.py [--seed 0] [--json] [--quick] [--data FOLDER]
 
-Ladder: examples/ladder, twelve tasks, nine sizes. Counts are drawn with UntilPasses(r=5, floor=64, cap=10000)
-from the exact pass probabilities; the truth is the exact mean. Pythia: MATH, 10,000 samples of 128 problems,
-seven sizes (README of data/pythia_math_repeated_sampling); the truth is the mean over the 10,000. A target is
-hit where its truth lies in the 90% interval, give or take .002: an interval that ends at .9999 is not wrong
-about .99999.
+Ladder: examples/ladder, twelve tasks, nine sizes. Mixtures: three sizes to a fourth, twelve tasks, eleven
+other mixtures (on six of them the pooling of deviations was chosen, five judge it) and two more seeds of the
+ladder's own. Counts are drawn with UntilPasses(r=5, floor=64, cap=10000) from the exact pass probabilities;
+the truth is the exact mean. Pythia: MATH, 10,000 samples of 128 problems, seven sizes, with LAMBADA as the
+loss of the models (READMEs of data/pythia_math_repeated_sampling and data/pythia_evals); the truth is the
+mean over the 10,000. A target is hit where its truth lies in the 90% interval, give or take .002: an interval
+that ends at .9999 is not wrong about .99999.
 
-"pooled" is the likelihood fit whose prior of deviations is learnt from the other tasks of the ladder.
+Every task is forecast beside the others of its series, as `forecast_tallies` does by itself. "alone" is the
+likelihood fit without them. "bare" has no deviations at all. The last table puts all series together.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from benchmarks.statistics.real_series import (
+    CAP,
+    DEVELOPMENT,
+    FLOOR,
+    ROOT,
+    Array,
+    R,
+    Series,
+    ladder,
+    mixtures,
+    pythia,
+    pythia_loss,
+    rows_of,
+)
 from benchmarks.statistics.simulation import draw_counts
-from passuntil import InstanceLikelihood, Tally, TallyRow, forecast_tallies, pool_deviations
+from passuntil import InstanceLikelihood, PassUntilError, TallyRow, forecast_tallies
 
-ROOT = Path(__file__).resolve().parents[2]
-R, FLOOR, CAP, LEVEL, NEAR = 5, 64, 10_000, 0.9, 0.002
-Array = NDArray[np.float64]
+LEVEL, NEAR = 0.9, 0.002
 
 
 @dataclass(frozen=True)
 class Line:
     """One method's forecast of one held-out model."""
 
+    series: str
     task: str
     left_out: int
     n_params: float
@@ -58,105 +73,62 @@ class Line:
         return self.low - NEAR <= self.truth <= self.high + NEAR
 
 
-def ladder() -> dict[str, tuple[Array, Array]]:
-    """By task: sizes (n,) and exact log pass probabilities (m, n)."""
-    cells: dict[str, dict[float, dict[str, float]]] = {}
-    with open(ROOT / "examples" / "ladder" / "scores" / "instances.csv", newline="") as file:
-        for row in csv.DictReader(file):
-            model = cells.setdefault(row["task"], {}).setdefault(float(row["n_params"]), {})
-            model[row["instance"]] = float(row["logprob"])
-    found = {}
-    for task, models in cells.items():
-        sizes, names = sorted(models), sorted(models[min(models)])
-        found[task] = (np.array(sizes), np.array([[models[n][name] for n in sizes] for name in names]))
-    return found
-
-
-def pythia(folder: Path) -> tuple[Array, Array, Array] | None:
-    """Sizes (n,), draws and passes (m, n), or None where the data are absent."""
-    path = folder / "pythia_math_repeated_sampling" / "success_counts.csv"
-    if not path.is_file():
-        return None
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    sizes = sorted({float(row["n_params_non_embedding"]) for row in rows})
-    names = sorted({row["problem_idx"] for row in rows})
-    draws, passes = np.zeros((2, len(names), len(sizes)))
-    for row in rows:
-        at = names.index(row["problem_idx"]), sizes.index(float(row["n_params_non_embedding"]))
-        draws[at], passes[at] = float(row["n_attempts"]), float(row["n_success"])
-    return np.array(sizes), draws, passes
-
-
-def rows_of(sizes: Array, draws: Array, passes: Array, nll: Array | None, *, fixed: bool) -> list[TallyRow]:
-    """The cells as tallies; within the floor any place of the r-th pass stands for it."""
-    rows = []
-    for j, size in enumerate(sizes):
-        for i in range(draws.shape[0]):
-            n, s = int(draws[i, j]), int(passes[i, j])
-            if fixed:
-                tally = Tally(n, s, cap=n)
-            else:
-                stopped = None if s < R else n if n > FLOOR else n - (s - R)
-                tally = Tally(n, s, stopped, R, FLOOR, CAP)
-            loss = None if nll is None else float(nll[i, j])
-            rows.append(TallyRow(f"m{j}", float(size), f"q{i:03d}", tally, nll=loss))
-    return rows
-
-
 def hold_out(
-    task: str, rows: list[TallyRow], sizes: Array, truth: Array, counts: tuple[int, ...]
+    series: str,
+    rows: Sequence[TallyRow],
+    task: str,
+    truth: Array,
+    counts: Sequence[int],
+    losses: dict[str, dict[str, float]] | None = None,
 ) -> list[Line]:
-    """Every method's forecasts of the largest ones."""
+    """Every method's forecasts of the largest ones, and those of the likelihood fit alone and bare."""
     lines = []
+    mine = [row for row in rows if row.task == task]
+    instances = len({row.instance for row in mine})
+    cells = [(row.n_params, row.tally.draws, row.tally.passes) for row in mine]
+    sizes, draws, passes = (np.array(v, dtype=float).reshape(-1, instances) for v in zip(*cells, strict=True))
     for count in counts:
-        held = [f"m{j}" for j in range(len(sizes) - count, len(sizes))]
-        result = forecast_tallies(rows, [], hold_out=held, level=LEVEL)
+        held = [f"m{j}" for j in range(len(truth) - count, len(truth))]
+        result = forecast_tallies(rows, [], hold_out=held, level=LEVEL, task=task, losses=losses)
+        bare = {}
+        for name, deviation in (("alone", "estimate"), ("bare", None)):
+            law = InstanceLikelihood(deviation=deviation)
+            try:
+                bare[name] = law.fit(sizes[:-count, 0], draws[:-count].T, passes[:-count].T)
+            except PassUntilError:
+                continue
         for judged in result.held_out:
             j = int(judged.model[1:])
+            size = float(sizes[j, 0])
             said = {**judged.methods, "recommended": judged.forecast}
+            said |= {name: law.forecast(size, level=LEVEL) for name, law in bare.items()}
             for method, f in said.items():
-                lines.append(
-                    Line(task, count, float(sizes[j]), method, f.mean, f.low, f.high, float(truth[j]))
-                )
+                lines.append(Line(series, task, count, size, method, f.mean, f.low, f.high, float(truth[j])))
     return lines
 
 
-def pooled(tables: dict[str, tuple[Array, Array, Array, Array]], counts: tuple[int, ...]) -> list[Line]:
-    """The likelihood fit with the prior of deviations learnt from the other tasks."""
-    lines = []
-    for count in counts:
-        fits = {
-            task: InstanceLikelihood().fit(sizes[:-count], draws[:, :-count], passes[:, :-count])
-            for task, (sizes, draws, passes, _) in tables.items()
-        }
-        for task, (sizes, draws, passes, truth) in tables.items():
-            prior = pool_deviations([f.fitted_deviations_ for name, f in fits.items() if name != task])
-            law = InstanceLikelihood(deviation=prior)
-            law.fit(sizes[:-count], draws[:, :-count], passes[:, :-count])
-            for j in range(len(sizes) - count, len(sizes)):
-                f = law.forecast(float(sizes[j]), level=LEVEL)
-                lines.append(
-                    Line(task, count, float(sizes[j]), "pooled", f.mean, f.low, f.high, float(truth[j]))
-                )
-    return lines
+def drawn(name: str, tables: Series, generator: np.random.Generator, counts: Sequence[int]) -> list[Line]:
+    """Every task of a series with exact probabilities, on drawn counts."""
+    rows: list[TallyRow] = []
+    for task, table in tables.items():
+        draws, passes = draw_counts(generator, np.exp(table.log_p), r=R, floor=FLOOR, cap=CAP)
+        rows += rows_of(table.sizes, draws, passes, -table.log_p, fixed=False, task=task)
+    return [
+        line for task, table in tables.items() for line in hold_out(name, rows, task, table.truth, counts)
+    ]
+
+
+def _key(line: Line) -> tuple[str, str, int, float]:
+    return line.series, line.task, line.left_out, line.n_params
 
 
 def summary(lines: list[Line]) -> list[dict[str, object]]:
     """Median and mean relative error and hits by method, and against dataset OLS where both exist."""
     found: list[dict[str, object]] = []
-    base = {
-        (line.task, line.left_out, line.n_params): line.error
-        for line in lines
-        if line.method == "dataset_ols"
-    }
+    base = {_key(line): line.error for line in lines if line.method == "dataset_ols"}
     for method in dict.fromkeys(line.method for line in lines):
         mine = [line for line in lines if line.method == method]
-        both = [
-            (line.error, base[key])
-            for line in mine
-            if (key := (line.task, line.left_out, line.n_params)) in base
-        ]
+        both = [(line.error, base[key]) for line in mine if (key := _key(line)) in base]
         paired = np.array(both)
         found.append(
             {
@@ -175,6 +147,18 @@ def summary(lines: list[Line]) -> list[dict[str, object]]:
     return found
 
 
+def groups(lines: list[Line]) -> dict[str, list[Line]]:
+    """What is summed up together."""
+    found: dict[str, list[Line]] = {}
+    for line in lines:
+        kind = line.series
+        if kind not in ("ladder", "pythia"):
+            kind = "main seeds" if kind.startswith("main") else "mixtures, judging"
+            kind = "mixtures, development" if line.series in DEVELOPMENT else kind
+        found.setdefault(kind, []).append(line)
+    return {**found, "all together": lines}
+
+
 def main() -> int:
     """Print both tables and the summary."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
@@ -183,43 +167,49 @@ def main() -> int:
     parser.add_argument(
         "--quick", action="store_true", help="three tasks of the ladder, the largest one only"
     )
+    parser.add_argument("--only", choices=("ladder", "mixtures", "pythia"), action="append", default=[])
+    parser.add_argument("--series", action="append", default=[], help="these mixtures only")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     arguments = parser.parse_args()
     began = time.monotonic()
-    generator = np.random.default_rng(arguments.seed)
-    counts = (1,) if arguments.quick else (1, 2)
-    tables = {}
+    wanted = arguments.only or (["ladder"] if arguments.quick else ["ladder", "mixtures", "pythia"])
     lines: list[Line] = []
-    for task, (sizes, log_p) in list(ladder().items())[: 3 if arguments.quick else None]:
-        draws, passes = draw_counts(generator, np.exp(log_p), r=R, floor=FLOOR, cap=CAP)
-        truth = np.exp(log_p).mean(0)
-        tables[task] = (sizes, draws.astype(float), passes.astype(float), truth)
-        lines += hold_out(task, rows_of(sizes, draws, passes, -log_p, fixed=False), sizes, truth, counts)
-    lines += pooled(tables, counts)
-    data = pythia(arguments.data)
-    maths: list[Line] = []
+    if "ladder" in wanted:
+        tables = dict(list(ladder().items())[: 3 if arguments.quick else None])
+        generator = np.random.default_rng(arguments.seed)
+        lines += drawn("ladder", tables, generator, (1,) if arguments.quick else (1, 2))
+    if "mixtures" in wanted:
+        for name, tables in mixtures().items():
+            if not arguments.series or name in arguments.series:
+                generator = np.random.default_rng([arguments.seed, *name.encode()])
+                lines += drawn(name, tables, generator, (1,))
+    data = pythia(arguments.data) if "pythia" in wanted else None
     if data is not None:
         sizes, draws, passes = data
-        truth = (passes / draws).mean(0)
-        maths = hold_out("math", rows_of(sizes, draws, passes, None, fixed=True), sizes, truth, counts)
+        rows = rows_of(sizes, draws, passes, None, fixed=True, task="math")
+        loss = pythia_loss(arguments.data)
+        losses = {"lambada": loss} if loss else None
+        lines += hold_out("pythia", rows, "math", (passes / draws).mean(0), (1, 2), losses)
     seconds = time.monotonic() - began
-    summaries = {"ladder": summary(lines), "pythia": summary(maths) if maths else []}
+    summaries = {name: summary(mine) for name, mine in groups(lines).items()}
     if arguments.json:
-        listed = [{**asdict(line), "error": line.error, "hit": line.hit} for line in lines + maths]
+        listed = [{**asdict(line), "error": line.error, "hit": line.hit} for line in lines]
         print(json.dumps({"lines": listed, **summaries, "seed": arguments.seed, "seconds": seconds}))
         return 0
-    for line in lines + maths:
+    for line in lines:
         print(
-            f"{line.task:14s} {line.left_out} {line.n_params:12.4g} {line.method:20s} {line.mean:8.4f} "
-            f"[{line.low:.4f}, {line.high:.4f}] {line.truth:8.4f} {line.error:7.1%} "
+            f"{line.series:10s} {line.task:14s} {line.left_out} {line.n_params:12.4g} {line.method:20s} "
+            f"{line.mean:8.4f} [{line.low:.4f}, {line.high:.4f}] {line.truth:8.4f} {line.error:7.1%} "
             f"{'hit' if line.hit else 'miss'}"
         )
+    if "pythia" in wanted and data is None:
+        print("\npythia: the data are absent, not run")
     for name, table in summaries.items():
-        print(f"\n{name}" + ("" if table else ": the data are absent, not run"))
+        print(f"\n{name}")
         for row in table:
             print(
-                f"{row['method']!s:20s} {row['forecasts']:>3} forecasts, "
-                f"median error {row['median_error']:.1%}, mean {row['mean_error']:.1%}, hits {row['hits']}; "
+                f"{row['method']!s:20s} {row['forecasts']:>3} forecasts, median error "
+                f"{row['median_error']:.1%}, mean {row['mean_error']:.1%}, hits {row['hits']}; "
                 f"beside dataset_ols ({row['with_dataset_ols']}): {row['median_error_there']:.1%} "
                 f"against {row['median_error_of_dataset_ols']:.1%}, "
                 f"closer {row['closer']}, farther {row['farther']}"

@@ -12,8 +12,14 @@ The record is ../shared/data/pythia_math_repeated_sampling (success_attempt_indi
    variance is sum(v) / (m^2 n). Draws are made from the recorded pass rates, so that the record is not used
    up. Standard errors: of stopping at r, the root mean square error over the repetitions; of
    DatasetPrecision, the root mean of its unbiased variances (its root mean square error stands beside it in
-   the JSON as `rmse`); with a floor, at the expected draws. "oracle" is Neyman's allocation with the true p:
-   no rule can need fewer.
+   the JSON as `rmse`); with a floor, at the expected draws. One target is the standard error that the
+   record itself has with its 10,000 draws a problem. "oracle" is Neyman's allocation with the true p: no rule
+   can need fewer, since the variance of an unbiased estimate is at least sum(v_i / E n_i) / m^2 however it
+   stops (Wolfowitz 1947, Annals of Mathematical Statistics 18:215-230). "like the smaller one" is
+   Neyman's allocation with the pass rates of the next smaller model in place of its own, all draws planned in
+   advance; "like" is the rule itself, its first round planned from the counts that it made of that model
+   (the smallest one has a pilot). For the series as a whole every model is measured with the same relative
+   standard error.
 3. Draws for single problems. A log-width (high / low of the exact 95% interval) is asked of every problem
    that passed 10 times or more in the record. Stopping at r gives each the same one; a fixed n has to be
    large enough for half of them, for nine in ten, or for all. r = 2 is narrowed by running it again and
@@ -36,14 +42,12 @@ from scipy.special import polygamma
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from parquet_columns import _hybrid, _plain, _Thrift, _unzstd, read_columns
-
-from passuntil import DatasetPrecision, Rounds, estimates, intervals
+from benchmarks.statistics.draws_saved import CAP, for_the_mean, for_the_series, like_the_smaller_one
+from benchmarks.statistics.parquet_columns import read_columns
+from passuntil import estimates, intervals
 from passuntil.gbas import passes_needed
-from passuntil.planning import expected_draws
 
 ROOT = Path(__file__).resolve().parents[2]
-CAP = 10_000
 PAPER_R = (1, 2, 3, 5, 10)
 
 Floats = NDArray[np.float64]
@@ -55,54 +59,14 @@ def load(folder: Path) -> dict[str, list[Ints]]:
     path = folder / "success_attempt_indices.parquet"
     if not path.exists():
         raise SystemExit(f"the record {path} is absent; give its folder with --data")
-    plain = read_columns(path, ["model", "n_params_non_embedding", "n_success"])
-    rows = read_lists(path, "success_attempts")
+    plain = read_columns(path, ["model", "n_params_non_embedding", "n_success", "success_attempts"])
+    rows = [row.astype(np.int64) for row in plain["success_attempts"]]
     if [row.size for row in rows] != plain["n_success"].tolist():
         raise SystemExit(f"{path}: the lists of passes do not have the lengths that n_success says")
     found: dict[str, list[Ints]] = {}
     for place in np.argsort(plain["n_params_non_embedding"], kind="stable"):
         found.setdefault(str(plain["model"][place]), []).append(rows[place])
     return found
-
-
-def read_lists(path: Path, name: str) -> list[Ints]:
-    """One column of lists of whole numbers without nulls (`parquet_columns` reads the flat ones)."""
-    data = path.read_bytes()
-    meta = _Thrift(data, len(data) - 8 - int.from_bytes(data[-8:-4], "little")).struct()
-    rows: list[list[int]] = []
-    for group in meta[4]:
-        column = next(chunk[3] for chunk in group[1] if chunk[3][3][0].decode() == name)
-        at, words, read = column.get(11, column[9]), np.zeros(0, dtype=np.int64), 0
-        while read < column[5]:
-            reader = _Thrift(data, at)
-            page = reader.struct()
-            body, at = data[reader.at : reader.at + page[3]], reader.at + page[3]
-            body = _unzstd(body, page[2]) if column[4] == 6 else body
-            if page[1] == 2:
-                words = _plain(body, column[1], page[7][1])
-                continue
-            count, encoding = page[5][1], page[5][2]
-            levels = []
-            # Repetition (0: a new list), then definition (3: there is a value; less: the list is empty).
-            for width in (1, 2):
-                size = int.from_bytes(body[:4], "little")
-                levels.append(_hybrid(body[4 : 4 + size], width, count))
-                body = body[4 + size :]
-            there = int((levels[1] == 3).sum())
-            if encoding in (2, 8):
-                values = words[_hybrid(body[1:], body[0], there)]
-            elif encoding == 0:
-                values = _plain(body, column[1], there)
-            else:
-                raise SystemExit(f"{path}: Parquet encoding {encoding} is not understood")
-            following = iter(values.tolist())
-            for again, level in zip(*levels, strict=True):
-                if not again:
-                    rows.append([])
-                if level == 3:
-                    rows[-1].append(next(following))
-            read += count
-    return [np.array(row, dtype=np.int64) for row in rows]
 
 
 def in_recorded_order(record: list[Ints], r: int) -> dict[str, float]:
@@ -118,105 +82,6 @@ def in_recorded_order(record: list[Ints], r: int) -> dict[str, float]:
         "unbiased": float(estimates.unbiased(*columns).mean()),
         "se": math.sqrt(float(estimates.variance(*columns).sum())) / m,
         "draws": int(draws.sum()),
-    }
-
-
-def stop_at_r(
-    p: Floats, r: int, cap: int, repeats: int, generator: np.random.Generator
-) -> tuple[float, float]:
-    """(draws, standard error of the mean) of stopping at the r-th pass, by simulation of K."""
-    with np.errstate(divide="ignore"):
-        gaps = generator.negative_binomial(r, np.where(p > 0, p, 1.0), (repeats, p.size)) + r
-    stopped = np.where((p > 0) & (gaps <= cap), gaps, 0)
-    # At the cap fewer than r passes came: binomial, given that.
-    passes = np.full(stopped.shape, r)
-    short = stopped == 0
-    at_cap = generator.binomial(cap, np.broadcast_to(p, stopped.shape)[short])
-    for _ in range(200):
-        again = at_cap >= r
-        if not again.any():
-            break
-        at_cap[again] = generator.binomial(cap, np.broadcast_to(p, stopped.shape)[short][again])
-    passes[short] = np.minimum(at_cap, r - 1)
-    draws = np.where(stopped > 0, stopped, cap)
-    values = estimates.unbiased(draws, passes, stopped, r, 0, cap)
-    error = values.mean(axis=1) - p.mean()
-    return float(draws.sum(axis=1).mean()), math.sqrt(float((error**2).mean()))
-
-
-def with_precision(
-    p: Floats, relative: float, repeats: int, generator: np.random.Generator
-) -> dict[str, float]:
-    """Draws, root mean square error, reported standard error and coverage of `DatasetPrecision`."""
-    rule = DatasetPrecision(relative, relative=True, pilot=32, cap=10**6)
-    draws, errors, reported, held, wide = [], [], [], 0, 0
-    for _ in range(repeats):
-        counts, made, passed = Rounds.none(p.size), [], []
-        while not (answer := rule.allocate(counts, wave=10**9)).done:
-            made.append(answer.draws)
-            passed.append(generator.binomial(answer.draws, p))
-            counts = Rounds(np.array(made), np.array(passed))
-        found = rule.estimate(counts)
-        draws.append(found.draws)
-        errors.append(found.mean - p.mean())
-        reported.append(found.se_draws)
-        held += found.low <= p.mean() <= found.high
-        wide += p.mean() in found.sequence
-    return {
-        "relative_target": relative,
-        "draws": float(np.mean(draws)),
-        "rmse": math.sqrt(float(np.mean(np.square(errors)))),
-        "se": math.sqrt(float(np.mean(np.square(reported)))),
-        "bias": float(np.mean(errors)) / float(p.mean()),
-        "coverage": held / repeats,
-        "coverage_sequence": wide / repeats,
-    }
-
-
-def for_the_mean(p: Floats, repeats: int, generator: np.random.Generator) -> dict[str, Any]:
-    """Draws of the rules at equal standard error of the mean."""
-    m, v = p.size, p * (1 - p)
-    oracle = m * float(v.sum()) / float(np.sqrt(v).sum()) ** 2
-    r2_draws, r2_se = stop_at_r(p, 2, 10**5, 20 * repeats, generator)
-    rows = []
-    for relative in (0.1, 0.03, 0.01):
-        row = with_precision(p, relative, repeats, generator)
-        fixed = float(v.sum()) / m / row["se"] ** 2
-        # r = 2 is a single point; at another error it would be run (its error / that error)^2 times.
-        row |= {
-            "fixed_draws": fixed,
-            "saved_against_fixed": fixed / row["draws"],
-            "saved_against_r2": r2_draws * (r2_se / row["se"]) ** 2 / row["draws"],
-        }
-        rows.append(row)
-    fixed_r2 = float(v.sum()) / m / r2_se**2
-    others = []
-    for r, floor in ((10, 1024), (5, 0), (10, 0)):
-        cap = 10**4
-        if floor:
-            draws = float(expected_draws(p, r=r, floor=floor, cap=cap).sum())
-            # Beyond a floor that frequent passers fill, the floor's error is all there is to speak of.
-            error = (
-                math.sqrt(float((v / np.maximum(expected_draws(p, r=r, floor=floor, cap=cap), 1)).sum())) / m
-            )
-        else:
-            draws, error = stop_at_r(p, r, cap, 20 * repeats, generator)
-        fixed = float(v.sum()) / m / error**2
-        others.append(
-            {
-                "rule": f"r={r} floor={floor} cap={cap}",
-                "draws": draws,
-                "se": error,
-                "saved_against_fixed": fixed / draws,
-                "saved_against_r2": r2_draws * (r2_se / error) ** 2 / draws,
-            }
-        )
-    return {
-        "mean": float(p.mean()),
-        "oracle_saving_against_fixed": oracle,
-        "r2": {"draws": r2_draws, "se": r2_se, "fixed_n_saves_against_it": r2_draws / fixed_r2},
-        "dataset_precision": rows,
-        "until_passes": others,
     }
 
 
@@ -278,13 +143,20 @@ def main() -> int:
         row["standard_errors_off"] = (row["unbiased"] - truth) / row["se"] if row["se"] > 0 else math.nan
     repeats = 20 if arguments.quick else 40
     models = [largest] if arguments.quick else list(record)
-    means = {name: for_the_mean(rates[name], repeats, generator) for name in models}
+    smaller: dict[float, Any] = {}
+    means = {name: for_the_mean(rates[name], repeats, generator, smaller) for name in models}
+    by_size = list(rates.values())
+    for j, name in enumerate(rates):
+        if name in means and j:
+            means[name]["like_the_smaller_one"] = like_the_smaller_one(rates[name], by_size[j - 1])
+    series = for_the_series(means)
     singles = {name: for_single_problems(rates[name]) for name in models}
     result = {
         "model": largest,
         "truth": truth,
         "recorded_order": order,
         "mean_over_problems": means,
+        "series": series,
         "single_problems": singles,
         "seed": arguments.seed,
         "repeats": repeats,
@@ -304,13 +176,14 @@ def main() -> int:
         mean, r2 = found["mean"], found["r2"]
         print(
             f"{name}, mean {mean:.4f}: draws for the mean at equal standard error. With p known at most "
-            f"x{found['oracle_saving_against_fixed']:.2f} can be saved against fixed n.\n"
+            f"x{found['oracle_saving_against_fixed']:.2f} can be saved against fixed n; an allocation like "
+            f"the smaller one's x{found.get('like_the_smaller_one', math.nan):.2f}.\n"
             f"  r=2 takes {r2['draws']:.0f} draws for {r2['se'] / mean:.1%}; "
             f"fixed n x{r2['fixed_n_saves_against_it']:.0f} fewer"
         )
         for row in found["dataset_precision"]:
             print(
-                f"  precision {row['relative_target']:<16g} {row['draws']:>9.0f} draws, "
+                f"  precision {row['relative_target']:<8.3g} {row['planned_from']:<7} {row['draws']:>9.0f} draws, "
                 f"se {row['se'] / mean:.2%}, saved x{row['saved_against_fixed']:.2f} (fixed n), "
                 f"x{row['saved_against_r2']:.0f} (r=2); bias {row['bias']:+.2%}, "
                 f"coverage {row['coverage']:.2f}, sequence {row['coverage_sequence']:.2f}"
@@ -328,6 +201,12 @@ def main() -> int:
                 f"x{row['fixed_saving_0.9']:.1f} for nine in ten, x{row['fixed_saving_1']:.1f} for all; "
                 f"against r=2 x{row['saved_against_r2']:.2f}"
             )
+    print(f"all {len(means)} models together, each with the same relative standard error:")
+    for row in series:
+        print(
+            f"  precision {row['relative_target']:<8.3g} {row['planned_from']:<7} {row['draws']:>9.0f} draws, "
+            f"saved x{row['saved_against_fixed']:.2f} (fixed n), x{row['saved_against_r2']:.0f} (r=2)"
+        )
     print(f"seed {arguments.seed}, {result['seconds']:.0f} s")
     return 0
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from scipy.special import expit, logit, ndtri
 
+from passuntil._text import grid
 from passuntil.allocation import Rounds, weighted_estimates
 from passuntil.estimates import Floats
 from passuntil.intervals import Interval
@@ -37,6 +38,19 @@ class AdaptiveEstimate:
     target_se: float
     met: bool
     done: bool
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def table(self) -> str:
+        """The estimate as text."""
+        header = ("mean", f"{self.level:.0%} low", "high", "se of draws", "target", "sequence low", "high")
+        ends = self.sequence
+        row = (self.mean, self.low, self.high, self.se_draws, self.target_se, ends.low, ends.high)
+        state = "done" if self.done else "provisional"
+        met = "met" if self.met else "not met"
+        told = f"{len(self.values)} instances, {self.draws} draws; {state}, target {met}"
+        return "\n".join([*grid(header, [row]), told])
 
     def interval(self) -> Interval:
         """The interval as an object that unpacks into (low, high)."""

@@ -22,7 +22,7 @@ from passuntil.estimates import Floats
 from passuntil.planning import BetaPrior, Plan, assemble, beliefs
 from passuntil.rules._adaptive import AdaptiveEstimate, summarise
 from passuntil.rules._base import flag, known, pair
-from passuntil.rules._rounds import EXPLORE, LEAST, Aim, Step, next_step, unreachable
+from passuntil.rules._rounds import EXPLORE, LEAST, Aim, Step, beliefs_about, next_step, unreachable
 from passuntil.rules.fixed import FixedDraws
 from passuntil.tally import Tally
 
@@ -35,7 +35,10 @@ class DatasetPrecision(FixedDraws):
     mean, such as 0.02. What the choice of instances adds no draw can remove (`AdaptiveEstimate.se`).
     pilot: draws of every instance in the first round (at least 2). The pilot only plans and has no weight in
     the estimate, so keep it small beside what the target needs. cap: most draws of one instance; also
-    `n`. extended: as in `UntilPasses`.
+    `n`. like: (draws, passes) or a tally of every instance, in the run's order, at a model that is expected
+    to be like this one, such as the next smaller one of its series. The first round is then planned from
+    those instead of a pilot and counts in the estimate, which stays unbiased whatever `like` says; how much
+    it says is learnt on the way. extended: as in `UntilPasses`.
 
     The rule looks at all instances of a run together: `allocate` says what to draw of each, a round at a
     time, and the estimate is `estimate` (see `passuntil.allocation` for why s / n is not). Asked about one
@@ -49,6 +52,7 @@ class DatasetPrecision(FixedDraws):
     target: float = 0.001
     relative: bool = False
     pilot: int = 32
+    like: tuple[tuple[int, int], ...] = ()
 
     def __init__(
         self,
@@ -57,12 +61,16 @@ class DatasetPrecision(FixedDraws):
         relative: bool = False,
         pilot: int = 32,
         cap: int = 10**5,
+        like: Iterable[Tally | tuple[int, int]] = (),
         extended: bool = False,
     ) -> None:
         object.__setattr__(self, "target", positive("target", target, most=1.0))
         object.__setattr__(self, "relative", flag("relative", relative))
         object.__setattr__(self, "pilot", whole("pilot", pilot, least=LEAST))
         object.__setattr__(self, "n", whole("cap", cap, least=1))
+        object.__setattr__(self, "like", tuple(pair(counts) for counts in like))
+        if self.like and not any(draws for draws, _ in self.like):
+            raise PassUntilError("like has no draws; leave it out, and a pilot is drawn")
         object.__setattr__(self, "extended", flag("extended", extended))
         if self.n < self.pilot + LEAST:
             raise PassUntilError(
@@ -74,6 +82,11 @@ class DatasetPrecision(FixedDraws):
     def cap(self) -> int:
         """Most draws of one instance."""
         return self.n
+
+    @property
+    def _least(self) -> int:
+        """Draws that every instance gets whatever comes."""
+        return LEAST if self.like else self.pilot
 
     # --- all instances together ---
 
@@ -175,7 +188,12 @@ class DatasetPrecision(FixedDraws):
         self, draws: Sequence[Ints] | Ints, passes: Sequence[Ints] | Ints, steps: list[Step], cost: Floats
     ) -> Step:
         """The round after the closed ones."""
-        aim = Aim(self.target, self.relative, self.pilot, self.n)
+        if self.like and len(self.like) != cost.size:
+            raise PassUntilError(
+                f"like has counts of {len(self.like)} instances and the run has {cost.size}; give those of the "
+                "same instances, (0, 0) where there are none"
+            )
+        aim = Aim(self.target, self.relative, self.pilot, self.n, self.like)
         return next_step(aim, list(draws), list(passes), steps, cost)
 
     def _answer(self, step: Step, draws: Ints, *, done: bool) -> Allocation:
@@ -211,16 +229,16 @@ class DatasetPrecision(FixedDraws):
 
     def is_done(self, counts: Tally | tuple[int, int]) -> bool:
         """Whether the pilot is made, which is all that one instance alone can tell."""
-        return pair(counts)[0] >= self.pilot
+        return pair(counts)[0] >= self._least
 
     def next_draws(self, *, draws: int, passes: int, wave: int) -> int:
         """What is left of the pilot, at most `wave`; beyond it ask `allocate`."""
         draws, _ = pair((draws, passes))
-        return min(max(self.pilot - draws, 0), whole("wave", wave, least=1))
+        return min(max(self._least - draws, 0), whole("wave", wave, least=1))
 
     def settle(self, bits: Iterable[Any]) -> Tally:
         """All outcomes as a tally. How many there are depended on them, so its interval is the sequence."""
-        return Tally.from_bits(bits, floor=self.pilot, extended=True)
+        return Tally.from_bits(bits, floor=self._least, extended=True)
 
     # --- what it will cost ---
 
@@ -233,7 +251,7 @@ class DatasetPrecision(FixedDraws):
         tokens_per_draw: float | None = None,
         tokens_per_second: float | None = None,
     ) -> Plan:
-        """Expected draws, tokens and hours; from a pilot's counts, or from a prior and how many instances.
+        """Expected draws, tokens and hours; from a pilot's counts, a prior and how many instances, or `like`.
 
         The draws are the pilot's and those of the optimal allocation with its exploration, were every
         instance as the belief says on average. What it costs to learn the allocation on the way comes on top:
@@ -245,7 +263,11 @@ class DatasetPrecision(FixedDraws):
         >>> plan.reachable, plan.draws < 164 * 1500
         (True, True)
         """
-        if pilot is None and prior is not None:
+        if pilot is None and prior is None and self.like:
+            nothing = np.zeros(len(self.like), dtype=np.int64)
+            p, v, _ = beliefs_about(nothing, nothing, self.like)
+            mean, m, n, passed = float(p.mean()), nothing.size, nothing.astype(np.float64), nothing + 1
+        elif pilot is None and prior is not None:
             m = whole("instances", 1 if instances is None else instances, least=1)
             # Representative instances: the prior's quantiles.
             p, weight = prior.spread()
@@ -260,20 +282,20 @@ class DatasetPrecision(FixedDraws):
             v, mean = a * b / ((a + b) * (a + b + 1.0)), float((a / (a + b)).mean())
             n, m = counted.astype(np.float64), counted.size
         target = self.target * mean if self.relative else self.target
-        begun = np.maximum(n, float(self.pilot))
+        begun = np.maximum(n, float(self._least))
         allowed = (target * m) ** 2
-        room = np.maximum(self.n - self.pilot, 0.0) * np.ones(m)
+        room = np.maximum(self.n - self._least, 0.0) * np.ones(m)
         wanted, _ = neyman(v, allowed, least=float(LEAST), most=room)
         wanted, met = neyman(v, allowed, least=max(LEAST, EXPLORE * wanted.mean()), most=room)
         note = "" if met else unreachable(v, room, 0.0, target, self.n)
-        if met and wanted.sum() < self.pilot * m:
+        if met and wanted.sum() < self._least * m:
             note = (
                 f"the pilot ({self.pilot} draws an instance) is more than the target needs; lower the pilot"
             )
         if passed.sum() == 0 and pilot is not None:
             note = "the pilot has no pass: the mean is unknown, and these draws are a guess; " + note
         return assemble(
-            np.maximum(self.pilot + wanted, begun),
+            np.maximum(self._least + wanted, begun),
             float(met),
             tokens_per_draw=tokens_per_draw,
             tokens_per_second=tokens_per_second,
@@ -303,16 +325,19 @@ class DatasetPrecision(FixedDraws):
             relative=self.relative,
             pilot=self.pilot,
             cap=most,
+            like=self.like,
             extended=self.extended or flag("looked", looked),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `rule_from_dict` reads them back."""
         values = {"target": self.target, "relative": self.relative, "pilot": self.pilot, "cap": self.n}
-        return {"kind": "dataset_precision", **values, **({"extended": True} if self.extended else {})}
+        like = {"like": [list(counts) for counts in self.like]} if self.like else {}
+        extended = {"extended": True} if self.extended else {}
+        return {"kind": "dataset_precision", **values, **like, **extended}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> DatasetPrecision:
         """The rule that `to_dict` described."""
-        names = ("target", "relative", "pilot", "cap", "extended")
+        names = ("target", "relative", "pilot", "cap", "like", "extended")
         return cls(**known(data, "dataset_precision", names, "target"))

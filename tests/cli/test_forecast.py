@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import LADDER, Call, write_task
+from tests.cli.conftest import LADDER, Call, refused, write_task
 
 MODELS = {"ladder-24k": 23712, "ladder-59k": 59376, "ladder-142k": 141760, "ladder-237k": 236720}
 HELD_OUT, HELD_OUT_SIZE = "ladder-425k", 424800
@@ -102,3 +102,33 @@ def test_without_json_a_person_reads_a_table(call: Call, tallies: Path) -> None:
     assert (answer.status, answer.err) == (0, "")
     words = answer.out.split()
     assert {*MODELS, HELD_OUT, "dataset_ols"} - set(words) == set()
+
+
+def test_tasks_beside_it_tell_how_models_deviate(call: Call, tallies: Path, tmp_path: Path) -> None:
+    header, *rows = tallies.read_text().splitlines()
+    other = tmp_path / "other.csv"
+    other.write_text("\n".join([header, *(row.replace("products-", "other-") for row in rows)]) + "\n")
+    together = tmp_path / "together.csv"
+    named = [f"{row},products" for row in rows] + [f"{row},other" for row in rows]
+    together.write_text("\n".join([f"{header},task", *named]) + "\n")
+    options = ("--target", 943488, "--json")
+    alone = call("forecast", tallies, *options).json()
+    beside = call("forecast", tallies, "--beside", other, *options).json()
+    column = call("forecast", together, "--task", "products", *options).json()
+    assert alone["diagnostics"]["pooled"] == []
+    assert beside["diagnostics"]["pooled"] == [str(other)]
+    assert column["diagnostics"]["pooled"] == ["other"]
+    assert beside["targets"] == column["targets"] != alone["targets"]
+    refused(call("forecast", together, *options), "task must be named", "'other', 'products'")
+
+
+def test_losses_of_the_models_have_their_law_in_the_report(call: Call, tallies: Path, tmp_path: Path) -> None:
+    losses = tmp_path / "losses.csv"
+    values = zip((*MODELS, HELD_OUT), (1.74, 1.70, 1.60, 1.47, 1.41), strict=True)
+    losses.write_text("model,validation\n" + "".join(f"{name},{loss}\n" for name, loss in values))
+    answer = call("forecast", tallies, "--losses", losses, "--target", 943488, "--json")
+    law = answer.json()["diagnostics"]["losses"]["validation"]
+    assert law["intervals"]["alpha"][0] <= law["alpha"] <= law["intervals"]["alpha"][1]
+    assert "loss_assisted" in answer.json()["targets"][0]["methods"]
+    losses.write_text("model,validation\nladder-24k,minus\n")
+    refused(call("forecast", tallies, "--losses", losses), "losses.csv, line 2, column validation", "'minus'")

@@ -108,12 +108,49 @@ def test_rank_fits_weights_for_a_target(call: Call, tables: dict[str, Path]) -> 
     assert answer.json()["truth"]["decision_accuracy"] > 0.7
 
 
+def test_rank_takes_loss_forecasts_and_budgets(call: Call, tables: dict[str, Path]) -> None:
+    def column(name: str, header: str, values: list[object]) -> Path:
+        path = tables["folder"] / name
+        path.write_text(f"model,{header}\n" + "".join(f"m{i},{value}\n" for i, value in enumerate(values)))
+        return path
+
+    ability = [float(line.rsplit(",", 1)[1]) for line in tables["truth"].read_text().splitlines()[1:]]
+    answer = call(
+        "rank", tables["scores"], "--target", "tools", "--truth", tables["truth"], "--json",
+        "--loss", column("loss.csv", "loss", [5 - one / 50 for one in ability]),
+        "--forecast", column("forecast.csv", "score", [one + i % 3 for i, one in enumerate(ability)]),
+        "--forecast-noise", 2, "--budget", column("budget.csv", "size", ["1B"] * 6 + ["7B"] * 6),
+        "--noise-group", tables["noise"], "--data-group", tables["data"],
+    )  # fmt: skip
+    assert (answer.status, answer.err) == (0, "")
+    found = answer.json()
+    assert {"loss", "passuntil"} <= set(found["controls"])
+    assert found["controls"]["loss"]["inversions"] == 0
+    assert found["truth"]["pairs"] == 30
+    assert found["weights"]["passuntil"] > 0
+
+
+def test_seeds_says_what_a_pilot_knows(call: Call, tables: dict[str, Path]) -> None:
+    weights = tables["folder"] / "weights.json"
+    weights.write_text('{"arc": 2, "mmlu": 1}')
+    arguments = ("seeds", tables["data"], "--noise-group", tables["noise"], "--weights", weights)
+    found = call(*arguments, "--json").json()["advice"]
+    assert list(found) == ["weighted mean", *TASKS]
+    assert found["arc"].keys() >= {"seeds", "accuracy", "limit", "low", "high", "sentence"}
+    told = call(*arguments)
+    assert told.status == 0
+    assert "weighted mean: " in told.out
+    refused(
+        call("seeds", tables["data"], "--noise-group", tables["truth"]), "no task is scored by at least 2"
+    )
+
+
 def test_without_json_a_person_reads_tables(call: Call, tables: dict[str, Path]) -> None:
     target = ("--target", "tools")
     assert {"kendall", "arc", "two-way"} <= set(call("relevance", tables["scores"], *target).out.split())
     assert {"relevance", "weight", "passed"} <= set(call("select", tables["scores"], *target).out.split())
     ranked = call("rank", tables["scores"], *target, "--truth", tables["truth"])
-    assert {"m0", "accuracy", "uniform"} <= set(ranked.out.split())
+    assert {"m0", "accuracy", "uniform", "best", "set", "(Holm)"} <= set(ranked.out.split())
 
 
 def test_import_writes_scores_that_the_other_commands_read(call: Call, tables: dict[str, Path]) -> None:
@@ -146,6 +183,9 @@ def test_the_target_may_come_from_the_chat_models_of_another_table(
     found = answer.json()
     assert found["models"] == 5
     assert "b0 was joined with c0 (mapped)" in found["notes"]
+    pairs.write_text("base,chat\nb0,c0\n")
+    refused(call("relevance", base, "--target", "tools", "--target-from", chat, "--pairs", pairs),
+            "only 1 models", "b0 with c0", "--pairs")  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -215,6 +255,11 @@ def test_zero_noise_variance_is_said_and_capped(call: Call, tables: dict[str, Pa
         (["select", "SCORES", "--target", "tools", "--relevance-threshold", "1"], ["no candidate may weigh"]),
         (["rank", "SCORES"], ["--weights or --target"]),
         (["rank", "SCORES", "--weights", "SCORES"], ["not JSON"]),
+        (
+            ["rank", "SCORES", "--weights", "w.json", "--panel", "SCORES"],
+            ["--panel fits weights", "leave one out"],
+        ),
+        (["rank", "SCORES", "--target", "tools", "--data-group", "SCORES"], ["no noise group"]),
         (["import", "SCORES", "--format", "inspect", "--out", "out.csv"], ["looks like csv, not inspect"]),
     ],
 )

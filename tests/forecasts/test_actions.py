@@ -1,6 +1,6 @@
 """Forecasts on the site, over real models of the ladder: made, locked before the measurement, scored by it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -54,6 +54,17 @@ class Series:
         arrived = actions.attach_weights(self.user, self.target, location=f"models/{TARGET}")
         return self.measure(arrived)
 
+    def beside(self, name: str, count: int) -> Task:
+        """Another task, measured on the first `count` checkpoints."""
+        lines = (LADDER / "tasks" / f"{name}.jsonl").read_bytes().splitlines()[:8]
+        other = actions.import_task(
+            self.user, self.team, name=name, specs=parse_task_lines(lines, source=name)
+        )
+        mine, self.task = self.task, other
+        self.measure_smaller(count)
+        self.task = mine
+        return other
+
     def forecast(self) -> Forecast:
         return make_forecast(self.user, self.task, self.target)
 
@@ -93,6 +104,25 @@ def test_a_forecast_is_what_the_library_says_of_the_measured_runs(series: Series
     assert forecast.inputs == [run.pk for run in runs]
     assert forecast.result["targets"] == said["targets"]
     assert AuditEvent.objects.filter(verb="made forecast").count() == 1
+
+
+def test_other_tasks_of_the_series_tell_how_its_models_deviate(series: Series) -> None:
+    series.measure_smaller()
+    alone = numbers(series.forecast())
+    other, thin = series.beside("products", 4), series.beside("add", 2)
+    forecast = series.forecast()
+    assert forecast.result["diagnostics"]["pooled"] == [str(other)]
+    assert str(thin) not in forecast.result["diagnostics"]["pooled_left_out"]  # two checkpoints say nothing
+    assert numbers(forecast)[-1] != alone[-1]
+    assert forecast.inputs == [run.pk for run in latest_runs(series.task, series.target)]
+    rows = [
+        replace(row, task=str(task))
+        for task in (series.task, other)
+        for run in latest_runs(task, series.target)
+        for row in tally_rows(run)
+    ]
+    said = forecast_tallies(rows, targets=[TARGET_SIZE], level=LEVEL, task=str(series.task)).as_dict()
+    assert forecast.result["targets"] == said["targets"]
 
 
 def test_with_too_few_sizes_the_reason_is_stored_and_there_is_nothing_to_lock(series: Series) -> None:

@@ -99,6 +99,38 @@ def test_every_path_of_a_small_run_averages_to_p_where_s_over_n_does_not() -> No
     assert naive < 0.9 * p
 
 
+def test_a_model_like_it_spares_the_pilot_and_a_misleading_one_does_no_harm() -> None:
+    generator = np.random.default_rng(4)
+    p = generator.beta(0.3, 9, 60)
+    smaller = np.array([[10_000, round(10_000 * q)] for q in p**1.2 / 1.5])
+    wrong = smaller[::-1]
+    draws: dict[str, list[int]] = {}
+    for name, like in (("pilot", ()), ("like", smaller), ("wrong", wrong)):
+        rule = DatasetPrecision(0.1, relative=True, like=like)
+        errors, reported = [], []
+        for _ in range(60):
+            counts = run(rule, p, generator)
+            found = rule.estimate(counts)
+            draws.setdefault(name, []).append(found.draws)
+            errors.append(found.mean / p.mean() - 1)
+            reported.append(found.se_draws / p.mean())
+        assert abs(np.mean(errors)) < 3.5 * np.std(errors) / math.sqrt(60), name
+        assert np.sqrt(np.mean(np.square(reported))) == pytest.approx(np.std(errors), rel=0.3), name
+        assert np.sqrt(np.mean(np.square(reported))) < 0.13, name
+    assert np.mean(draws["like"]) < 0.9 * np.mean(draws["pilot"])
+
+
+def test_a_plan_from_a_model_like_it_is_near_what_the_run_takes() -> None:
+    generator = np.random.default_rng(6)
+    p = generator.beta(0.3, 9, 60)
+    rule = DatasetPrecision(0.05, relative=True, like=[(10_000, round(10_000 * q)) for q in p])
+    planned = rule.plan(tokens_per_draw=20, tokens_per_second=1e4)
+    taken = np.mean([run(rule, p, generator).totals[0].sum() for _ in range(10)])
+    # The other model is no more than believed, so the plan errs on the side of more.
+    assert 0.8 * taken < planned.draws < 2 * taken
+    assert planned.tokens == pytest.approx(20 * planned.draws)
+
+
 def test_an_allocation_is_a_function_of_the_counts() -> None:
     generator, rule = np.random.default_rng(0), DatasetPrecision(0.01)
     p = generator.beta(0.5, 10, 30)
@@ -194,6 +226,7 @@ def test_an_extension_keeps_all_draws() -> None:
     bits = generator.random((10, 60_000)) < p[:, None]
     rule = DatasetPrecision(0.02)
     n, _ = rule.rounds_of(bits).totals
+    assert DatasetPrecision(0.02, like=[(9, 1)]).extend_to(target=0.01).like == ((9, 1),)
     more = rule.extend_to(target=0.005)
     begun = more.rounds_of([row[:k] for row, k in zip(bits, n, strict=True)])
     answer = more.allocate(begun, wave=10**9)
@@ -218,6 +251,7 @@ def test_it_survives_json() -> None:
     for rule in (
         DatasetPrecision(0.01),
         DatasetPrecision(0.1, relative=True, pilot=8, cap=99, extended=True),
+        DatasetPrecision(0.1, like=[(100, 3), (50, 0)]),
     ):
         assert rule_from_dict(json.loads(json.dumps(rule.to_dict()))) == rule
 
@@ -235,6 +269,12 @@ def test_it_survives_json() -> None:
         (lambda: DatasetPrecision(0.1, relative=1), "relative must be true or false"),  # type: ignore[arg-type]
         (lambda: DatasetPrecision(0.1).extend_to(target=0.2), "only adds draws"),
         (lambda: DatasetPrecision(0.1).extend_to(cap=50), "only adds draws"),
+        (lambda: DatasetPrecision(0.1, like=[(3, 4)]), r"passes \(4\) exceed draws \(3\)"),
+        (lambda: DatasetPrecision(0.1, like=[(0, 0)]), "like has no draws"),
+        (
+            lambda: DatasetPrecision(0.1, like=[(9, 4)]).allocate(Rounds.none(2), wave=5),
+            "like has counts of 1 instances and the run has 2",
+        ),
         (lambda: Rounds.none(0), "instances must be at least 1, not 0"),
         (lambda: Rounds(np.zeros((0, 3), dtype=int), np.zeros((0, 3), dtype=int)), "at least one of each"),
         (lambda: Rounds(np.array([[3]]), np.array([[4]])), r"passes \(4\) exceed draws \(3\)"),

@@ -106,6 +106,19 @@ def test_unfinished_and_capped_cells_are_counted() -> None:
     assert any("1 cells are unfinished" in warning for warning in diagnostics["warnings"])
 
 
+def test_the_paper_s_estimate_stands_beside_the_unbiased_one_and_is_labelled() -> None:
+    rows = [
+        TallyRow(f"m{j}", 1e7 * 3.0**j, f"q{i}", Tally(k, 2, k, 2, None, 10**5))
+        for j, k in enumerate((4000, 900, 300, 100))
+        for i in range(5)
+    ]
+    result = forecast_tallies(rows, [1e10])
+    first = result.as_dict()["diagnostics"]["models"][0]
+    assert first["paper_r_over_k"] == pytest.approx(2 / 4000)
+    assert first["mean"] == pytest.approx(1 / 3999)
+    assert "biased upwards, for comparison only" in result.table()
+
+
 def test_inverse_scaling_is_told() -> None:
     falling = dict(zip(SIZES, (600, 500, 400, 300, 200, 100), strict=True))
     assert any("inverse scaling" in w for w in forecast_tallies(series(**falling), [2.45e9]).warnings)

@@ -136,7 +136,7 @@ def test_losses_in_every_cell_bring_the_loss_assisted_forecast() -> None:
     entry = result.as_dict()["backtest"][0]
     assert set(entry["methods"]) == set(result.targets[0].methods)
     sources = result.as_dict()["targets"][0]["sources"]["dataset_ols"]
-    assert set(sources) == {"forms", "backtest"}
+    assert set(sources) == {"deviations", "forms", "backtest"}
 
 
 def test_a_model_that_passes_every_draw_leaves_the_line_out_and_not_the_forecast() -> None:
@@ -176,3 +176,14 @@ def test_a_thousand_instances_of_one_model_are_refused() -> None:
     one = [TallyRow("m", 1e8, f"q{i}", Tally(10, i % 3)) for i in range(1000)]
     with pytest.raises(PassUntilError, match="1 sizes are left to fit; a forecast needs at least 3"):
         forecast_tallies(one, [1e9])
+
+
+def test_a_bend_beyond_the_law_is_told_as_a_warning() -> None:
+    x = np.linspace(0, 4, 8)
+    generator = np.random.default_rng(3)
+    eta = generator.normal(1.5, 0.4, 40)[:, None] - 0.25 * x
+    bent = np.minimum(eta, eta - 0.8 * (x - 2.2))
+    straight, accelerated = (forecast_tallies(rows(np.exp(-np.exp(e)), False), [2e9]) for e in (eta, bent))
+    assert accelerated.growth.label == "accelerated"
+    assert any("forecasts by the law tend to be too low" in warning for warning in accelerated.warnings)
+    assert not any("bend beyond the law" in warning for warning in straight.warnings)

@@ -8,8 +8,8 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 
-from passuntil import LossLaw, PassUntilError, Tally, TallyRow, forecast_tallies
-from passuntil.plots import plot_forecast, plot_loss
+from passuntil import GrowthResult, LossLaw, PassUntilError, Tally, TallyRow, forecast_tallies
+from passuntil.plots import plot_backtest, plot_forecast, plot_growth, plot_loss
 
 ROWS = [
     TallyRow(f"m{j}", 1e7 * 3.0**j, f"q{i}", Tally(1000, 3 * (j + 1) ** 2 + i))
@@ -37,3 +37,20 @@ def test_without_matplotlib_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(PassUntilError, match="plots need matplotlib"):
         plot_forecast(forecast_tallies(ROWS, [5e9]))
+
+
+def test_growth_circuits_and_backtest_are_drawn_from_the_same_result() -> None:
+    result = forecast_tallies(ROWS, [5e9])
+    assert isinstance(result.growth, GrowthResult)
+    assert result.circuits is not None
+    axes = plot_growth(result.growth, result.circuits, MagicMock())
+    assert [call.kwargs["label"] for call in axes.plot.call_args_list] == list(result.circuits.fits)
+    axes = plot_backtest(result, MagicMock())
+    assert [call.kwargs["label"].split()[0] for call in axes.errorbar.call_args_list] == list(
+        result.targets[0].methods
+    )
+    few = forecast_tallies([row for row in ROWS if row.model in ("m0", "m1", "m2")], [5e9])
+    with pytest.raises(PassUntilError, match="no backtest to draw"):
+        plot_backtest(few, MagicMock())
+    with pytest.raises(PassUntilError, match="no shared curve to draw: 3 distinct sizes"):
+        plot_growth(few.growth, None, MagicMock())  # type: ignore[arg-type]

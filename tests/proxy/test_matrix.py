@@ -158,3 +158,9 @@ def test_a_frame_goes_in_and_out() -> None:
         matrix.tasks,
         matrix.scores.tolist(),
     )
+
+
+def test_one_model_alone_is_no_constant_task() -> None:
+    assert flag_tasks(ScoreMatrix(("a",), ("x",), [[0.5]])) == ()  # type: ignore[arg-type]
+    two = ScoreMatrix(("a", "b"), ("x",), [[0.5], [0.5]])  # type: ignore[arg-type]
+    assert [flag.kind for flag in flag_tasks(two)] == ["zero_variance"]

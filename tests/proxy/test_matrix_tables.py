@@ -135,3 +135,13 @@ def test_joins_that_cannot_be_are_refused(csv) -> None:  # type: ignore[no-untyp
     assert read_mapping(csv("base,chat", "a,b")) == {"a": "b"}
     with pytest.raises(ProxyError, match="line 3: 'a' is mapped"):
         read_mapping(csv("base,chat", "a,b", "a,c"))
+
+
+def test_a_declared_scale_is_written_where_the_scores_do_not_show_it(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    low = ScoreMatrix(("a", "b"), ("x", "y"), [[0.5, 0.2], [0.8, 0.4]], scale={"x": 100})  # type: ignore[arg-type]
+    write_scores(path, low)
+    assert read_scores(path).scale == low.scale == {"x": 100, "y": 1}
+    mixed = ScoreMatrix(tuple("abcd"), ("x",), [[0.5], [50], [60], [55]], scale={"x": 100})  # type: ignore[arg-type]
+    write_scores(path, mixed)
+    assert read_scores(path).scores.tolist() == mixed.scores.tolist()

@@ -143,8 +143,8 @@ def test_the_target_s_noise_decides_how_far_its_own_score_counts() -> None:
     assert any("decides alone" in warning for warning in alone.warnings)
     joined = rank_configurations(x, models, TASKS, target="t", panel=panel, noise=[0.5, 0.5, 0.5, 4.0])
     assert 0 < joined.weights["t"] < 0.9
-    pooled = rank_configurations(x, models, TASKS, target="t", panel=panel, noise=[0.5, 0.5, 0.5, 1000.0])
-    assert "t" not in pooled.weights
+    chance = rank_configurations(x, models, TASKS, target="t", panel=panel, noise=[0.5, 0.5, 0.5, 1000.0])
+    assert chance.weights["t"] < 0.2
 
 
 def test_only_equal_budgets_are_compared_with_the_truth() -> None:

@@ -109,3 +109,14 @@ def test_large_offsets_cost_no_precision() -> None:
     x, y = np.random.default_rng(7).normal(size=(12, 3)), np.random.default_rng(8).normal(size=12)
     found = correlations(1e6 + x, 1e6 + y)["pearson"]
     assert np.allclose(found, correlations(x, y)["pearson"], atol=1e-8)
+
+
+@pytest.mark.parametrize("metric", ["spearman", "kendall"])
+def test_a_bootstrap_of_very_many_models_agrees_too(metric: str) -> None:
+    rng = np.random.default_rng(9)
+    models = MOST_MODELS + 100
+    x, y = rng.integers(0, 40, (models, 1)).astype(float), rng.integers(0, 40, models).astype(float)
+    x[rng.random(x.shape) < 0.1] = np.nan
+    drawn = rng.integers(0, 60, 80)
+    found = set_correlations(x, y, np.bincount(drawn, minlength=models)[None, :])[metric][0, 0]
+    assert found == pytest.approx(reference(metric, x[drawn, 0], y[drawn]), abs=1e-12)

@@ -18,12 +18,14 @@ from firstlight.evaluations.progress import settle_state
 from firstlight.forecasts.actions import make_forecast, run_finished
 from firstlight.forecasts.models import Forecast
 from firstlight.registry import actions
-from firstlight.registry.models import Checkpoint, Instance, Series, Task, TrainingConfiguration
+from firstlight.registry.models import Checkpoint, Endpoint, Instance, Series, Task, TrainingConfiguration
 from firstlight.registry.task_file import parse_task_lines
 from firstlight.teams.actions import add_member, create_team
 from firstlight.teams.models import Team
 
 from tests.tiny_model import write_tiny_llama
+
+KEY_VARIABLE = "FIRSTLIGHT_ENDPOINT_KEY_GPU_1"
 
 
 @dataclass
@@ -32,6 +34,7 @@ class World:
     mate: User
     viewer: User
     outsider: User
+    administrator: User
     team: Team
     other_team: Team
     series: Series
@@ -42,6 +45,7 @@ class World:
     planned: Checkpoint
     task: Task
     other_task: Task
+    endpoint: Endpoint
     folder: Path
 
     def client(self, who: str = "owner") -> Client:
@@ -107,12 +111,15 @@ def world(db: None, tmp_path: Path, settings: Any) -> World:
     folder = write_tiny_llama(tmp_path / "tiny", d=32, layers=1, heads=1, seed=1)
     people = {
         name: User.objects.create_user(name, password="a-long-pass-word")
-        for name in ("owner", "mate", "viewer", "outsider")
+        for name in ("owner", "mate", "viewer", "outsider", "administrator")
     }
+    people["administrator"].is_staff = True
+    people["administrator"].save()
     owner, outsider = people["owner"], people["outsider"]
     team, other_team = create_team("Team", owner), create_team("Others", outsider)
     add_member(owner, team, people["mate"])
     add_member(owner, team, people["viewer"], "viewer")
+    add_member(outsider, other_team, people["administrator"])
     series = actions.create_series(owner, team, name="ladder")
     other_series = actions.create_series(outsider, other_team, name="foreign series")
     recipe = {"data": {"code": 0.3}, "lr": 0.003}
@@ -138,6 +145,12 @@ def world(db: None, tmp_path: Path, settings: Any) -> World:
         planned=planned,
         task=task,
         other_task=other_task,
+        endpoint=Endpoint.objects.create(
+            name="gpu-1",
+            base_url="https://gpu-1.example/v1",
+            served=["org/served-7b"],
+            key_variable=KEY_VARIABLE,
+        ),
         folder=folder,
     )
 

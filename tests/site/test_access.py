@@ -1,4 +1,4 @@
-"""Every address x (anonymous, outsider, viewer, member) against one table."""
+"""Every address x (anonymous, outsider, viewer, member, administrator of the site) against one table."""
 
 from typing import Any
 
@@ -14,12 +14,16 @@ TABLE: dict[str, tuple[str, str, int, int, int]] = {
     "series": ("series", "get", 404, 200, 200),
     "checkpoint-register": ("series", "get", 404, 403, 200),
     "checkpoint-plan": ("series", "get", 404, 403, 200),
+    "checkpoint-serve": ("series", "get", 404, 403, 200),
     "checkpoint": ("checkpoint", "get", 404, 200, 200),
     "checkpoint-attach": ("planned", "get", 404, 403, 200),
     "configuration-list": ("", "get", 200, 200, 200),
     "configuration-new": ("", "get", 200, 403, 200),
     "configuration": ("configuration", "get", 404, 200, 200),
     "configuration-edit": ("configuration", "get", 404, 403, 200),
+    "endpoint-list": ("", "get", 403, 403, 403),
+    "endpoint-new": ("", "get", 403, 403, 403),
+    "endpoint-edit": ("endpoint", "get", 403, 403, 403),
     "task-list": ("", "get", 200, 200, 200),
     "task-new": ("", "get", 200, 403, 200),
     "task": ("task", "get", 404, 200, 200),
@@ -40,6 +44,8 @@ TABLE: dict[str, tuple[str, str, int, int, int]] = {
     "forecast-refresh": ("forecast", "post", 404, 403, 302),
     "forecast-lock": ("forecast", "post", 404, 403, 302),
 }
+#: What the administrators of the site see. Elsewhere they see what other people of their team see.
+ADMINISTRATORS = {"endpoint-list", "endpoint-new", "endpoint-edit"}
 OPEN = {"login", "healthz", "readyz"}
 ELSEWHERE = {"logout"}
 
@@ -95,6 +101,7 @@ def test_who_gets_what(world: Any, measured: Any) -> None:
             ("outsider", outsider),
             ("viewer", viewer),
             ("mate", member),
+            ("administrator", 200 if base in ADMINISTRATORS else outsider),
         ):
             client = world.client(who) if who else Client()
             found = send(client, name, world, measured)

@@ -138,3 +138,14 @@ def test_queries_do_not_grow(client: Client, world: Any, measured: Any, queries:
     assert queries(lambda: client.get(path)) == few <= 10
     assert queries(lambda: client.get(f"/forecasts/{measured.forecast.pk}")) <= 12
     assert queries(lambda: client.get("/forecasts")) <= 10
+
+
+def test_the_page_names_the_other_tasks_that_tell_of_the_deviations(client: Client, measured: Any) -> None:
+    forecast = measured.forecast
+    assert "Deviations of models" not in client.get(f"/forecasts/{forecast.pk}").content.decode()
+    forecast.result["diagnostics"]["pooled"] = ["products v1", "divide v2"]
+    forecast.save()
+    page = client.get(f"/forecasts/{forecast.pk}").content.decode()
+    assert "pooled with 2 other tasks of these models" in page
+    assert "products v1, divide v2" in page
+    assert client.get(f"/forecasts/{forecast.pk}.json").json()["pooled"] == ["products v1", "divide v2"]

@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 KINDS = {
+    "openai": ("workers.engines.openai", "OpenAIEngine"),
     "reference": ("workers.engines.reference", "ReferenceEngine"),
     "vllm": ("workers.engines.vllm", "VllmEngine"),
     "torch": ("workers.engines.torch", "TorchEngine"),
@@ -48,7 +49,7 @@ KINDS = {
 def open_engine(kind: str, path: str | Path, **options: Any) -> Engine:
     """Open a checkpoint with an engine of the kind.
 
-    :param path: the checkpoint's folder
+    :param path: the checkpoint's folder; for `openai` the model's name at its endpoints
     :param options: keyword arguments of that engine
     :raises EngineRefusal: an unknown kind, or a checkpoint that this engine cannot run
     """

@@ -6,9 +6,10 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from firstlight.registry.model_folder import ModelFolder
+from firstlight.registry.model_folder import ModelFolder, ModelFolderError, read_config, text_config
 from firstlight.registry.strict_json import StrictJsonError, strict_loads
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
@@ -164,9 +165,28 @@ def first_stop(text: str, stops: Sequence[str]) -> int:
     return min(places, default=-1)
 
 
+def codec_of(folder: Path) -> TextCodec:
+    """The tokenizer of a folder with tokenizer.json and config.json, whether or not the weights are there.
+
+    :raises EngineRefusal: a file is missing or broken
+    """
+    try:
+        config = read_config(folder)
+    except ModelFolderError as error:
+        raise EngineRefusal(str(error)) from error
+    vocab = text_config(config).get("vocab_size")
+    if type(vocab) is not int or vocab < 1:
+        raise EngineRefusal(f"{folder / 'config.json'}: vocab_size is {vocab!r}, expected a whole number")
+    return TextCodec(folder / "tokenizer.json", vocab, _eos_ids(folder, config, vocab))
+
+
 def eos_ids(folder: ModelFolder) -> frozenset[int]:
     """End-of-sequence ids: generation_config.json's, else config.json's; one number or a list."""
-    file = folder.path / "generation_config.json"
+    return _eos_ids(folder.path, folder.config, folder.vocab_size)
+
+
+def _eos_ids(path: Path, config: dict[str, Any], vocab: int) -> frozenset[int]:
+    file = path / "generation_config.json"
     found = None
     if file.is_file():
         try:
@@ -177,11 +197,9 @@ def eos_ids(folder: ModelFolder) -> frozenset[int]:
             raise EngineRefusal(f"{file} {error}") from error
         found = content.get("eos_token_id") if isinstance(content, dict) else None
     if found is None:
-        found = folder.config.get("eos_token_id")
+        found = config.get("eos_token_id")
     ids = [] if found is None else found if isinstance(found, list) else [found]
     for token in ids:
-        if type(token) is not int or not 0 <= token < folder.vocab_size:
-            raise EngineRefusal(
-                f"{folder.path}: eos_token_id {json.dumps(token)} is not an id below {folder.vocab_size}"
-            )
+        if type(token) is not int or not 0 <= token < vocab:
+            raise EngineRefusal(f"{path}: eos_token_id {json.dumps(token)} is not an id below {vocab}")
     return frozenset(ids)

@@ -142,6 +142,7 @@ def _curve_page(
     runs = list(visible(Run, request.user).filter(task=task, checkpoint__in=checkpoints)) if task else []
     found = curves.build(checkpoints, runs, target, it) if task else curves.Curve()
     address = reverse("curve", args=[series.pk])
+    diagnostics = it.result.get("diagnostics", {}) if it else {}
     data: dict[str, Any] = {
         "series": series.name,
         "series_url": reverse("series", args=[series.pk]),
@@ -169,7 +170,8 @@ def _curve_page(
         "forecast": forecast_facts(it) if it else None,
         "growth": it.result.get("growth") if it else None,
         "methods": _methods(it) if it else [],
-        "recommended_because": it.result.get("diagnostics", {}).get("recommended_because", "") if it else "",
+        "recommended_because": diagnostics.get("recommended_because", ""),
+        "pooled": diagnostics.get("pooled", []),
         "backtest": it.result.get("backtest", []) if it else [],
         "inputs_digest": it.inputs_digest if it else None,
         "curve": found.facts(),

@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from firstlight.config.errors import Refused
+from firstlight.registry.endpoints import check_tokenizer, served_models
 from firstlight.registry.locations import resolve_location
 from firstlight.registry.model_folder import ModelFolder, ModelFolderError, read_model_folder
 from firstlight.registry.models import Checkpoint, Instance, Series, Task, TrainingConfiguration
@@ -129,6 +130,37 @@ def register_checkpoint(
         **_facts(location, folder),
     )
     return _save_new(actor, checkpoint, "registered checkpoint")
+
+
+def register_served_checkpoint(
+    actor: User,
+    series: Series,
+    configuration: TrainingConfiguration,
+    *,
+    name: str,
+    model: str,
+    n_params: int,
+    tokenizer: str = "",
+    tokens: int | None = None,
+    step: int | None = None,
+    seed: int | None = None,
+) -> Checkpoint:
+    """Register a model that endpoints serve. A server tells neither N nor a digest: N is the person's word."""
+    _same_team(actor, series, configuration)
+    if model not in served_models():
+        raise Refused(f"no enabled endpoint serves {model!r}: choose one of those listed.")
+    checkpoint = Checkpoint(
+        series=series,
+        configuration=configuration,
+        name=_name("checkpoint", name),
+        n_params=_whole("N", n_params, least=1),
+        tokens=_whole("tokens", tokens, least=1),
+        step=_whole("step", step),
+        seed=_whole("seed", seed),
+        location=Checkpoint.SERVED + model,
+        tokenizer=check_tokenizer(tokenizer),
+    )
+    return _save_new(actor, checkpoint, "registered served checkpoint")
 
 
 def plan_checkpoint(

@@ -9,6 +9,7 @@ from django.template.defaultfilters import filesizeformat
 
 from firstlight.config.forms import SiteForm, only_choice, whole
 from firstlight.config.pages import writable_teams
+from firstlight.registry.endpoints import KEY_PREFIX, MOST_PARALLEL, served_models
 from firstlight.registry.models import Series, Task, TrainingConfiguration
 from firstlight.registry.strict_json import StrictJsonError, strict_loads
 from firstlight.registry.task_file import MAX_LINE_BYTES, InstanceSpec, TaskFileError, parse_task_lines
@@ -134,6 +135,82 @@ class PlanForm(_ConfiguredForm):
         help_text="The size the model will have. Weights of another size cannot be attached later.",
     )
     tokens = whole("Training tokens D", least=1, help_text="Planned; leave it empty if it is not settled.")
+
+
+class ServeForm(_ConfiguredForm):
+    """A model behind endpoints: chosen from what administrators listed."""
+
+    model = forms.ChoiceField(
+        label="Served model", help_text="A name that an administrator listed for an endpoint."
+    )
+    n_params = whole(
+        "Non-embedding parameters N",
+        least=1,
+        required=True,
+        help_text="A server does not tell it: count without embeddings and output head.",
+    )
+    tokenizer = forms.CharField(
+        label="Folder of the tokenizer",
+        required=False,
+        max_length=1000,
+        help_text="With tokenizer.json and config.json. Prompts go out as tokens then, and answers can be scored.",
+        widget=forms.TextInput(
+            attrs={"list": "known-folders", "class": "mono", "autocomplete": "off", "spellcheck": "false"}
+        ),
+    )
+    tokens = whole("Training tokens D", least=1, help_text="Compute C = 6ND needs it.")
+    step = whole("Training step")
+    seed = whole("Training seed")
+
+    field_order = ("model", "name", "n_params", "configuration", "tokenizer", "tokens", "step", "seed")
+
+    def __init__(self, user: User, series: Series, *args: Any, **kwargs: Any) -> None:
+        super().__init__(user, series, *args, **kwargs)
+        field = self.fields["model"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(name, name) for name in served_models()]
+
+
+class EndpointForm(SiteForm):
+    name = forms.CharField(
+        max_length=60, help_text="For example gpu-1. It stands in the record of every draw."
+    )
+    base_url = forms.CharField(
+        label="Base URL",
+        max_length=300,
+        help_text="What /completions is appended to, such as https://gpu-1.example.org/v1.",
+        widget=forms.TextInput(attrs={"class": "mono", "autocomplete": "off", "spellcheck": "false"}),
+    )
+    served = forms.CharField(
+        label="Served models",
+        max_length=25_000,
+        help_text="Their names at the server, one a line. All endpoints that list a name must run the same weights.",
+        widget=forms.Textarea(attrs={"rows": 4, "class": "mono", "spellcheck": "false"}),
+    )
+    key_variable = forms.CharField(
+        label="Variable of the key",
+        required=False,
+        max_length=100,
+        help_text=f"An environment variable of the workers, {KEY_PREFIX}... The key itself is not kept here.",
+        widget=forms.TextInput(attrs={"class": "mono", "autocomplete": "off", "spellcheck": "false"}),
+    )
+    parallel = forms.IntegerField(
+        label="Requests at once", min_value=1, max_value=MOST_PARALLEL, initial=8, help_text="Of each worker."
+    )
+    allow_private = forms.BooleanField(
+        label="May be a loopback, private or link-local address",
+        required=False,
+        help_text="Only for servers of your own: whoever can change this row can reach that network.",
+    )
+    enabled = forms.BooleanField(
+        label="Enabled",
+        required=False,
+        initial=True,
+        help_text="Workers use it; new runs may name its models.",
+    )
+
+    def clean_served(self) -> list[str]:
+        return str(self.cleaned_data["served"]).splitlines()
 
 
 class TaskForm(TeamForm):

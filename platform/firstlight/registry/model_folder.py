@@ -124,6 +124,11 @@ def read_model_folder(path: str | Path) -> ModelFolder:
     )
 
 
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config.json of a folder; raises ModelFolderError."""
+    return _read_object(folder / "config.json", MAX_CONFIG_BYTES)
+
+
 def text_config(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a config that describes the language model: `text_config` if multimodal, else the whole."""
     nested = config.get("text_config")

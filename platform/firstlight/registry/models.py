@@ -7,6 +7,28 @@ from django.db import models
 from firstlight.teams.models import Team
 
 
+class Endpoint(models.Model):
+    """A server with OpenAI's completions API. The site's administrators keep these rows; no team owns one.
+
+    The key itself is never stored: the row names the environment variable of the workers that holds it.
+    """
+
+    name = models.CharField(max_length=60, unique=True)
+    base_url = models.CharField("base URL", max_length=300)
+    served = models.JSONField("names of the models that it serves", default=list)
+    key_variable = models.CharField("variable of the key", max_length=100, blank=True)
+    parallel = models.PositiveSmallIntegerField("requests at once", default=8)
+    allow_private = models.BooleanField("may be a private address", default=False)
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Series(models.Model):
     """Models that differ in size only (or in tokens)."""
 
@@ -60,6 +82,7 @@ class Checkpoint(models.Model):
     """One trained model, or a planned one: it has N and no weights, and forecasts aim at it."""
 
     TEAM_PATH = "series__team"
+    SERVED = "endpoint:"
 
     series = models.ForeignKey(Series, on_delete=models.PROTECT, related_name="checkpoints")
     configuration = models.ForeignKey(
@@ -71,7 +94,8 @@ class Checkpoint(models.Model):
     tokens = models.PositiveBigIntegerField("training tokens D", null=True, blank=True)
     step = models.PositiveBigIntegerField(null=True, blank=True)
     seed = models.BigIntegerField(null=True, blank=True)
-    location = models.CharField("folder", max_length=1000, blank=True)
+    location = models.CharField("folder, or a model of the endpoints", max_length=1000, blank=True)
+    tokenizer = models.CharField("folder of a served model's tokenizer", max_length=1000, blank=True)
     dtype = models.CharField(max_length=40, blank=True)
     digest = models.CharField(max_length=80, blank=True)
     architecture = models.CharField(max_length=80, blank=True)
@@ -84,6 +108,12 @@ class Checkpoint(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def served_model(self) -> str:
+        """The model's name at its endpoints, or "" for weights in a folder."""
+        served = self.location.startswith(self.SERVED)
+        return self.location.removeprefix(self.SERVED) if served else ""
 
 
 class Task(models.Model):

@@ -1,11 +1,12 @@
 from firstlight.config.pages import page, post
-from firstlight.registry import configuration_views, task_views, views
+from firstlight.registry import configuration_views, endpoint_views, task_views, views
 
 urlpatterns = [
     *page("series", views.series_list, "series-list"),
     *page("series/new", views.series_new, "series-new"),
     *page("series/<int:pk>", views.series, "series"),
     *page("series/<int:pk>/register", views.checkpoint_register, "checkpoint-register"),
+    *page("series/<int:pk>/serve", endpoint_views.checkpoint_serve, "checkpoint-serve"),
     *page("series/<int:pk>/plan", views.checkpoint_plan, "checkpoint-plan"),
     *page("checkpoints/<int:pk>", views.checkpoint, "checkpoint"),
     *page("checkpoints/<int:pk>/attach", views.checkpoint_attach, "checkpoint-attach"),
@@ -13,6 +14,9 @@ urlpatterns = [
     *page("configurations/new", configuration_views.configuration_new, "configuration-new"),
     *page("configurations/<int:pk>", configuration_views.configuration, "configuration"),
     *page("configurations/<int:pk>/edit", configuration_views.configuration_edit, "configuration-edit"),
+    *page("endpoints", endpoint_views.endpoint_list, "endpoint-list"),
+    *page("endpoints/new", endpoint_views.endpoint_new, "endpoint-new"),
+    *page("endpoints/<int:pk>/edit", endpoint_views.endpoint_edit, "endpoint-edit"),
     *page("tasks", task_views.task_list, "task-list"),
     *page("tasks/new", task_views.task_new, "task-new"),
     *page("tasks/<int:pk>", task_views.task, "task"),

@@ -189,6 +189,8 @@ def checkpoint(request: HttpRequest, pk: int) -> HttpResponse:
         "series": it.series.name,
         "series_url": reverse("series", args=[it.series_id]),
         "location": it.location,
+        "served_model": it.served_model,
+        "tokenizer": it.tokenizer,
         "architecture": it.architecture,
         "context_length": it.context_length,
         **found.facts(),

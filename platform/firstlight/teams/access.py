@@ -50,8 +50,19 @@ def require_writer(user: User, team: Team) -> None:
         raise PermissionDenied(f"Your role in {team} is read-only: ask an owner for the role of a member.")
 
 
-def record(actor: User | None, team: Team, verb: str, subject: object, **detail: Any) -> None:
-    """Append one audit line; called inside the transaction of the change."""
+def is_administrator(user: User) -> bool:
+    """Whether `user` looks after this site: what belongs to no team (endpoints) is theirs."""
+    return bool(user.is_active and getattr(user, "is_staff", False))
+
+
+def require_administrator(user: User) -> None:
+    """Raises PermissionDenied unless `user` is an administrator of the site."""
+    if not is_administrator(user):
+        raise PermissionDenied("Only an administrator of this site may see or change this.")
+
+
+def record(actor: User | None, team: Team | None, verb: str, subject: object, **detail: Any) -> None:
+    """Append one audit line; called inside the transaction of the change. No team: it concerns the whole site."""
     AuditEvent.objects.create(
         team=team,
         actor_id=actor.pk if actor else None,

@@ -33,7 +33,10 @@ class Membership(models.Model):
 class AuditEvent(models.Model):
     """One line for each state change; written by actions, never changed and never removed by them."""
 
-    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="audit_events")
+    # empty: a change that concerns the whole site
+    team = models.ForeignKey(
+        Team, null=True, blank=True, on_delete=models.PROTECT, related_name="audit_events"
+    )
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )

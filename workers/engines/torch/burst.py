@@ -113,10 +113,12 @@ class Burst:
 
     def abort(self, keys: Iterable[Hashable]) -> int:
         spent = 0
-        for key in keys:
-            job = self._by_key.pop(key, None)
-            if job is None:
-                continue
+        given_up = set(keys)
+        for job in [job for job in self._ended if job.key in given_up]:
+            self._ended.remove(job)
+            spent += int(job.lengths.sum())
+        for key in given_up & self._by_key.keys():
+            job = self._by_key.pop(key)
             job.wanted = False
             job.todo.clear()
             spent += int(job.lengths.sum())

@@ -134,7 +134,7 @@ def _choose(values: Tensor, rows: Tensor, space: Space, nucleus: bool) -> Tensor
 
 def _nucleus(weights: Tensor, top_p: Tensor) -> Tensor:
     """Weights with all but the likeliest tokens that together hold top-p set to 0; ties in the order of ids."""
-    ranked, order = weights.sort(-1, descending=True, stable=True)
+    ranked, order = weights.sort(dim=-1, descending=True, stable=True)
     before = ranked.cumsum(-1)
     total = before[:, -1:].clone()
     before -= ranked

@@ -44,7 +44,7 @@ class TorchEngine:
     :param device: ``cuda``, ``cuda:1``, ``cpu``; by itself the GPU where there is one
     :param dtype: ``float32`` or ``bfloat16``; by itself bfloat16 on a GPU, float32 on the CPU
     :param rows: draws side by side at most; by itself by the size of the model
-    :param memory_share: share of the device's memory that this engine may take, weights included
+    :param share: share of the device's memory that this engine may take, weights included
     :raises EngineRefusal: the folder is broken, its architecture or an option is not run, no such device
     :raises EngineOutOfMemory: weights and the fewest rows do not fit; raised before anything is allocated
     """
@@ -59,7 +59,7 @@ class TorchEngine:
         device: str | None = None,
         dtype: str | None = None,
         rows: int | None = None,
-        memory_share: float = 0.9,
+        share: float = 0.9,
     ) -> None:
         try:
             folder = read_model_folder(path)
@@ -71,8 +71,8 @@ class TorchEngine:
         dtype = dtype or ("bfloat16" if gpu else "float32")
         if dtype not in DTYPES:
             raise EngineRefusal(f"dtype is {dtype!r}, expected one of {', '.join(DTYPES)}")
-        if not 0 < memory_share <= 1:
-            raise EngineRefusal(f"memory_share is {memory_share}, expected above 0 and at most 1")
+        if not 0 < share <= 1:
+            raise EngineRefusal(f"share is {share}, expected above 0 and at most 1")
         if rows is not None and rows < TILE:
             raise EngineRefusal(f"rows is {rows}, expected at least {TILE}")
         self.codec = TextCodec(folder.path / "tokenizer.json", self.sizes.vocab, eos_ids(folder))
@@ -81,11 +81,11 @@ class TorchEngine:
         self.capacity = (rows or _rows(folder.n_params, gpu)) // TILE * TILE
         itemsize = DTYPES[dtype].itemsize
         needed = weight_bytes(folder, self.sizes, itemsize)
-        budget = self._budget(memory_share) - needed
+        budget = self._budget(share) - needed
         if budget < 0:
             raise EngineOutOfMemory(
                 f"{folder.path}: the weights take {needed >> 20} MiB in {dtype}, and "
-                f"{(budget + needed) >> 20} are free for this engine; free memory or raise memory_share"
+                f"{(budget + needed) >> 20} are free for this engine; free memory or raise share"
             )
         if gpu:
             from workers.engines.torch import kernels
@@ -124,8 +124,9 @@ class TorchEngine:
 
     def close(self) -> None:
         """Give the device's memory back."""
-        self.room.clear()
-        del self.weights, self.room, self._rotary
+        if hasattr(self, "room"):
+            self.room.clear()
+            del self.weights, self.room, self._rotary
         gc.collect()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()

@@ -1,0 +1,66 @@
+"""LOSSES.csv: what each model of a series loses on what it was not trained on; one column a loss."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping
+
+from passuntil._checks import positive
+from passuntil.errors import PassUntilError
+
+#: Columns of the model, not losses.
+OF_THE_MODEL = ("n_params", "tokens")
+#: Nats; nobody believes more.
+LARGEST_LOSS = 1e9
+
+
+def read_losses(path: str | os.PathLike[str]) -> dict[str, dict[str, float]]:
+    """By loss and model: `model` and a column for each loss, in nats (> 0); an empty cell is unknown.
+
+    Raises PassUntilError, naming file and line: unreadable file, no column `model` or no other, a model
+    twice, a value that is no number above 0.
+    """
+    name = os.fspath(path)
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = [[cell.strip() for cell in row] for row in csv.reader(file, strict=True) if row]
+    except OSError as error:
+        raise PassUntilError(f"{name}: cannot be read ({error.strerror})") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise PassUntilError(f"{name}: not CSV in UTF-8") from None
+    header = rows[0] if rows else []
+    columns = [column for column in header if column != "model" and column not in OF_THE_MODEL]
+    if "model" not in header or not columns or len(set(header)) < len(header):
+        raise PassUntilError(f"{name}: the header needs `model` and a column for each loss, each name once")
+    found: dict[str, dict[str, float]] = {column: {} for column in columns}
+    seen: set[str] = set()
+    for line, row in enumerate(rows[1:], start=2):
+        if len(row) != len(header):
+            raise PassUntilError(f"{name}, line {line}: {len(row)} cells under {len(header)} columns")
+        cells = dict(zip(header, row, strict=True))
+        if cells["model"] in seen:
+            raise PassUntilError(
+                f"{name}, line {line}: model {cells['model']!r} stands there twice; keep one"
+            )
+        seen.add(cells["model"])
+        for column in columns:
+            if cells[column]:
+                try:
+                    found[column][cells["model"]] = positive(column, float(cells[column]), most=LARGEST_LOSS)
+                except (ValueError, PassUntilError):
+                    raise PassUntilError(
+                        f"{name}, line {line}, column {column}: {cells[column]!r:.60} is not a loss above 0"
+                    ) from None
+    return found
+
+
+def check_losses(losses: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """The losses as floats; PassUntilError for one that is not above 0."""
+    return {
+        name: {
+            model: positive(f"loss {name} of {model}", loss, most=LARGEST_LOSS)
+            for model, loss in mine.items()
+        }
+        for name, mine in losses.items()
+    }

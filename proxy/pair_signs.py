@@ -1,0 +1,129 @@
+"""Spearman's and Kendall's correlations over many sets of models at once, from the signs of score differences.
+
+With S[i, j] = sign(x_i - x_j) and z how often each model is in a set, twice the average rank of model i, less the
+middle, is d_i = (S z)_i. Spearman's numerator is the sum of z_i d_i(x) d_i(y), Kendall's that of z_i z_j S_x S_y
+over the pairs. Ties are exact, z may hold counts above 1 (a bootstrap sample), and all sums are of whole numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+Floats = NDArray[np.float64]
+
+#: Numbers in one chunk of sign matrices, so that it stays in the cache.
+CHUNK = 100_000
+
+
+def by_model(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> dict[str, Floats]:
+    """For up to some thousand models: one matrix product a model serves all sets that hold it, and all tasks.
+
+    x: models x tasks, complete. y: models. z: sets x models. Returns metric -> sets x tasks, NaN where constant.
+    """
+    # Threads that wait for each other after each small product cost ten times what they save on a busy machine.
+    with _libraries().limit(limits=1, user_api="blas"):
+        return _by_model(x, y, z, metrics)
+
+
+def _by_model(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> dict[str, Floats]:
+    size = z.sum(axis=1, dtype=np.float64)
+    # Sums of squared ranks stay below 2^24, so 32-bit floats hold every sum exactly, in half the time.
+    kind: Any = np.float32 if (size**3 < 3 * 2**24).all() else np.float64
+    z, x, y = np.ascontiguousarray(z, dtype=kind), _dense(x, kind), _dense(y[:, None], kind)
+    ours = np.sign(y - y.T)
+    theirs = z * (z @ ours.T)
+    top = {metric: np.zeros((len(z), x.shape[1]), dtype=kind) for metric in metrics}
+    places, sets = np.nonzero(z.T)
+    for i, rows in enumerate(np.split(sets, np.searchsorted(places, np.arange(1, len(x))))):
+        members, signs = z[rows], np.sign(x[i] - x)
+        if "spearman" in metrics:
+            top["spearman"][rows] += (members @ signs) * theirs[rows, i, None]
+        if "kendall" in metrics:
+            later = members[:, i + 1 :] @ (signs[i + 1 :] * ours[i, i + 1 :, None])
+            top["kendall"][rows] += later * members[:, i, None]
+    untied, of_target = _untied(x, z, size), _untied(y, z, size)
+    return {
+        metric: ratio(top[metric] * (2.0 if metric == "kendall" else 1.0), untied[metric], of_target[metric])
+        for metric in metrics
+    }
+
+
+def by_set(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> dict[str, Floats]:
+    """For small sets among very many models: each set has sign matrices of its own. As `by_model`."""
+    rows, models = np.nonzero(z)
+    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    # The members of each set; places behind them weigh nothing.
+    most = int(place.max(initial=0)) + 1
+    members, weights = np.zeros((len(z), most), dtype=np.intp), np.zeros((len(z), most), dtype=np.float32)
+    members[rows, place], weights[rows, place] = models, z[rows, models]
+    plain = bool((weights == 1).all())
+    out = {metric: np.full((len(z), x.shape[1]), np.nan) for metric in metrics}
+    step = max(1, CHUNK // most**2)
+    x, y = _dense(x, np.float32), _dense(y[:, None], np.float32)[:, 0]
+    for start in range(0, len(z), step):
+        chunk = slice(start, start + step)
+        some, w = members[chunk], weights[chunk]
+        pairs = w[:, :, None] * w[:, None, :]
+        sy = _of_sets(y[some])
+        for task, column in enumerate(x.T):
+            sx = _of_sets(column[some])
+            if "kendall" in metrics:
+                ours, theirs = (sx, sy) if plain else (sx * pairs, sy * pairs)
+                sums = (np.einsum("rij,rij->r", a, b) for a, b in ((ours, sy), (ours, sx), (theirs, sy)))
+                out["kendall"][chunk, task] = ratio(*(np.asarray(s, dtype=np.float64) for s in sums))
+            if "spearman" in metrics:
+                dx, dy = (np.einsum("rij,rj->ri", s, w).astype(np.float64) for s in (sx, sy))
+                out["spearman"][chunk, task] = ratio(
+                    *((w * a * b).sum(axis=1) for a, b in ((dx, dy), (dx, dx), (dy, dy)))
+                )
+    return out
+
+
+def ratio(top: NDArray[Any], one: Floats, two: Floats) -> Floats:
+    """top / sqrt(one two), between -1 and 1; NaN where nothing varies."""
+    size = np.sqrt(one * two)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.clip(np.where(size > 0, top / size, np.nan), -1.0, 1.0))
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _dense(x: Floats, kind: Any) -> NDArray[Any]:
+    """Ranks of each column from 0 on, equal where the values are: their differences are exact in 32 bits."""
+    order = np.argsort(x, axis=0)
+    ordered = np.take_along_axis(x, order, axis=0)
+    ranks = np.zeros(x.shape, dtype=kind)
+    steps = np.cumsum(ordered[1:] > ordered[:-1], axis=0, dtype=np.intp)
+    np.put_along_axis(ranks, order[1:], steps.astype(kind), axis=0)
+    return ranks
+
+
+def _of_sets(values: Floats) -> NDArray[np.float32]:
+    return np.sign(values[:, :, None] - values[:, None, :])
+
+
+def _untied(x: NDArray[Any], z: NDArray[Any], size: Floats) -> dict[str, Floats]:
+    """metric -> sets x tasks (or x 1 where nothing ties): what is left of all pairs, and of squared ranks.
+
+    x: dense ranks. With t members of a set at one score: ordered pairs that differ, n^2 - sum t^2; and the sum of
+    d_i^2, (n^3 - sum t^3) / 3.
+    """
+    powers = [z * z, z * z * z]
+    n, ties = size[:, None], [part.sum(axis=1, dtype=np.float64)[:, None] for part in powers]
+    tied = np.flatnonzero(x.max(axis=0) < len(x) - 1)
+    if tied.size:
+        ties = [np.repeat(part, x.shape[1], axis=1) for part in ties]
+    for task in tied:
+        together = z @ np.eye(int(x[:, task].max()) + 1, dtype=z.dtype)[x[:, task].astype(np.intp)]
+        for power, part in zip((2, 3), ties, strict=True):
+            part[:, task] = (together**power).sum(axis=1, dtype=np.float64)
+    return {"kendall": n**2 - ties[0], "spearman": (n**3 - ties[1]) / 3}
