@@ -56,7 +56,7 @@ format: dev
 # The engine's likelihoods against transformers', in an environment of its own: torch is no dependency of ours.
 .venv-torch/.installed:
 	$(PYTHON) -m venv .venv-torch
-	.venv-torch/bin/pip install --quiet torch==2.13.0 transformers triton safetensors tokenizers numpy scipy pytest hypothesis
+	.venv-torch/bin/pip install --quiet torch==2.13.0 transformers triton safetensors tokenizers numpy scipy scikit-learn pytest hypothesis
 	touch $@
 
 test-torch: .venv-torch/.installed

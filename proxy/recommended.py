@@ -111,6 +111,8 @@ def recommend(
     Raises ProxyError as `checked_panel` and `reliabilities` do.
     """
     x, y = checked_panel(panel, panel_target)
+    if ids is not None:
+        ids = ids[np.isfinite(np.asarray(panel_target, dtype=np.float64))]
     candidates = np.asarray(scores, dtype=np.float64)
     if candidates.ndim != 2 or candidates.shape[1] != x.shape[1]:
         raise ProxyError(

@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 FOLDS = 10
 #: A proxy of which less than this share is signal cannot play the target.
 LEAST_RELIABILITY = 0.1
+#: So many candidates tell nothing: the error of their correlations has no bound.
+TOO_FEW = 3
 #: Correlations are kept this far from 1, where Fisher's scale is endless.
 LARGEST = 0.95
 #: Variance, on Fisher's scale, of what a relevance may lose from panel to candidates before anything is seen.
@@ -89,7 +91,10 @@ def shift_of(
     The mean loss is shrunk to 0 as far as so few candidates cannot tell (the error of a correlation of n models,
     1 / (n - 3), is common to all proxies); the variance adds how much the proxies differ.
     """
-    losses, shares = [], []
+    losses: list[float] = []
+    shares: list[float] = []
+    if len(candidates) <= TOO_FEW:
+        return _shrunken(losses, shares, len(candidates))
     for place in np.flatnonzero((reliability > LEAST_RELIABILITY) & (np.ptp(panel, axis=0) > 0)):
         rest = np.arange(panel.shape[1]) != place
         if not rest.any() or np.ptp(candidates[:, place]) == 0:
@@ -99,7 +104,7 @@ def shift_of(
         composite = make().fit(x, y, reliability=h).predict(candidates[:, rest])
         here = correlation(composite, candidates[:, place]) / np.sqrt(reliability[place])
         losses.append(float(fisher(here) - fisher(there)))
-        shares.append(reliability[place])
+        shares.append(float(reliability[place]))
     return _shrunken(losses, shares, len(candidates))
 
 
@@ -111,7 +116,7 @@ def relevance_of(scores: Floats, candidates: Floats, reliability: Floats) -> Rel
 
 
 def _shrunken(values: list[float], shares: list[float], models: int) -> Relevance:
-    if not values or models <= 3:
+    if not values or models <= TOO_FEW:
         return Relevance(0.0, PRIOR)
     error = 1 / (models - 3)
     mean = float(np.average(values, weights=shares))

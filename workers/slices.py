@@ -1,73 +1,75 @@
-"""One slice of a run: claim units, draw, grade, append under the fence, give back what is left, ring again."""
+"""A slice of work: claim units of one checkpoint, draw, grade, append under the fence, give back what is left."""
 
 import logging
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
-from django.db import DatabaseError, OperationalError, close_old_connections, connection, transaction
+from django.db import DatabaseError, transaction
 from firstlight.config.errors import Refused
 from firstlight.evaluations import leases
+from firstlight.evaluations.decoding import Decoding
 from firstlight.evaluations.doorbell import ring
-from firstlight.evaluations.leases import Claim, NewBatch
-from firstlight.evaluations.models import Run, Sample
+from firstlight.evaluations.leases import Claim
+from firstlight.evaluations.models import Run
 from firstlight.evaluations.progress import settle_state
+from firstlight.evaluations.rounds import next_round
 from firstlight.forecasts.actions import run_finished
-from firstlight.registry.models import Instance
-from firstlight.registry.task_file import InstanceSpec
+from firstlight.registry.models import Checkpoint, Instance
 
-from passuntil import rule_from_dict
-from workers.engine_cache import close as close_engine
-from workers.engine_cache import engine_for
-from workers.engines import check_wave
-from workers.engines.base import DrawRequest, Engine, EngineError, EngineRefusal, Wave
-from workers.waves import Decoding, Judged, Pace, judge, next_request
+from passuntil import FixedDraws, rule_from_dict
+from workers import engine_cache
+from workers.engines.base import EngineError, EngineRefusal
+from workers.likelihoods import score_references, spec_of
+from workers.presence import leases_kept
+from workers.scheduler import DrawnUnit, Progress, Scheduler
+from workers.storing import append, batch_of
+from workers.waves import Judged, StoppingRule
 
 log = logging.getLogger(__name__)
 SLICE_SECONDS = 20.0
-UNITS_A_SLICE = 12
+#: For so long a loaded checkpoint with due units goes before all others.
+KEEP_SECONDS = 600.0
+#: Outcomes go to the database together, this often: what a killed worker loses at most, beside what is in flight.
+STORE_SECONDS = 1.0
+#: So many draws, all of them empty, make an engine whose canary used to answer suspicious.
+SILENCE = 64
 
 
-def work_slice(run_id: int, *, seconds: float = SLICE_SECONDS, limit: int = UNITS_A_SLICE) -> int:
-    """Work on one run for about `seconds`. Returns the number of batches appended."""
-    worker = leases.worker_id()
-    claims = leases.claim_units(run_id, worker, limit)
-    if not claims and leases.release_dead_leases():
-        claims = leases.claim_units(run_id, worker, limit)
-    if not claims:
+def work_slice(run_id: int, *, seconds: float = SLICE_SECONDS, limit: int | None = None) -> int:
+    """Work for about `seconds` on the checkpoint of a run. Returns the number of batches appended.
+
+    limit: units claimed at once, by the engine's capacity if left out.
+    """
+    run = Run.objects.select_related("checkpoint__series").filter(pk=run_id).first()
+    if run is None:
+        return 0
+    slice_ = Slice.claim(run.checkpoint, run.engine, limit=limit)
+    if slice_ is None:
         finish(run_id)
         return 0
-    run = Run.objects.select_related("checkpoint__series", "task").get(pk=run_id)
-    passed_on = leases.due_units(run_id).exists()
-    if passed_on:
-        _ring(run)  # another worker may join; that ring carries on the chain
-    slice_ = _Slice(run, worker, claims)
-    try:
-        with _heartbeats(slice_):
-            slice_.work(time.monotonic() + seconds)
-    except EngineRefusal as error:
-        slice_.fail(str(error), final=True)
-    except (EngineError, MemoryError) as error:
-        log.exception("engine failed on run %s", run_id)
-        close_engine()
-        slice_.fail(f"engine: {error or type(error).__name__}")
-    except Refused as error:  # the folder is gone or was moved out of the allowed roots
-        slice_.fail(str(error))
-    except DatabaseError:  # no fault of the units
-        raise
-    except Exception as error:  # a grader, or a bug: units that always fail must not come back for ever
-        log.exception("slice failed on run %s", run_id)
-        slice_.fail(f"{type(error).__name__}: {error}")
-    finally:
-        left = slice_.held()
-        # While units wait, the ring passed on waits too: one more at each slice would pile up without end.
-        rings = not passed_on or not leases.due_units(run_id).exists()
-        leases.release(left)
-    if left and rings:
-        _ring(run)
-    finish(run_id)
-    return slice_.appended
+    return slice_.work(seconds)
+
+
+def keep_on(run_id: int, *, seconds: float = SLICE_SECONDS) -> bool:
+    """Where a ring calls for another checkpoint than the one loaded: work on that one while its units are due.
+
+    The ring is passed on before the work, so that another worker may follow it, and nobody waits longer than
+    KEEP_SECONDS from the engine's load. False: follow the ring.
+    """
+    run = Run.objects.filter(pk=run_id).first()
+    loaded = engine_cache.kept()
+    if run is None or loaded is None or run.state not in Run.OPEN:
+        return False
+    if (loaded.kind, loaded.checkpoint) == (run.engine, run.checkpoint_id) or loaded.age > KEEP_SECONDS:
+        return False
+    checkpoint = Checkpoint.objects.select_related("series").get(pk=loaded.checkpoint)
+    slice_ = Slice.claim(checkpoint, loaded.kind)
+    if slice_ is None:
+        return False
+    with transaction.atomic():
+        ring(run)
+    slice_.work(seconds)
+    return True
 
 
 def finish(run_id: int) -> None:
@@ -77,151 +79,174 @@ def finish(run_id: int) -> None:
     """
     with transaction.atomic():
         run = Run.objects.select_related("checkpoint__series__team", "task").filter(pk=run_id).first()
-        if run and settle_state(run):
+        if run is None or run.state in Run.FINAL:
+            return
+        next_round(run)  # where the unit that held up the round was quarantined, no draw of it opens the next
+        if settle_state(run):
             run.refresh_from_db()
             run_finished(run)
 
 
-class _Slice:
-    def __init__(self, run: Run, worker: str, claims: Sequence[Claim]) -> None:
-        self.run, self.worker = run, worker
-        self.active: dict[int, Claim] = {claim.unit: claim for claim in claims}
-        self.specs = _specs(claims)
-        self.rule = rule_from_dict(run.rule)
-        self.decoding = Decoding(seed=run.seed, temperature=run.temperature, top_p=run.top_p)
+def ring_due(checkpoint: int, kind: str) -> bool:
+    """Ring for a run of the checkpoint that has due units. False where there is none."""
+    runs = leases.open_runs(checkpoint, kind).values_list("pk", flat=True)
+    unit = leases.due_units(*runs).select_related("run").order_by("run_id", "id").first()
+    if unit is None:
+        return False
+    with transaction.atomic():
+        ring(unit.run)
+    return True
+
+
+class Slice:
+    """Units of one checkpoint that this worker holds, and what was drawn for them since it was last stored."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, kind: str, worker: str, claims: Sequence[Claim], limit: int | None
+    ) -> None:
+        self.checkpoint, self.kind, self.worker, self.limit = checkpoint, kind, worker, limit
+        self.claims: dict[int, Claim] = {}
+        self.runs: dict[int, Run] = {}
         self.appended = 0
-        self.pace = Pace()
+        self._judged: dict[int, list[Judged]] = {}
+        self._given_up: dict[int, tuple[int, int]] = {}
+        self._units = self._take(claims)
+
+    @classmethod
+    def claim(cls, checkpoint: Checkpoint, kind: str, *, limit: int | None = None) -> "Slice | None":
+        """Claim due units, those of dead workers of this host too. None where nothing is due."""
+        worker = leases.worker_id()
+        most = limit or engine_cache.claims_at_once(kind)
+        claims = leases.claim_of_checkpoint(checkpoint.pk, kind, worker, most)
+        if not claims and leases.release_dead_leases():
+            claims = leases.claim_of_checkpoint(checkpoint.pk, kind, worker, most)
+        return cls(checkpoint, kind, worker, claims, limit) if claims else None
+
+    def work(self, seconds: float, *, stopping: Callable[[], bool] = lambda: False) -> int:
+        """Draw for about `seconds`, or until `stopping`, or nothing is due. Returns the number of batches appended."""
+        # another worker may join; its ring carries on the chain
+        passed_on = ring_due(self.checkpoint.pk, self.kind)
+        try:
+            with leases_kept(self.held):
+                self._draw(seconds, stopping)
+        except EngineRefusal as error:
+            self.fail(str(error), final=True)
+        except (EngineError, MemoryError) as error:
+            log.exception("engine failed on %s", self.checkpoint)
+            engine_cache.close()
+            self.fail(f"engine: {error or type(error).__name__}")
+        except Refused as error:  # the folder is gone or was moved out of the allowed roots
+            self.fail(str(error))
+        except DatabaseError:  # no fault of the units
+            raise
+        except Exception as error:  # a grader, or a bug: units that always fail must not come back for ever
+            log.exception("slice failed on %s", self.checkpoint)
+            self.fail(f"{type(error).__name__}: {error}")
+        finally:
+            left = self.held()
+            runs = leases.open_runs(self.checkpoint.pk, self.kind).values_list("pk", flat=True)
+            # While units wait, the ring passed on waits too: one more at each slice would pile up without end.
+            rings = not passed_on or not leases.due_units(*runs).exists()
+            leases.release(left)
+        if left and rings:
+            ring_due(self.checkpoint.pk, self.kind)
+        for run in self.runs:
+            finish(run)
+        return self.appended
 
     def held(self) -> list[Claim]:
-        return list(self.active.values())
+        return list(self.claims.values())
 
     def fail(self, reason: str, *, final: bool = False) -> None:
         """Record it and let go of the units: releasing them would wipe out their attempts and back-off."""
         leases.fail_units(self.held(), reason, final=final)
-        self.active.clear()
+        self.claims.clear()
 
-    def work(self, deadline: float) -> None:
-        engine = engine_for(self.run.engine, self.run.checkpoint)
-        while self.active:
-            requests = {}
-            for unit, claim in self.active.items():
-                spec = self.specs[claim.instance]
-                requests[unit] = next_request(
-                    spec, self.rule, self.decoding, drawn=claim.drawn, passes=claim.passes
-                )
-            units = iter(list(requests))
-            for call in self.pace.calls(list(requests.values())):
-                self._one_call(engine, {next(units): request for request in call})
-                if time.monotonic() >= deadline:
-                    return
+    # --- drawing ---
 
-    def _one_call(self, engine: Engine, requests: dict[int, DrawRequest]) -> None:
-        try:
-            waves = engine.draw(list(requests.values()))
-        except EngineRefusal:
-            self._refuse_one_by_one(engine, requests)
+    def _draw(self, seconds: float, stopping: Callable[[], bool]) -> None:
+        loaded = engine_cache.engine_for(self.kind, self.checkpoint, self._units[0].spec)
+        score_references(loaded.engine, self.checkpoint, list(self.runs))
+        began = stored = time.monotonic()
+        scheduler = Scheduler(loaded.engine)
+        scheduler.add(self._units)
+        fill, trusted = True, False
+        while True:
+            for progress in scheduler.step(fill=fill):
+                self._note(progress)
+            ends = scheduler.in_flight == 0 and (not fill or scheduler.idle)
+            now = time.monotonic()
+            if ends or now >= stored + STORE_SECONDS:
+                if not trusted and self._silent():
+                    while scheduler.in_flight:
+                        for progress in scheduler.step(fill=False):
+                            self._note(progress)
+                    loaded.check_canary()
+                    trusted = True
+                self._store(scheduler, loaded)
+                stored = now
+            fill = now < began + seconds and not stopping()
+            if fill and scheduler.hungry and (ends or now == stored):
+                # at most once a store: a look for due units costs a transaction
+                scheduler.add(self._claim_more())
+                ends = scheduler.idle
+            if ends:
+                break
+        score_references(loaded.engine, self.checkpoint, list(self.runs))
+
+    def _claim_more(self) -> list[DrawnUnit]:
+        most = self.limit or engine_cache.claims_at_once(self.kind)
+        return self._take(leases.claim_of_checkpoint(self.checkpoint.pk, self.kind, self.worker, most))
+
+    def _take(self, claims: Sequence[Claim]) -> list[DrawnUnit]:
+        """Hold claims; the units to draw."""
+        new = {claim.run for claim in claims} - self.runs.keys()
+        self.runs |= Run.objects.in_bulk(new)
+        instances = Instance.objects.in_bulk({claim.instance for claim in claims})
+        units = []
+        for claim in claims:
+            self.claims[claim.unit] = claim
+            run = self.runs[claim.run]
+            decoding = Decoding(seed=run.seed, temperature=run.temperature, top_p=run.top_p)
+            # where draws are allotted to all units together, each has a number to make and no rule of its own
+            rule: StoppingRule = (
+                rule_from_dict(run.rule) if claim.allotted is None else FixedDraws(claim.allotted)
+            )
+            spec = spec_of(instances[claim.instance])
+            units.append(DrawnUnit(claim.unit, spec, rule, decoding, claim.drawn, claim.passes))
+        return units
+
+    def _note(self, progress: Progress) -> None:
+        unit = int(progress.key)  # type: ignore[call-overload]  # our keys are units
+        if progress.refused:
+            leases.fail_units([self.claims.pop(unit)], progress.refused, final=True)
+            self._judged.pop(unit, None)
             return
+        self._judged.setdefault(unit, []).extend(progress.waves)
+        if progress.given_up_draws or progress.given_up_tokens:
+            self._given_up[unit] = progress.given_up_draws, progress.given_up_tokens
+
+    def _silent(self) -> bool:
+        """Whether there are many answers to store and all of them are empty."""
+        texts = [text for waves in self._judged.values() for wave in waves for text in wave.texts]
+        return len(texts) >= SILENCE and not any(texts)
+
+    def _store(self, scheduler: Scheduler, loaded: engine_cache.Loaded) -> None:
+        """Append what was judged since the last time, in one transaction; let go of units that are done or lost."""
         batches = []
-        for (unit, request), wave in zip(requests.items(), waves, strict=True):
-            check_wave(request, wave)
-            claim = self.active[unit]
-            judged = judge(self.specs[claim.instance], wave)
-            self.pace.learn(judged.tokens, judged.seconds)
-            batches.append(_batch(claim, request, wave, judged, engine.fingerprint))
-        for unit, following in _append(self.worker, batches).items():
+        for unit, waves in self._judged.items():
+            if waves:
+                claim = self.claims[unit]
+                seed = self.runs[claim.run].seed
+                batches.append(batch_of(claim, waves, seed, loaded, *self._given_up.get(unit, (0, 0))))
+        self._judged.clear()
+        self._given_up.clear()
+        if not batches:
+            return
+        for unit, following in append(self.worker, batches).items():
             if following is None:
-                self.active.pop(unit, None)
+                self.claims.pop(unit, None)
+                scheduler.drop(unit)  # finished units are gone from it already; others were lost
             else:
-                self.active[unit] = following
+                self.claims[unit] = following
         self.appended += len(batches)
-
-    def _refuse_one_by_one(self, engine: Engine, requests: dict[int, DrawRequest]) -> None:
-        """One impossible request must not fail its neighbours: find it, quarantine it alone, keep the rest."""
-        for unit, request in requests.items():
-            try:
-                engine.draw([request])
-            except EngineRefusal as error:
-                leases.fail_units([self.active.pop(unit)], str(error), final=True)
-
-
-def _batch(claim: Claim, request: DrawRequest, wave: Wave, judged: Judged, fingerprint: str) -> NewBatch:
-    wanted = {True: Sample.KEPT - claim.passes, False: Sample.KEPT - (claim.drawn - claim.passes)}
-    samples = []
-    for offset, ok in enumerate(judged.passed.tolist()):
-        if wanted[ok] > 0:
-            wanted[ok] -= 1
-            samples.append((request.first_draw + offset, _storable(wave.texts[offset]), ok))
-        elif max(wanted.values()) <= 0:
-            break
-    return NewBatch(
-        claim=claim,
-        passed=judged.passed.tolist(),
-        seed=request.seed,
-        fingerprint=fingerprint,
-        tokens=judged.tokens,
-        seconds=judged.seconds,
-        samples=samples,
-    )
-
-
-def _storable(text: str) -> str:
-    """NUL cuts SQLite text and is refused by PostgreSQL; lone surrogates fail on save."""
-    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
-
-
-def _append(worker: str, batches: list[NewBatch], *, tries: int = 6) -> dict[int, Claim | None]:
-    """Append with patience: a locked or restarting database is waited for, since a retry never counts twice."""
-    for attempt in range(tries):
-        try:
-            return leases.append_batches(worker, batches)
-        except OperationalError as error:
-            if attempt == tries - 1:
-                raise
-            log.warning("append waits for the database: %s", error)
-            connection.close()
-            time.sleep(min(0.2 * 2**attempt, 10))
-    raise AssertionError("unreachable")
-
-
-def _specs(claims: Sequence[Claim]) -> dict[int, InstanceSpec]:
-    rows = Instance.objects.in_bulk([claim.instance for claim in claims])
-    return {
-        pk: InstanceSpec(
-            id=row.key,
-            prompt=row.prompt,
-            answer=row.answer,
-            grader=row.grader,
-            stop=tuple(row.stop),
-            max_tokens=row.max_tokens,
-            guess_rate=row.guess_rate,
-        )
-        for pk, row in rows.items()
-    }
-
-
-def _ring(run: Run) -> None:
-    with transaction.atomic():
-        ring(run)
-
-
-@contextmanager
-def _heartbeats(slice_: _Slice) -> Iterator[None]:
-    """Prolong the leases from a thread of its own while the engine draws."""
-    stop = threading.Event()
-
-    def beat() -> None:
-        while not stop.wait(leases.HEARTBEAT_SECONDS):
-            try:
-                close_old_connections()
-                leases.heartbeat(slice_.held())
-            except Exception as error:  # a missed beat is no reason to stop drawing: the fence decides
-                log.warning("heartbeat missed: %s", error)
-        connection.close()
-
-    thread = threading.Thread(target=beat, daemon=True, name="heartbeat")
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(timeout=5)

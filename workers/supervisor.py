@@ -192,6 +192,15 @@ def site_children(*, host: str, port: int, processes: int) -> list[Child]:
     return children
 
 
+def engine_children(kind: str, *, processes: int, options: list[str]) -> list[Child]:
+    """Processes that each hold an engine of this kind (`workers.engine_process`)."""
+    argv = [sys.executable, "-m", "workers.cli.main", "worker", "--engine", kind, "--alone"]
+    for option in options:
+        argv += ["--option", option]
+    threads = {} if kind == "torch" else {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return [Child(f"{kind}-{number + 1}", argv, threads) for number in range(processes)]
+
+
 def _bracket(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 

@@ -13,7 +13,8 @@ from firstlight.evaluations.models import Run
 from firstlight.evaluations.progress import reconcile as reconcile_run
 
 from workers import engine_cache
-from workers.slices import finish, work_slice
+from workers.presence import keep_saying
+from workers.slices import finish, keep_on, work_slice
 from workers.supervisor import die_with_parent
 
 log = logging.getLogger(__name__)
@@ -21,8 +22,9 @@ log = logging.getLogger(__name__)
 
 @shared_task(name="workers.work")
 def work(run_id: int) -> None:
-    """A doorbell rang for this run."""
-    work_slice(run_id)
+    """A doorbell rang for this run. The checkpoint that is loaded goes first while its units are due, for a while."""
+    if not keep_on(run_id):
+        work_slice(run_id)
 
 
 @shared_task(name="workers.sweep")
@@ -49,6 +51,10 @@ def reconcile() -> None:
 def _sweep_at_start(sender: Any = None, **_: Any) -> None:
     """A worker that comes back picks up at once what its predecessor left."""
     sweep.apply_async(queue="site")
+    queues = app.amqp.queues.consume_from
+    kinds = [name.removeprefix("engine.") for name in queues if name.startswith("engine.")]
+    if kinds:
+        keep_saying(kinds)
 
 
 @worker_process_init.connect

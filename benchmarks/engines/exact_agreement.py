@@ -1,6 +1,6 @@
 """Draws of an engine on the ladder against exact pass probabilities: how far do the counts stray?
 
-    python benchmarks/engines/exact_agreement.py [--engine reference] [--seed 0] [--cells 1000] [--json]
+    python benchmarks/engines/exact_agreement.py [--engine reference] [--dtype bfloat16] [--seed 0] [--cells 1000] [--json]
 
 A cell is a model and an instance. Its exact pass probability p is that of the answer and its end, from
 examples/ladder/scores/instances.csv, which another program computed. Cells are taken at random among those
@@ -105,7 +105,7 @@ def count_passes(
     return passes, tokens
 
 
-def measure(cells: list[Cell], seed: int, kind: str) -> dict[str, Any]:
+def measure(cells: list[Cell], seed: int, kind: str, **how: str) -> dict[str, Any]:
     """Draw all cells, a model at a time, and repeat some of them."""
     specs = {
         (task, spec.id): spec
@@ -122,7 +122,7 @@ def measure(cells: list[Cell], seed: int, kind: str) -> dict[str, Any]:
     refused: dict[str, str] = {}
     for model, its in by_model.items():
         try:
-            engine = open_engine(kind, LADDER / "models" / model)
+            engine = open_engine(kind, LADDER / "models" / model, **how)
         except EngineRefusal as error:
             refused[model] = str(error)
             continue
@@ -134,7 +134,7 @@ def measure(cells: list[Cell], seed: int, kind: str) -> dict[str, Any]:
         engine.close()
         z += [(counted[cell] - DRAWS * cell.p) / math.sqrt(cell.variance) for cell in its]
         if chosen := {cell: spec for cell, spec in its.items() if cell in again}:
-            engine = open_engine(kind, LADDER / "models" / model)
+            engine = open_engine(kind, LADDER / "models" / model, **how)
             repeated, _ = count_passes(engine, chosen, seed, REPEAT_WAVE)
             engine.close()
             repeats += len(repeated)
@@ -170,6 +170,7 @@ def main() -> int:
     parser.add_argument("--engine", choices=KINDS, default="reference")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cells", type=int, default=1000)
+    parser.add_argument("--dtype", help="an option of the engines torch and vllm")
     options = parser.parse_args()
     if options.cells < 500 or options.seed < 0:
         parser.error("--cells must be at least 500, so that mean z^2 is known well, and --seed at least 0")
@@ -178,7 +179,8 @@ def main() -> int:
     spread = len({cell.model for cell in cells}), len({cell.task for cell in cells})
     if spread[0] < LEAST_MODELS or spread[1] < LEAST_TASKS:
         parser.error(f"the cells span {spread[0]} models and {spread[1]} tasks only: take more --cells")
-    result = measure(cells, options.seed, options.engine)
+    how = {"dtype": options.dtype} if options.dtype else {}
+    result = measure(cells, options.seed, options.engine, **how)
     kept = not result["repeats_that_differ"] or not result["repeats_promised"]
     sound = LEAST <= result["mean_z_squared"] <= MOST and kept
     result |= {"sound": sound, "seconds": round(time.monotonic() - began, 1)}

@@ -111,9 +111,9 @@ def scheduler(engine: Any, texts: list[str], arguments: argparse.Namespace) -> C
     """:raises ImportError: this checkout has no wave scheduler yet"""
     from firstlight.evaluations.decoding import Decoding
     from firstlight.registry.task_file import InstanceSpec
-    from workers.scheduler import DrawnUnit, Scheduler
 
     from passuntil import FixedDraws
+    from workers.scheduler import DrawnUnit, Scheduler
 
     specs = [
         InstanceSpec(id=f"{place}", prompt=text, answer="no", grader="exact", max_tokens=NEW_TOKENS)
@@ -127,7 +127,7 @@ def scheduler(engine: Any, texts: list[str], arguments: argparse.Namespace) -> C
         )
         tokens = 0
         while not waves.idle:
-            tokens += sum(judged.tokens for step in waves.step() for judged in step.waves)
+            tokens += sum(int(judged.tokens.sum()) for step in waves.step() for judged in step.waves)
         return tokens
 
     return once

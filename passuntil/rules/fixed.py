@@ -6,7 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from passuntil._checks import whole
+from passuntil.needed import Ints
 from passuntil.planning import BetaPrior, Plan, assemble, beliefs
 from passuntil.rules._base import flag, known, not_less, pair, plain
 from passuntil.tally import Tally
@@ -37,6 +41,11 @@ class FixedDraws:
         """How many more draws to ask for now: what is left of the n, at most `wave`."""
         draws, _ = pair((draws, passes))
         return min(max(self.n - draws, 0), whole("wave", wave, least=1))
+
+    def draws_needed(self, draws: ArrayLike, passes: ArrayLike, *, level: ArrayLike) -> Ints:
+        """How many of the next draws are needed, for certain: what is left of the n. As `UntilPasses`'."""
+        left = np.maximum(self.n - np.atleast_1d(np.asarray(draws, np.int64)), 0)
+        return left if np.ndim(level) == 0 else np.repeat(left[:, None], np.size(level), axis=1)
 
     def settle(self, bits: Iterable[Any]) -> Tally:
         """The tally of the first n outcomes; unfinished if there are fewer."""

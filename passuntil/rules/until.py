@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import betaincinv
 
 from passuntil._checks import confidence, whole
 from passuntil.errors import PassUntilError
 from passuntil.gbas import passes_needed, relative_error
+from passuntil.needed import Ints, draws_needed
 from passuntil.planning import (
     BetaPrior,
     Plan,
@@ -82,6 +84,10 @@ class UntilPasses:
         p = float(betaincinv(passes + 0.5, draws - passes + 0.5, CAUTION))
         wanted = max(math.ceil((self.r - passes) / p), LEAST_WAVE)
         return min(wanted, wave, self.cap - draws)
+
+    def draws_needed(self, draws: ArrayLike, passes: ArrayLike, *, level: ArrayLike) -> Ints:
+        """How many of the next draws are each needed with probability `level`: `passuntil.needed`."""
+        return draws_needed(draws, passes, r=self.r, floor=self.floor, cap=self.cap, level=level)
 
     def settle(self, bits: Iterable[Any]) -> Tally:
         """The tally of all outcomes so far, in draw order, cut at the stop; unfinished before it."""

@@ -125,6 +125,69 @@ def test_run_makes_a_run_that_waits_for_a_worker(call: Call, world: World) -> No
 
 
 @pytest.mark.parametrize(
+    ("flags", "rule"),
+    [
+        (("--fixed", 50), {"kind": "fixed_draws", "n": 50}),
+        (
+            ("--relative-error", 0.5, "--cap", 500),
+            {"kind": "relative_error", "epsilon": 0.5, "level": 0.95, "cap": 500, "floor": 64},
+        ),
+        (
+            ("--target", "2%", "--pilot", 8, "--cap", 900),
+            {"kind": "dataset_precision", "target": 0.02, "relative": True, "pilot": 8, "cap": 900},
+        ),
+        (
+            ("--target", "0.001"),
+            {"kind": "dataset_precision", "target": 0.001, "relative": False, "pilot": 32, "cap": 10_000},
+        ),
+    ],
+    ids=str,
+)
+def test_every_stopping_rule_has_its_flags(
+    call: Call, world: World, flags: tuple[object, ...], rule: dict[str, object]
+) -> None:
+    base = ("--series", "series", "--checkpoint", "tiny", "--task", "letters", "--user", "owner")
+    assert call("run", *base, "--engine", "torch", *flags).status == 0
+    made = Run.objects.get()
+    assert (made.rule, made.engine) == (rule, "torch")
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--passes", 3, "--fixed", 5), ("--passes and --fixed", "choose one")),
+        (("--target", "2%", "--floor", 5), ("--floor", "--target", "leave it out")),
+        (("--pilot", 5), ("--pilot", "leave it out")),
+        (("--target", "soon"), ("'soon'", "2%")),
+        (("--relative-error", 2), ("2",)),
+        (("--engine", "abacus"), ("'abacus'", "reference")),
+    ],
+    ids=str,
+)
+def test_a_rule_that_cannot_be_is_named(
+    call: Call, world: World, flags: tuple[object, ...], told: tuple[str, ...]
+) -> None:
+    base = ("--series", "series", "--checkpoint", "tiny", "--task", "letters", "--user", "owner")
+    refused(call("run", *base, *flags), *told)
+    assert not Run.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--engine", "abacus"), ("'abacus'", "reference")),
+        (("--engine", "reference", "--processes", 0), ("--processes", "not 0")),
+        (("--engine", "reference", "--option", "rows"), ("name=value", "'rows'")),
+    ],
+    ids=str,
+)
+def test_a_worker_that_cannot_be_is_told_why(
+    call: Call, flags: tuple[object, ...], told: tuple[str, ...]
+) -> None:
+    refused(call("worker", *flags), *told)
+
+
+@pytest.mark.parametrize(
     ("changes", "told"),
     [
         ({"checkpoint": "huge"}, ("'huge'", "register it first")),

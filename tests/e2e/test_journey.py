@@ -91,7 +91,7 @@ def seed_draw(run: Run) -> None:
 
     for claim in claim_units(run.pk, "test/0/0", 100):
         passed = [k % 7 == 3 for k in range(80)]
-        append_batches("test/0/0", [NewBatch(claim, passed, 0, "test", 320, 0.1, [(0, "x", False)])])
+        append_batches("test/0/0", [NewBatch(claim, passed, 0, "test", [4] * 80, 0.1, [(0, "x", False)])])
     settle_state(run)
 
 

@@ -1,11 +1,13 @@
 """A registered tiny checkpoint, a task of a few instances, and the person who may run them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from firstlight.config.celery import app
 from firstlight.evaluations.actions import create_run, parse_rule
 from firstlight.evaluations.models import Run
 from firstlight.registry import actions
@@ -15,6 +17,7 @@ from firstlight.teams.actions import create_team
 from firstlight.teams.models import Team
 
 from tests.tiny_model import write_tiny_llama
+from workers import engine_cache
 
 
 @dataclass
@@ -61,3 +64,16 @@ def world(db: None, tmp_path: Path, settings: Any) -> World:
         user, team, name="letters", specs=parse_task_lines(task_lines(), source="letters")
     )
     return World(user, team, series, checkpoint, task, tmp_path)
+
+
+@pytest.fixture
+def fresh_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every test is a new worker process with a broker of its own: nothing is loaded, no ring waits."""
+    monkeypatch.setattr(app.conf, "broker_url", "memory://")
+    with app.connection_for_write() as broker:
+        channel = broker.default_channel
+        channel.queue_declare("engine.reference")
+        channel.queue_purge("engine.reference")
+    engine_cache.close()
+    yield
+    engine_cache.close()

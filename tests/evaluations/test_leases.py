@@ -13,7 +13,9 @@ from tests.evaluations.conftest import World
 
 
 def batch(claim: Claim, passed: list[bool]) -> NewBatch:
-    return NewBatch(claim=claim, passed=passed, seed=0, fingerprint="test", tokens=len(passed), seconds=0.1)
+    return NewBatch(
+        claim=claim, passed=passed, seed=0, fingerprint="test", tokens=[1] * len(passed), seconds=0.1
+    )
 
 
 def expire(run: Run) -> None:

@@ -2,19 +2,16 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.db import transaction
 from django.db.models.functions import Now
-from firstlight.config.celery import app
-from firstlight.evaluations import doorbell, leases
+from firstlight.evaluations import leases
 from firstlight.evaluations.actions import pause_run, resume_run
-from firstlight.evaluations.doorbell import ring
-from firstlight.evaluations.models import Batch, Doorbell, Run, Sample, Unit
+from firstlight.evaluations.models import Batch, Run, Sample, Unit
 from firstlight.evaluations.progress import reconcile
+from firstlight.evaluations.rounds import stored_bits
 from firstlight.registry import actions
 from firstlight.registry.models import Checkpoint, Instance, Task
 from firstlight.registry.task_file import InstanceSpec, parse_task_lines
@@ -32,14 +29,8 @@ pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 
 
 @pytest.fixture(autouse=True)
-def fresh_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every test is a new worker process with a broker of its own: nothing is loaded, no ring waits."""
-    monkeypatch.setattr(app.conf, "broker_url", "memory://")
-    with app.connection_for_write() as broker:
-        broker.default_channel.queue_delete("engine.reference")
-    engine_cache.close()
-    yield
-    engine_cache.close()
+def _fresh(fresh_worker: None) -> None:
+    """Every test is a new worker process."""
 
 
 def specs(*, long: bool = False) -> list[InstanceSpec]:
@@ -104,13 +95,14 @@ def test_the_site_and_the_command_count_the_same(world: World, seed: int) -> Non
 
 @pytest.mark.parametrize("limit", [1, 3, 12])
 def test_a_run_in_many_slices_counts_the_same_as_one_in_a_single_slice(world: World, limit: int) -> None:
-    whole, cut = world.run(r=4, seed=11), world.run(r=4, seed=11)
+    whole = world.run(r=40, cap=1000, seed=11)
     finish(whole)
+    cut = world.run(r=40, cap=1000, seed=11)
     slices = finish(cut, limit=limit, seconds=0)
     assert slices > 1
     assert counts(cut) == counts(whole)
-    assert (cut.draws, cut.passes, cut.drawn) == (whole.draws, whole.passes, whole.drawn)
-    assert (cut.state, cut.tokens) == (Run.State.COMPLETE, whole.tokens)
+    assert (cut.draws, cut.passes, cut.tokens_used) == (whole.draws, whole.passes, whole.tokens_used)
+    assert cut.state == Run.State.COMPLETE
     assert reconcile(cut) == []
 
 
@@ -138,7 +130,7 @@ def test_the_stored_bits_are_the_outcomes_in_draw_order(world: World) -> None:
     finish(run)
     rule = rule_from_dict(run.rule)
     for unit in run.units.all():
-        bits = leases.stored_bits(unit)
+        bits = stored_bits(unit)
         assert len(bits) == unit.drawn
         settled = rule.settle(bits)
         assert (settled.draws, settled.passes, settled.stopped_at) == (
@@ -152,7 +144,7 @@ def test_few_texts_are_kept_the_first_passes_and_the_first_failures(world: World
     run = world.run(r=40, floor=150, cap=150, seed=2)
     finish(run, seconds=0)
     for unit in run.units.all():
-        bits = leases.stored_bits(unit)
+        bits = stored_bits(unit)
         kept = {passed: list(unit.samples.filter(passed=passed).order_by("draw")) for passed in (True, False)}
         for passed, samples in kept.items():
             first = [draw for draw, bit in enumerate(bits) if bit == passed][: Sample.KEPT]
@@ -278,8 +270,9 @@ def test_a_grader_that_this_worker_does_not_know_is_no_endless_loop(world: World
 def test_a_retry_goes_on_from_the_counts_of_the_failed_units(world: World) -> None:
     from firstlight.evaluations.actions import retry_failed
 
-    whole, run = world.run(r=40, floor=16, cap=150), world.run(r=40, floor=16, cap=150)
+    whole = world.run(r=40, floor=16, cap=150)
     finish(whole)
+    run = world.run(r=40, floor=16, cap=150)
     work_slice(run.pk, seconds=0, limit=4)
     file = world.models / "tiny" / "model.safetensors"
     kept = file.read_bytes()
@@ -293,104 +286,6 @@ def test_a_retry_goes_on_from_the_counts_of_the_failed_units(world: World) -> No
     assert run.state == Run.State.COMPLETE
     assert counts(run) == counts(whole)
     assert reconcile(run) == []
-
-
-# --- The doorbell: its chain must not die, and must not grow. ---
-
-
-@pytest.fixture
-def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The rings that reached the broker, which is not there in this test."""
-    rings: list[int] = []
-
-    def deliver(bell: Doorbell) -> None:
-        rings.append(bell.run_id)
-        bell.delete()
-
-    monkeypatch.setattr(doorbell, "deliver", deliver)
-    return rings
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("limit", [1, 2, 12])
-def test_the_chain_of_rings_lasts_to_the_end_and_does_not_grow_with_the_slices(
-    world: World, rung: list[int], limit: int
-) -> None:
-    run = world.run(r=40, floor=16, cap=150)
-    assert rung == [run.pk]
-    slices = 0
-    while rung:
-        assert len(rung) == 1  # with one worker, one ring is in flight, however many slices it took
-        rung.pop()
-        slices += 1
-        work_slice(run.pk, seconds=0, limit=limit)
-    run.refresh_from_db()
-    assert run.state == Run.State.COMPLETE
-    assert slices > 3
-    assert not Doorbell.objects.exists()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_second_worker_is_called_at_once_and_both_carry_on(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = world.run(r=40, floor=16, cap=150)
-    rings: list[int] = []
-
-    def second_worker(bell: Doorbell) -> None:
-        rings.append(len(leases.claim_units(run.pk, "another/1/1", 12)))
-        bell.delete()
-
-    monkeypatch.setattr(doorbell, "deliver", second_worker)
-    work_slice(run.pk, seconds=0, limit=1)
-    # The first ring, before the drawing, got the second worker the other three units; it rings at its own end.
-    # No unit waited when the first worker ended, so it rings for the one that it gave back.
-    assert rings == [3, 1]
-
-
-def test_a_sweep_delivers_what_a_dead_broker_left(
-    world: World, django_capture_on_commit_callbacks: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise ConnectionError("no broker")
-
-    with monkeypatch.context() as dead:
-        dead.setattr(app, "send_task", refuse)
-        with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
-            run = world.run()
-            with transaction.atomic():
-                ring(run)
-        waiting = list(Doorbell.objects.filter(run=run).values_list("pk", flat=True))
-        tasks.sweep()
-        assert list(Doorbell.objects.values_list("pk", flat=True)) == waiting
-        assert len(waiting) == 2
-    sent: list[object] = []
-    monkeypatch.setattr(app, "send_task", lambda name, **more: sent.append((name, more["args"])))
-    tasks.sweep()
-    assert sent == [("workers.work", [run.pk])] * 2
-    assert not Doorbell.objects.filter(pk__in=waiting).exists()
-
-
-def test_a_sweep_settles_a_run_whose_last_worker_died_before_it_could(world: World) -> None:
-    run = world.run()
-    Unit.objects.filter(run=run).update(state=Unit.State.QUARANTINED, last_error="the disk is full")
-    tasks.sweep()
-    run.refresh_from_db()
-    assert run.state == Run.State.FAILED
-    assert "the disk is full" in run.reason
-
-
-def test_a_sweep_rings_for_a_run_whose_ring_was_lost_and_not_for_a_paused_one(
-    world: World, rung: list[int], django_capture_on_commit_callbacks: object
-) -> None:
-    from firstlight.evaluations.actions import pause_run
-
-    lost, paused = world.run(), world.run()
-    pause_run(world.user, paused)
-    Doorbell.objects.all().delete()
-    with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
-        tasks.sweep()
-    assert rung == [lost.pk]
 
 
 def _register(world: World, name: str) -> Checkpoint:
@@ -433,7 +328,7 @@ def test_a_run_paused_after_its_last_draw_is_closed_when_it_is_resumed(world: Wo
     pause_run(world.user, run)
     for claim in claims:
         new = leases.NewBatch(
-            claim=claim, passed=[True] * 16, seed=0, fingerprint="test", tokens=16, seconds=0.1
+            claim=claim, passed=[True] * 16, seed=0, fingerprint="test", tokens=[1] * 16, seconds=0.1
         )
         leases.append_batches("a/1/1", [new])
     resume_run(world.user, run)

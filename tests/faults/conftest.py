@@ -56,6 +56,22 @@ class Site:
         self.processes.append(worker)
         return worker
 
+    def start_engines(self, *, processes: int = 2) -> subprocess.Popen[bytes]:
+        """Supervised engine processes, without Celery."""
+        argv = [sys.executable, "-m", "workers.cli.main", "worker", "--engine", "reference"]
+        argv += ["--processes", str(processes), "--option", "rows=128"]
+        with (self.home / "worker.log").open("ab") as log:
+            worker = subprocess.Popen(
+                argv, env=self.env, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+            )
+        self.processes.append(worker)
+        return worker
+
+    def engines(self, supervisor: subprocess.Popen[bytes]) -> list[int]:
+        """Process ids of the engines of a supervisor."""
+        children = Path(f"/proc/{supervisor.pid}/task").glob("*/children")
+        return [int(pid) for file in children for pid in file.read_text().split()]
+
     def kill(self, worker: subprocess.Popen[bytes]) -> None:
         """kill -9 of a worker and of its pool at once, as when the machine's memory runs out."""
         os.killpg(worker.pid, signal.SIGKILL)

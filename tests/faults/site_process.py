@@ -58,6 +58,7 @@ def state(run_id: int) -> dict[str, object]:
                 "draws", "passes", "stopped_at", "state", "attempts"
             )
         ),
+        "leased": run.units.exclude(lease_until=None).count(),
         "workers": run.units.exclude(worker="").values("worker").distinct().count(),
         "discrepancies": [str(problem) for problem in reconcile(run)],
     }

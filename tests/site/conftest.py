@@ -79,7 +79,7 @@ def draw(run: Run, every: int, *, units: int | None = None, text: str = "no") ->
             every > 0 and (k + 1) % every == 0 for k in range(cap if not every else min(cap, 3 * every + 10))
         ]
         samples = [(k, "yes" if ok else text, ok) for k, ok in enumerate(passed[:3])]
-        batch = NewBatch(claim, passed, 0, "reference test", 3 * len(passed), 0.5, samples)
+        batch = NewBatch(claim, passed, 0, "reference test", [3] * len(passed), 0.5, samples)
         append_batches("test/0/0", [batch])
 
 

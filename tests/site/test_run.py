@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from firstlight.evaluations.actions import parse_rule
+from firstlight.evaluations.forms import cost
 from firstlight.evaluations.leases import claim_units, fail_units
-from firstlight.evaluations.models import Run, Unit
+from firstlight.evaluations.models import Likelihood, Run, Unit
 from firstlight.evaluations.progress import settle_state
 from firstlight.evaluations.views import guarded
 
@@ -65,6 +67,75 @@ def test_an_impossible_rule_is_refused(client: Client, world: Any, wrong: dict[s
     assert page.status_code == 200
     assert b"errors" in page.content or b"note-error" in page.content
     assert not Run.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        ({"kind": "fixed_draws", "n": 70}, {"kind": "fixed_draws", "n": 70}),
+        (
+            {"kind": "relative_error", "epsilon": 0.5, "level": 0.9},
+            {"kind": "relative_error", "epsilon": 0.5, "level": 0.9, "cap": 10_000, "floor": 64},
+        ),
+        (
+            {"kind": "dataset_precision", "target": 0.05, "relative": "on", "pilot": 20},
+            {"kind": "dataset_precision", "target": 0.05, "relative": True, "pilot": 20, "cap": 10_000},
+        ),
+        (
+            {"kind": "dataset_precision", "target": 0.05, "pilot": 20},
+            {"kind": "dataset_precision", "target": 0.05, "relative": False, "pilot": 20, "cap": 10_000},
+        ),
+    ],
+    ids=str,
+)
+def test_every_stopping_rule_can_be_started_and_cloned(
+    client: Client, world: Any, fields: dict[str, Any], rule: dict[str, Any]
+) -> None:
+    client.post("/runs/new", form(world, engine="vllm", **fields))
+    run = Run.objects.get()
+    assert (run.rule, run.engine) == (rule, "vllm")
+    assert client.get(f"/runs/{run.pk}").status_code == 200
+    shown = client.get(f"/runs/new.json?clone={run.pk}").json()["fields"]
+    assert {name: shown[name]["initial"] for name in rule} == rule
+
+
+def test_a_rule_without_its_number_is_refused_at_the_field(client: Client, world: Any) -> None:
+    page = client.post("/runs/new", form(world, kind="fixed_draws", n="")).content.decode()
+    assert "This rule needs it." in page
+    assert not Run.objects.exists()
+
+
+def test_the_cost_expects_what_an_earlier_run_found(client: Client, world: Any) -> None:
+    finish(world.run(), 4)
+    page = client.post("/runs/new", form(world, do="cost", r=10, floor=0)).content.decode()
+    assert "Expected" in page
+    until = cost(world.checkpoint, world.task, parse_rule(r=10, floor=0, cap=10_000))
+    assert until.draws_expected is not None
+    assert 4 * 30 < until.draws_expected < 4 * 60  # each passes every fourth draw
+    fixed = cost(world.checkpoint, world.task, parse_rule("fixed_draws", n=50))
+    assert fixed.draws_expected == fixed.draws_least == fixed.draws_most == 200
+
+
+def test_the_form_says_which_engines_have_a_worker(client: Client, world: Any) -> None:
+    from firstlight.evaluations.presence import say_alive
+
+    say_alive("host/1/1", ["vllm"])
+    page = client.get("/runs/new").content.decode()
+    assert "vllm (a worker is up)" in page
+    assert "torch (no worker heard of)" in page
+
+
+def test_the_exact_bound_stands_beside_the_drawn_estimate(client: Client, world: Any) -> None:
+    run = finish(world.run(), 4)
+    instance = run.units.first().instance
+    Likelihood.objects.create(
+        checkpoint=world.checkpoint, instance=instance, nll_answer=1.0, nll_terminator=0.5, tokens=1
+    )
+    units = client.get(f"/runs/{run.pk}.json").json()["units"]
+    assert [unit["bound"] for unit in units] == [pytest.approx(0.22313, abs=1e-5), None, None, None]
+    assert "Exact, at least" in client.get(f"/runs/{run.pk}").content.decode()
+    rows = list(csv.DictReader(io.StringIO(b"".join(client.get(f"/runs/{run.pk}/units.csv")).decode())))
+    assert [row["nll"] for row in rows] == ["1.5", "", "", ""]
 
 
 @pytest.mark.parametrize("field", ["checkpoint", "task"])

@@ -6,30 +6,38 @@ import json
 import math
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 from firstlight.config.errors import Refused
+from firstlight.evaluations.decoding import Decoding
 from firstlight.registry.model_folder import read_model_folder
 from firstlight.registry.task_file import InstanceSpec, read_task_file
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from passuntil import FixedDraws, TallyRow, UntilPasses, dataset_estimate, write_tallies
-from workers.engines import check_wave, open_engine
+from passuntil import (
+    AdaptiveEstimate,
+    DatasetEstimate,
+    DatasetPrecision,
+    FixedDraws,
+    Tally,
+    TallyRow,
+    dataset_estimate,
+    write_tallies,
+)
+from workers.cli.options import add_engine_options, add_rule, engine_options, rule_of
+from workers.engines import open_engine
 from workers.engines.base import Engine, EngineRefusal
-from workers.waves import Decoding, Pace, judge, next_request
+from workers.scheduler import DrawnUnit, Scheduler
+from workers.waves import StoppingRule
 
 
 def add_commands(commands: Any) -> None:
     draw = commands.add_parser("passuntil", help="draw each instance until r passes; writes TALLIES.csv")
     _common(draw)
-    draw.add_argument(
-        "--passes", type=int, default=5, metavar="R", help="stop at the r-th pass (default 5; at least 2)"
-    )
-    draw.add_argument("--floor", type=int, default=64, help="draw at least this many (default 64)")
-    draw.add_argument("--cap", type=int, default=10_000, help="draw at most this many (default 10000)")
-    draw.add_argument("--fixed", type=int, metavar="N", help="draw exactly N instead of stopping at passes")
+    add_rule(draw)
     draw.add_argument("--seed", type=int, default=0)
     draw.add_argument("--temperature", type=float, default=1.0)
     draw.add_argument("--top-p", type=float, default=1.0)
@@ -45,6 +53,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL_DIR")
     parser.add_argument("task", type=Path, metavar="TASK.jsonl")
     parser.add_argument("--engine", default="reference")
+    add_engine_options(parser)
     parser.add_argument(
         "--out", type=Path, help="write the table here (default: standard output, unless --json)"
     )
@@ -53,16 +62,12 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 def passuntil(arguments: argparse.Namespace) -> int:
     """Draw, grade, settle; one row an instance."""
-    rule = (
-        FixedDraws(arguments.fixed)
-        if arguments.fixed is not None
-        else UntilPasses(arguments.passes, floor=arguments.floor, cap=arguments.cap)
-    )
+    rule = rule_of(arguments)
     decoding = _decoding(arguments)
     _require_writable(arguments.out)
     specs = read_task_file(arguments.task)
     folder = read_model_folder(arguments.model)
-    engine = open_engine(arguments.engine, arguments.model)
+    engine = open_engine(arguments.engine, arguments.model, **engine_options(arguments.option))
     began = time.monotonic()
     try:
         rows, accounts = draw_all(
@@ -75,7 +80,7 @@ def passuntil(arguments: argparse.Namespace) -> int:
         write_tallies(arguments.out, rows)
     elif not arguments.json:
         write_tallies(sys.stdout, rows)
-    estimate = dataset_estimate([row.tally for row in rows])
+    estimate = _estimate(rule, [row.tally for row in rows], accounts["outcomes"])
     summary = {
         "model": rows[0].model,
         "n_params": folder.n_params,
@@ -88,6 +93,7 @@ def passuntil(arguments: argparse.Namespace) -> int:
         "overshoot": accounts["drawn"] - sum(row.tally.draws for row in rows),
         "passes": sum(row.tally.passes for row in rows),
         "tokens": accounts["tokens"],
+        "tokens_used": accounts["tokens_used"],
         "seconds": seconds,
         "mean": estimate.mean,
         "low": estimate.low,
@@ -107,20 +113,34 @@ def passuntil(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _estimate(
+    rule: StoppingRule, tallies: list[Tally], outcomes: list[list[bool]]
+) -> DatasetEstimate | AdaptiveEstimate:
+    """The mean over the instances, by the rule's own estimate where it allots the draws of all of them."""
+    if isinstance(rule, DatasetPrecision):
+        return rule.estimate(rule.rounds_of(outcomes))
+    return dataset_estimate(tallies)
+
+
 def draw_all(
     engine: Engine,
     specs: list[InstanceSpec],
-    rule: UntilPasses | FixedDraws,
+    rule: StoppingRule,
     decoding: Decoding,
     *,
     model: str,
     n_params: int,
-) -> tuple[list[TallyRow], dict[str, int]]:
-    """Draw every instance until its rule is done. Returns the rows in file order and the accounts."""
+) -> tuple[list[TallyRow], dict[str, Any]]:
+    """Draw every instance until its rule is done.
+
+    Returns the rows in file order, and the accounts: draws and tokens made, tokens used, outcomes in file order.
+    """
     outcomes: dict[str, list[bool]] = {spec.id: [] for spec in specs}
-    accounts = {"drawn": 0, "tokens": 0}
-    open_specs = {spec.id: spec for spec in specs}
-    pace = Pace()
+    tokens: dict[str, list[int]] = {spec.id: [] for spec in specs}
+    accounts: dict[str, Any] = {"drawn": 0, "tokens": 0}
+    scheduler = Scheduler(engine)
+    if not isinstance(rule, DatasetPrecision):
+        scheduler.add(DrawnUnit(spec.id, spec, rule, decoding) for spec in specs)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -134,29 +154,44 @@ def draw_all(
     ) as progress:
         bar = progress.add_task("instances", total=len(specs), rate="")
         began = time.monotonic()
-        while open_specs:
-            requests = [
-                next_request(spec, rule, decoding, drawn=len(outcomes[key]), passes=sum(outcomes[key]))
-                for key, spec in open_specs.items()
-            ]
-            for call in pace.calls(requests):
-                for request, wave in zip(call, engine.draw(call), strict=True):
-                    check_wave(request, wave)
-                    judged = judge(open_specs[request.instance], wave)
-                    pace.learn(judged.tokens, judged.seconds)
-                    outcomes[request.instance] += judged.passed.tolist()
-                    accounts["drawn"] += request.draws
-                    accounts["tokens"] += judged.tokens
-                    if rule.settle(outcomes[request.instance]).finished:
-                        del open_specs[request.instance]
-                        progress.advance(bar)
-                rate = accounts["drawn"] / max(time.monotonic() - began, 1e-9)
-                progress.update(bar, rate=f"{rate:,.0f} draws/s")
+        while True:
+            if scheduler.idle and isinstance(rule, DatasetPrecision):
+                scheduler.add(_next_round(rule, specs, outcomes, decoding))
+            if scheduler.idle:
+                break
+            for made in scheduler.step():
+                if made.refused:
+                    raise EngineRefusal(made.refused)
+                for wave in made.waves:
+                    outcomes[str(made.key)] += wave.passed.tolist()
+                    tokens[str(made.key)] += wave.tokens.tolist()
+                    accounts["drawn"] += wave.draws
+                    accounts["tokens"] += int(wave.tokens.sum())
+                accounts["drawn"] += made.given_up_draws
+                accounts["tokens"] += made.given_up_tokens
+                if made.finished:
+                    progress.advance(bar)
+            rate = accounts["drawn"] / max(time.monotonic() - began, 1e-9)
+            progress.update(bar, rate=f"{rate:,.0f} draws/s")
     rows = [
         TallyRow(model=model, n_params=n_params, instance=spec.id, tally=rule.settle(outcomes[spec.id]))
         for spec in specs
     ]
+    accounts["outcomes"] = list(outcomes.values())
+    accounts["tokens_used"] = sum(sum(tokens[row.instance][: row.tally.draws]) for row in rows)
     return rows, accounts
+
+
+def _next_round(
+    rule: DatasetPrecision, specs: list[InstanceSpec], outcomes: dict[str, list[bool]], decoding: Decoding
+) -> Iterator[DrawnUnit]:
+    """What the rule allots to the instances after the rounds so far."""
+    allotted = rule.allocate(rule.rounds_of(outcomes.values()), wave=rule.cap).draws.tolist()
+    for spec, more in zip(specs, allotted, strict=True):
+        if more:
+            drawn = len(outcomes[spec.id])
+            passes = sum(outcomes[spec.id])
+            yield DrawnUnit(spec.id, spec, FixedDraws(drawn + more), decoding, drawn, passes)
 
 
 def exact_command(arguments: argparse.Namespace) -> int:
@@ -170,7 +205,7 @@ def exact_command(arguments: argparse.Namespace) -> int:
             "leave it out of the file, since a likelihood needs one."
         )
     folder = read_model_folder(arguments.model)
-    engine = open_engine(arguments.engine, arguments.model)
+    engine = open_engine(arguments.engine, arguments.model, **engine_options(arguments.option))
     model = arguments.model.resolve().name
     try:
         rows = []
@@ -211,14 +246,6 @@ def _write(file: TextIO, rows: list[dict[str, Any]]) -> None:
 
 
 def _decoding(arguments: argparse.Namespace) -> Decoding:
-    if not 0 <= arguments.seed < 2**63:
-        raise Refused(f"a seed is a whole number from 0 to 2^63 - 1, not {arguments.seed}.")
-    if not 0 < arguments.temperature <= 10:
-        raise Refused(
-            f"temperature must lie in (0, 10], not {arguments.temperature}: 1 links pass probability to loss."
-        )
-    if not 0 < arguments.top_p <= 1:
-        raise Refused(f"top-p must lie in (0, 1], not {arguments.top_p}: 1 keeps every token.")
     return Decoding(seed=arguments.seed, temperature=arguments.temperature, top_p=arguments.top_p)
 
 

@@ -13,7 +13,9 @@ from typing import Any
 from firstlight.config import places
 from firstlight.config.errors import Refused
 
-from workers.supervisor import Supervisor, require_free_port, site_children
+from workers.cli.options import add_engine_options, add_rule, engine_options, rule_of
+from workers.engines import KINDS as ENGINES
+from workers.supervisor import Supervisor, engine_children, require_free_port, site_children
 
 
 def add_commands(commands: Any) -> None:
@@ -50,12 +52,19 @@ def add_commands(commands: Any) -> None:
     run.add_argument("--series", required=True)
     run.add_argument("--checkpoint", required=True)
     run.add_argument("--task", required=True, help="its newest version is taken")
-    run.add_argument("--passes", type=int, default=5)
-    run.add_argument("--floor", type=int, default=64)
-    run.add_argument("--cap", type=int, default=10_000)
+    add_rule(run)
     run.add_argument("--seed", type=int, default=0)
+    run.add_argument("--engine", default="reference", help="kind of engine (default reference)")
     run.add_argument("--user", required=True)
     run.set_defaults(run=run_command)
+    worker = commands.add_parser(
+        "worker", help="processes that each hold an engine and draw for it, supervised, without Celery"
+    )
+    worker.add_argument("--engine", required=True, metavar="KIND", help=f"one of {', '.join(ENGINES)}")
+    worker.add_argument("--processes", type=int, default=1, metavar="K", help="engines side by side")
+    add_engine_options(worker)
+    worker.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    worker.set_defaults(run=worker_command)
 
 
 def _address(parser: argparse.ArgumentParser) -> None:
@@ -181,7 +190,7 @@ def register_command(arguments: argparse.Namespace) -> int:
 def run_command(arguments: argparse.Namespace) -> int:
     set_up_django()
     prepare_database()
-    from firstlight.evaluations.actions import create_run, parse_rule
+    from firstlight.evaluations.actions import create_run
     from firstlight.registry.models import Checkpoint, Task
 
     user, team = _who(arguments.user)
@@ -195,10 +204,44 @@ def run_command(arguments: argparse.Namespace) -> int:
     task = Task.objects.filter(team=team, name=arguments.task).order_by("-version").first()
     if task is None:
         raise Refused(f"no task {arguments.task!r}: upload it on the site first.")
-    rule = parse_rule(r=arguments.passes, floor=arguments.floor, cap=arguments.cap)
+    rule = rule_of(arguments)
     with _one_change():
-        run = create_run(user, checkpoint, task, rule=rule, seed=arguments.seed)
+        run = create_run(user, checkpoint, task, rule=rule, seed=arguments.seed, engine=arguments.engine)
     print(f"run {run.pk}: {run.units_total} units wait for a worker (firstlight up)")
+    return 0
+
+
+def worker_command(arguments: argparse.Namespace) -> int:
+    """Runs until Ctrl-C or SIGTERM: one engine in this process (`--alone`), or a supervisor of some."""
+    if arguments.engine not in ENGINES:
+        raise Refused(f"no engine named {arguments.engine!r}: choose one of {', '.join(ENGINES)}.")
+    if arguments.processes < 1:
+        raise Refused(f"--processes must be at least 1, not {arguments.processes}.")
+    options = engine_options(arguments.option)
+    set_up_django()
+    prepare_database()
+    from firstlight.config.celery import make_broker_folders
+
+    make_broker_folders()
+    if arguments.alone:
+        from workers import engine_cache, engine_process
+
+        engine_cache.set_options(options)
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        engine_process.serve(arguments.engine, stop)
+        return 0
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    children = engine_children(arguments.engine, processes=arguments.processes, options=arguments.option)
+    supervisor = Supervisor(children)
+    supervisor.start()
+    print(
+        f"{len(children)} {arguments.engine} engine processes ({places.summary()}). Ctrl-C ends them.",
+        flush=True,
+    )
+    wait_for_signal()
+    supervisor.stop()
     return 0
 
 

@@ -1,18 +1,21 @@
 """The one door for what people do with runs: create, pause, resume, cancel, retry."""
 
-import math
+from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Now
 
 from firstlight.config.errors import Refused
+from firstlight.evaluations.decoding import Decoding
 from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.models import Run, Unit
+from firstlight.evaluations.rounds import first_allotment
 from firstlight.registry.models import Checkpoint, Task
 from firstlight.teams.access import User, record, require_writer
-from passuntil import FixedDraws, PassUntilError, UntilPasses
+from passuntil import FixedDraws, PassUntilError, UntilPasses, rule_from_dict
 
-ENGINES = ("reference",)
+#: Kinds of engine that a run may name; each has a queue of its own. What draws them is in `workers`.
+ENGINES = ("reference", "torch", "vllm", "openai")
 StoppingRule = UntilPasses | FixedDraws
 
 
@@ -36,14 +39,7 @@ def create_run(
         raise Refused(f"{checkpoint} is planned and has no weights yet: attach them first.")
     if engine not in ENGINES:
         raise Refused(f"no engine named {engine!r}: choose one of {', '.join(ENGINES)}.")
-    if not (math.isfinite(temperature) and 0 < temperature <= 10):
-        raise Refused(
-            f"temperature must lie in (0, 10], not {temperature}: 1 links pass probability to loss."
-        )
-    if not 0 < top_p <= 1:
-        raise Refused(f"top-p must lie in (0, 1], not {top_p}: 1 keeps every token.")
-    if not 0 <= seed < 2**63:
-        raise Refused(f"a seed is a whole number from 0 to 2^63 - 1, not {seed}.")
+    decoding = Decoding(seed=seed, temperature=temperature, top_p=top_p)
     instances = list(task.instances.filter(excluded="").order_by("position"))
     if not instances:
         raise Refused(f"every instance of {task} is excluded: take one back first.")
@@ -52,23 +48,40 @@ def create_run(
             checkpoint=checkpoint,
             task=task,
             rule=rule.to_dict(),
-            temperature=temperature,
-            top_p=top_p,
-            seed=seed,
+            temperature=decoding.temperature,
+            top_p=decoding.top_p,
+            seed=decoding.seed,
             engine=engine,
             created_by_id=actor.pk,
             units_total=len(instances),
         )
-        Unit.objects.bulk_create([Unit(run=run, instance=instance) for instance in instances], batch_size=500)
+        allotted = first_allotment(rule)
+        units = [Unit(run=run, instance=instance, allotted=allotted) for instance in instances]
+        Unit.objects.bulk_create(units, batch_size=500)
         record(actor, team, "created run", run, rule=run.rule, seed=seed)
         ring(run)
     return run
 
 
-def parse_rule(*, r: int | None, floor: int, cap: int) -> StoppingRule:
-    """The rule that a form or a command asked for; raises Refused with the library's own line."""
+#: What each kind of rule takes, by the names that forms and commands use.
+RULES: dict[str, tuple[str, ...]] = {
+    "until_passes": ("r", "floor", "cap"),
+    "fixed_draws": ("n",),
+    "relative_error": ("epsilon", "level", "floor", "cap"),
+    "dataset_precision": ("target", "relative", "pilot", "cap"),
+}
+
+
+def parse_rule(kind: str = "until_passes", **values: Any) -> StoppingRule:
+    """The rule that a form or a command asked for, from the values of RULES; others are left aside.
+
+    Raises Refused with the library's own line.
+    """
+    if kind not in RULES:
+        raise Refused(f"no stopping rule named {kind!r}: choose one of {', '.join(RULES)}.")
+    given = {name: values[name] for name in RULES[kind] if values.get(name) is not None}
     try:
-        return FixedDraws(cap) if r is None else UntilPasses(r, floor=floor, cap=cap)
+        return rule_from_dict({"kind": kind, **given})
     except PassUntilError as error:
         raise Refused(str(error)) from error
 
@@ -95,6 +108,10 @@ def retry_failed(actor: User, run: Run) -> Run:
         )
         if not back:
             raise Refused(f"run {run.pk} has no quarantined units: there is nothing to retry.")
+        if first_allotment(rule_from_dict(run.rule)) is not None:
+            # the rounds are those of all units together, so all of them go on
+            run.units.filter(state=Unit.State.DONE).update(state=Unit.State.PENDING)
+            Run.objects.filter(pk=run.pk).update(units_done=0)
         run.state, run.reason, run.finished_at = Run.State.RUNNING, "", None
         run.save(update_fields=["state", "reason", "finished_at"])
         record(actor, run.checkpoint.series.team, "retried failed units", run, units=back)

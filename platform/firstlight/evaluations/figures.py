@@ -8,17 +8,20 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import Count, Max, Min, Sum
+from django.db.models import Count, F, Max, Min, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from firstlight.evaluations.models import Batch, Run, Unit
-from firstlight.evaluations.results import tally_of
+from firstlight.evaluations.models import Batch, Likelihood, Run, Unit
+from firstlight.evaluations.results import StoppingRule, planned_estimate, rows_of, tally_of
 from passuntil import (
     DatasetEstimate,
+    DatasetPrecision,
     PassUntilError,
+    RelativeError,
     Tally,
     TallyRow,
+    UntilPasses,
     dataset_estimate,
     rule_from_dict,
 )
@@ -47,23 +50,23 @@ def tallies(runs: Iterable[Run]) -> dict[int, dict[int, Tally]]:
 def estimates(runs: Iterable[Run], *, level: float = 0.95) -> dict[int, dict[str, Any]]:
     """run id -> mean pass probability with its interval, as plain values; runs without a draw are left out.
 
-    What an ended run says never changes, so it is remembered.
+    What a run says changes with its draws only, so it is remembered.
     """
     runs = list({run.pk: run for run in runs}.values())
     keys = {
-        run.pk: f"estimate:{run.pk}:{run.finished_at.isoformat()}:{run.draws}:{run.passes}:{level}"
+        run.pk: f"estimate:{run.pk}:{run.state}:{run.units_done}:{run.drawn}:{run.draws}:{run.passes}:{level}"
         for run in runs
-        if run.state in Run.FINAL and run.finished_at
     }
     known = cache.get_many(keys.values())
     answer = {pk: known[key] for pk, key in keys.items() if key in known}
+    by_id = {run.pk: run for run in runs}
     fresh = tallies(run for run in runs if run.pk not in answer)
     for pk, cells in fresh.items():
         if not cells:
             continue
-        answer[pk] = estimate_facts(dataset_estimate(cells.values(), level=level))
-        if pk in keys:
-            cache.set(keys[pk], answer[pk], 3600)
+        plain = dataset_estimate(cells.values(), level=level)
+        answer[pk] = estimate_facts(planned_estimate(by_id[pk], plain))
+        cache.set(keys[pk], answer[pk], 3600)
     return answer
 
 
@@ -105,35 +108,44 @@ def rates(runs: Sequence[Run]) -> dict[int, dict[str, float | None]]:
 
 
 def expected_draws_left(run: Run) -> float:
-    """Draws that pending units should need: missing passes over (s + 1/2) / (n + 1), within the rule."""
-    rule = run.rule
-    cap = rule.get("cap", rule.get("n", 0))
-    floor, r = rule.get("floor", 0), rule.get("r")
+    """Draws that pending units should need: missing passes over (s + 1/2) / (n + 1), within the rule.
+
+    Where draws are allotted to all units together: what is left of the round that is open.
+    """
+    rule = rule_from_dict(run.rule)
+    pending = run.units.filter(state=Unit.State.PENDING)
+    if isinstance(rule, DatasetPrecision):
+        return float(pending.aggregate(left=Sum(F("allotted") - F("drawn")))["left"] or 0)
+    cap, floor, r = rule.n if not isinstance(rule, UntilPasses) else rule.cap, 0, math.inf
+    if isinstance(rule, UntilPasses):
+        floor, r = rule.floor, rule.r
     left = 0.0
-    groups = (
-        run.units.filter(state=Unit.State.PENDING)
-        .values_list("draws", "passes")
-        .annotate(units=Count("id"))
-        .order_by()
-    )
-    for draws, passes, units in groups:
-        wanted = math.inf if r is None else max(r - passes, 0) * (draws + 1) / (passes + 0.5)
+    for draws, passes, units in pending.values_list("draws", "passes").annotate(units=Count("id")).order_by():
+        wanted = max(r - passes, 0) * (draws + 1) / (passes + 0.5)
         left += units * max(min(wanted, cap - draws), floor - draws, 0)
     return left
 
 
 def rule_words(rule: dict[str, Any]) -> str:
     """The stopping rule as a person says it."""
-    if rule.get("kind") == "until_passes":
+    found = rule_from_dict(rule)
+    if isinstance(found, RelativeError):
         return (
-            f"until {rule['r']} passes, at least {rule.get('floor', 0):,} and at most {rule['cap']:,} draws"
+            f"until each instance's pass probability is known to {found.epsilon:.0%} of itself ({found.r} passes), "
+            f"at least {found.floor:,} and at most {found.cap:,} draws"
         )
-    if rule.get("kind") == "fixed_draws":
-        return f"{rule['n']:,} draws, whatever passes"
-    return str(rule)
+    if isinstance(found, UntilPasses):
+        return f"until {found.r} passes, at least {found.floor:,} and at most {found.cap:,} draws"
+    if isinstance(found, DatasetPrecision):
+        target = f"{found.target:.2%} of itself" if found.relative else f"{found.target:g}"
+        return (
+            f"until the mean's standard error from draws is {target}, {found.pilot:,} draws of each instance first "
+            f"and at most {found.cap:,}"
+        )
+    return f"{found.n:,} draws, whatever passes"
 
 
-def unit_facts(run: Run, unit: Unit) -> dict[str, Any]:
+def unit_facts(rule: StoppingRule, unit: Unit, likelihood: Likelihood | None) -> dict[str, Any]:
     """A row of the table of units; `unit.instance` is there already."""
     facts: dict[str, Any] = {
         "id": unit.pk,
@@ -145,13 +157,36 @@ def unit_facts(run: Run, unit: Unit) -> dict[str, Any]:
         "estimate": None,
         "low": None,
         "high": None,
+        "nll": likelihood.nll if likelihood else None,
+        "bound": math.exp(-likelihood.nll) if likelihood and likelihood.nll is not None else None,
         "error": unit.last_error,
     }
     if unit.draws:
-        tally = tally_of(rule_from_dict(run.rule), unit.draws, unit.passes, unit.stopped_at)
+        tally = tally_of(rule, unit.draws, unit.passes, unit.stopped_at)
         low, high = tally.interval(0.95)
         facts |= {"estimate": tally.estimate(), "low": low, "high": high}
     return facts
+
+
+def accounts(run: Run) -> dict[str, Any]:
+    """What a run cost: draws and tokens made, used and in vain, device time, and the rate beside the ceiling."""
+    draws, tokens = run.drawn + run.given_up_draws, run.tokens + run.given_up_tokens
+    seconds = run.engine_seconds
+    # runs from before used tokens were counted have none of them
+    used = run.tokens_used or None
+    return {
+        "drawn": draws,
+        "overshoot": draws - run.draws,
+        "overshoot_share": (draws - run.draws) / draws if draws else None,
+        "tokens": tokens,
+        "tokens_used": used,
+        "tokens_overshot": tokens - used if used else None,
+        "tokens_overshot_share": (tokens - used) / tokens if used else None,
+        "engine_seconds": seconds,
+        "device_tokens_per_second": tokens / seconds if seconds else None,
+        "ceiling_tokens_per_second": run.ceiling_tokens / seconds if run.ceiling_tokens and seconds else None,
+        "share_of_ceiling": tokens / run.ceiling_tokens if run.ceiling_tokens else None,
+    }
 
 
 def mean_over(cells: Sequence[Tally], *, level: float) -> dict[str, Any] | None:
@@ -172,16 +207,9 @@ def newest_by_checkpoint(runs: Iterable[Run]) -> dict[tuple[int, int], Run]:
 
 def export_rows(run: Run) -> Iterable[TallyRow]:
     """Rows of TALLIES.csv for every unit with a draw, in the order of the task."""
-    checkpoint = run.checkpoint
-    units = run.units.filter(draws__gt=0).select_related("instance").order_by("instance__position")
-    for unit in units.iterator(chunk_size=500):
-        yield TallyRow(
-            model=checkpoint.name,
-            n_params=checkpoint.n_params,
-            tokens=checkpoint.tokens,
-            instance=unit.instance.key,
-            tally=tally_of(rule_from_dict(run.rule), unit.draws, unit.passes, unit.stopped_at),
-        )
+    return rows_of(
+        run, run.units.filter(draws__gt=0).select_related("instance").order_by("instance__position")
+    )
 
 
 def grouped_errors(run: Run) -> list[dict[str, Any]]:

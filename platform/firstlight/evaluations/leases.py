@@ -8,6 +8,7 @@ dropped. No transaction is held while an engine draws or a grader judges.
 import logging
 import os
 import socket
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,12 +21,17 @@ from django.db.models.functions import Now
 
 from firstlight.evaluations.models import Batch, Run, Sample, Unit
 from firstlight.evaluations.progress import settle_state
+from firstlight.evaluations.results import StoppingRule, tally_of
+from firstlight.evaluations.rounds import next_round
 from passuntil import rule_from_dict
+from passuntil.continued import continued
 
 log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
 HEARTBEAT_SECONDS = 15
 MAX_ATTEMPTS = 5
+#: SQLite refuses conditions of more than 1,000 terms.
+PORTION = 200
 
 
 @dataclass(frozen=True)
@@ -33,34 +39,59 @@ class Claim:
     """A unit that this worker may draw for, with the counts to go on from."""
 
     unit: int
+    run: int
     instance: int
     token: int
     next_batch: int
     drawn: int
     passes: int
+    allotted: int | None = None
 
 
 @dataclass(frozen=True)
 class NewBatch:
-    """What one engine call drew for a claimed unit. `passed` holds the outcomes in draw order."""
+    """What was drawn for a claimed unit since its last batch.
+
+    :ivar passed: outcomes in draw order; `tokens`: of each draw
+    :ivar seconds: for which a device was held; `ceiling`: the tokens a second that it draws at its best, if known
+    :ivar given_up_draws: draws begun in vain beyond these, and their tokens
+    """
 
     claim: Claim
-    passed: Sequence[bool]
+    passed: Sequence[bool] | np.ndarray
     seed: int
     fingerprint: str
-    tokens: int
+    tokens: Sequence[int] | np.ndarray
     seconds: float
     samples: list[tuple[int, str, bool]] = field(default_factory=list)
+    ceiling: float = 0.0
+    given_up_draws: int = 0
+    given_up_tokens: int = 0
 
 
 def claim_units(run_id: int, worker: str, limit: int) -> list[Claim]:
     """Lease up to `limit` due units of an open run to `worker`; an empty list where nothing is due."""
+    return _claim(Run.objects.filter(pk=run_id, state__in=Run.OPEN), worker, limit)
+
+
+def claim_of_checkpoint(checkpoint_id: int, engine: str, worker: str, limit: int) -> list[Claim]:
+    """The same over all open runs of one checkpoint with one kind of engine, the oldest run first."""
+    return _claim(open_runs(checkpoint_id, engine), worker, limit)
+
+
+def open_runs(checkpoint_id: int, engine: str):  # type: ignore[no-untyped-def]  # a QuerySet[Run]
+    """Runs that may be due, of one checkpoint and one kind of engine."""
+    return Run.objects.filter(checkpoint_id=checkpoint_id, engine=engine, state__in=Run.OPEN)
+
+
+def _claim(runs, worker: str, limit: int) -> list[Claim]:  # type: ignore[no-untyped-def]  # a QuerySet[Run]
     with transaction.atomic():
-        run = Run.objects.filter(pk=run_id, state__in=Run.OPEN).first()
-        if run is None:
+        ids = sorted(runs.values_list("pk", flat=True))
+        if not ids:
             return []
         lock = {"skip_locked": True} if connection.features.has_select_for_update_skip_locked else {}
-        units = list(due_units(run_id).select_for_update(**lock).order_by("id")[:limit])
+        due = due_units(*ids).select_for_update(**lock).order_by("run_id", "id")
+        units = list(due[:limit])
         exhausted = [unit for unit in units if unit.attempts >= MAX_ATTEMPTS]
         for unit in exhausted:
             _quarantine(unit, unit.last_error or f"{MAX_ATTEMPTS} workers in a row died with it")
@@ -72,50 +103,62 @@ def claim_units(run_id: int, worker: str, limit: int) -> list[Claim]:
             lease_until=Now() + LEASE,
             not_before=None,
         )
-        if run.state == Run.State.QUEUED:
-            Run.objects.filter(pk=run_id, state=Run.State.QUEUED).update(
-                state=Run.State.RUNNING, started_at=Now()
-            )
-        if exhausted:
+        Run.objects.filter(pk__in={unit.run_id for unit in units}, state=Run.State.QUEUED).update(
+            state=Run.State.RUNNING, started_at=Now()
+        )
+        for run in Run.objects.filter(pk__in={unit.run_id for unit in exhausted}):
             settle_state(run)
-    return [
-        Claim(unit.pk, unit.instance_id, unit.token + 1, unit.next_batch, unit.drawn, unit.passes)
-        for unit in units
-    ]
+    return [_claim_on(unit, unit.token + 1) for unit in units]
 
 
-def due_units(run_id: int):  # type: ignore[no-untyped-def]  # a QuerySet[Unit]
-    """Pending units without a living lease whose back-off is over."""
+def _claim_on(unit: Unit, token: int) -> Claim:
+    return Claim(
+        unit.pk,
+        unit.run_id,
+        unit.instance_id,
+        token,
+        unit.next_batch,
+        unit.drawn,
+        unit.passes,
+        unit.allotted,
+    )
+
+
+def due_units(*run_ids: int):  # type: ignore[no-untyped-def]  # a QuerySet[Unit]
+    """Pending units with draws to make, without a living lease, whose back-off is over."""
     return Unit.objects.filter(
         Q(lease_until=None) | Q(lease_until__lt=Now()),
         Q(not_before=None) | Q(not_before__lte=Now()),
-        run_id=run_id,
+        Q(allotted=None) | Q(drawn__lt=F("allotted")),
+        run_id__in=run_ids,
         state=Unit.State.PENDING,
     )
 
 
 def heartbeat(claims: Sequence[Claim]) -> int:
     """Prolong the leases that are still this worker's. Returns how many."""
-    return _mine(claims).update(lease_until=Now() + LEASE) if claims else 0
+    return sum(mine.update(lease_until=Now() + LEASE) for mine in _mine(claims))
 
 
 def release(claims: Sequence[Claim]) -> None:
     """Give units back unfinished, at once: another slice goes on with them."""
-    if claims:
-        _mine(claims).update(lease_until=None, attempts=0)
+    for mine in _mine(claims):
+        mine.update(lease_until=None, attempts=0)
 
 
 def append_batches(worker: str, batches: Sequence[NewBatch]) -> dict[int, Claim | None]:
     """Append under the fence, all or nothing. Per unit: the claim to go on with, or None where it is done or lost.
 
     A batch whose token or number is not the unit's is dropped (another worker has the unit). One that this very
-    claim stored before, whose answer was lost, is not stored twice.
+    claim stored before, whose answer was lost, is not stored twice. A unit that has its allotted draws is let go
+    of: its run's next round calls it back.
     """
     following: dict[int, Claim | None] = {}
     with transaction.atomic():
         ids = sorted(batch.claim.unit for batch in batches)
         units = {unit.pk: unit for unit in Unit.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
         runs = {run.pk: run for run in Run.objects.filter(pk__in={unit.run_id for unit in units.values()})}
+        stored = _Stored(worker, {pk: rule_from_dict(run.rule) for pk, run in runs.items()})
         for batch in batches:
             unit, claim = units[batch.claim.unit], batch.claim
             mine = unit.token == claim.token
@@ -123,83 +166,110 @@ def append_batches(worker: str, batches: Sequence[NewBatch]) -> dict[int, Claim 
                 log.info("batch %s of unit %s was stored already", claim.next_batch, unit.pk)
             elif not mine or unit.next_batch != claim.next_batch or unit.state != Unit.State.PENDING:
                 log.warning("stale batch %s of unit %s by %s dropped", claim.next_batch, unit.pk, worker)
-                Run.objects.filter(pk=unit.run_id).update(dropped=F("dropped") + 1)
+                stored.totals[unit.run_id]["dropped"] += 1
                 following[unit.pk] = None
                 continue
             else:
-                _store(worker, runs[unit.run_id], unit, batch)
-            going_on = unit.state == Unit.State.PENDING
-            following[unit.pk] = (
-                Claim(unit.pk, unit.instance_id, unit.token, unit.next_batch, unit.drawn, unit.passes)
-                if going_on
-                else None
-            )
+                stored.add(unit, batch)
+            resting = unit.state != Unit.State.PENDING or unit.drawn == unit.allotted
+            following[unit.pk] = None if resting else _claim_on(unit, unit.token)
+        stored.save()
+        for run in runs.values():
+            next_round(run)
     return following
 
 
 def fail_units(claims: Sequence[Claim], reason: str, *, final: bool = False) -> None:
     """Record a failed engine or grader call: back-off and another try, or quarantine (`final`, or attempts spent)."""
     with transaction.atomic():
-        for unit in _mine(claims).select_for_update().order_by("pk"):
-            if final or unit.attempts >= MAX_ATTEMPTS:
-                _quarantine(unit, reason)
-            else:
-                Unit.objects.filter(pk=unit.pk).update(
-                    lease_until=None,
-                    not_before=Now() + timedelta(seconds=2**unit.attempts),
-                    last_error=reason[:500],
-                )
+        for mine in _mine(claims):
+            for unit in mine.select_for_update().order_by("pk"):
+                if final or unit.attempts >= MAX_ATTEMPTS:
+                    _quarantine(unit, reason)
+                else:
+                    Unit.objects.filter(pk=unit.pk).update(
+                        lease_until=None,
+                        not_before=Now() + timedelta(seconds=2**unit.attempts),
+                        last_error=reason[:500],
+                    )
 
 
-def stored_bits(unit: Unit) -> np.ndarray:
-    """Every outcome of a unit in draw order, overshoot included: a boolean array of `unit.drawn` entries."""
-    parts = [
-        np.unpackbits(np.frombuffer(bytes(bits), dtype=np.uint8), count=draws).astype(bool)
-        for bits, draws in unit.batches.order_by("number").values_list("bits", "draws")
-    ]
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
+class _Stored:
+    """Batches of one transaction, written together; counters of runs and units move with them."""
 
+    def __init__(self, worker: str, rules: dict[int, StoppingRule]) -> None:
+        self.worker, self.rules = worker, rules
+        self.totals: dict[int, defaultdict[str, float]] = {pk: defaultdict(int) for pk in rules}
+        self._batches: list[Batch] = []
+        self._samples: list[Sample] = []
+        self._units: list[Unit] = []
 
-def _store(worker: str, run: Run, unit: Unit, batch: NewBatch) -> None:
-    passed = np.asarray(batch.passed, dtype=bool)
-    Batch.objects.create(
-        unit=unit,
-        number=unit.next_batch,
-        first_draw=unit.drawn,
-        draws=len(passed),
-        passes=int(passed.sum()),
-        bits=np.packbits(passed).tobytes(),
-        seed=batch.seed,
-        fingerprint=batch.fingerprint[:200],
-        tokens=batch.tokens,
-        seconds=batch.seconds,
-        fence=unit.token,
-        worker=worker,
-    )
-    Sample.objects.bulk_create(
-        [Sample(unit=unit, draw=draw, text=text[:2000], passed=ok) for draw, text, ok in batch.samples]
-    )
-    rule = rule_from_dict(run.rule)
-    tally = rule.settle(stored_bits(unit))
-    Run.objects.filter(pk=run.pk).update(
-        draws=F("draws") + tally.draws - unit.draws,
-        drawn=F("drawn") + len(passed),
-        passes=F("passes") + tally.passes - unit.passes,
-        tokens=F("tokens") + batch.tokens,
-        engine_seconds=F("engine_seconds") + batch.seconds,
-        units_done=F("units_done") + int(tally.finished),
-    )
-    unit.next_batch += 1
-    unit.drawn += len(passed)
-    unit.draws, unit.passes, unit.stopped_at = tally.draws, tally.passes, tally.stopped_at
-    unit.attempts, unit.last_error = 0, ""
-    if tally.finished:
-        unit.state, unit.lease_until = Unit.State.DONE, None
-    unit.save(
-        update_fields=[
-            "next_batch", "drawn", "draws", "passes", "stopped_at", "attempts", "last_error", "state", "lease_until",
+    def add(self, unit: Unit, batch: NewBatch) -> None:
+        """A pending unit has counted every draw made, so its tally follows from its counts and this batch alone."""
+        rule = self.rules[unit.run_id]
+        passed = np.asarray(batch.passed, dtype=bool)
+        tokens = np.asarray(batch.tokens, dtype=np.int64)
+        tally = continued(tally_of(rule, unit.draws, unit.passes, unit.stopped_at), passed)
+        used = int(tokens[: tally.draws - unit.draws].sum())
+        finished = tally.finished and unit.allotted is None
+        self._batches.append(
+            Batch(
+                unit=unit,
+                number=unit.next_batch,
+                first_draw=unit.drawn,
+                draws=len(passed),
+                passes=int(passed.sum()),
+                bits=np.packbits(passed).tobytes(),
+                seed=batch.seed,
+                fingerprint=batch.fingerprint[:200],
+                tokens=int(tokens.sum()),
+                tokens_used=used,
+                seconds=batch.seconds,
+                fence=unit.token,
+                worker=self.worker,
+            )
+        )
+        self._samples += [
+            Sample(unit=unit, draw=draw, text=text[:2000], passed=ok) for draw, text, ok in batch.samples
         ]
-    )  # fmt: skip
+        total = self.totals[unit.run_id]
+        for name, value in {
+            "draws": tally.draws - unit.draws,
+            "drawn": len(passed),
+            "passes": tally.passes - unit.passes,
+            "tokens": int(tokens.sum()),
+            "tokens_used": used,
+            "given_up_draws": batch.given_up_draws,
+            "given_up_tokens": batch.given_up_tokens,
+            "engine_seconds": batch.seconds,
+            "ceiling_tokens": batch.seconds * batch.ceiling,
+            "units_done": int(finished),
+        }.items():
+            total[name] += value
+        unit.next_batch += 1
+        unit.drawn += len(passed)
+        unit.draws, unit.passes, unit.stopped_at = tally.draws, tally.passes, tally.stopped_at
+        unit.attempts, unit.last_error = 0, ""
+        if finished:
+            unit.state, unit.lease_until = Unit.State.DONE, None
+        elif unit.drawn == unit.allotted:
+            unit.lease_until = None
+        self._units.append(unit)
+
+    def save(self) -> None:
+        Batch.objects.bulk_create(self._batches)
+        Sample.objects.bulk_create(self._samples)
+        for unit in self._units:
+            unit.save(
+                update_fields=[
+                    "next_batch", "drawn", "draws", "passes", "stopped_at", "attempts", "last_error", "state",
+                    "lease_until",
+                ]
+            )  # fmt: skip
+        for pk, total in self.totals.items():
+            moved = {name: F(name) + value for name, value in total.items() if value}
+            if moved:
+                Run.objects.filter(pk=pk).update(**moved)
 
 
 def _quarantine(unit: Unit, reason: str) -> None:
@@ -208,11 +278,13 @@ def _quarantine(unit: Unit, reason: str) -> None:
     )
 
 
-def _mine(claims: Sequence[Claim]):  # type: ignore[no-untyped-def]  # a QuerySet[Unit]
-    mine = Q(pk__in=[])
-    for claim in claims:
-        mine |= Q(pk=claim.unit, token=claim.token)
-    return Unit.objects.filter(mine, state=Unit.State.PENDING)
+def _mine(claims: Sequence[Claim]):  # type: ignore[no-untyped-def]  # QuerySets of Unit
+    """The claimed units that are still this worker's, in portions that a database takes as one condition."""
+    for start in range(0, len(claims), PORTION):
+        mine = Q(pk__in=[])
+        for claim in claims[start : start + PORTION]:
+            mine |= Q(pk=claim.unit, token=claim.token)
+        yield Unit.objects.filter(mine, state=Unit.State.PENDING)
 
 
 # --- Who holds a lease. On one host a dead holder is seen at once; elsewhere its lease runs out. ---

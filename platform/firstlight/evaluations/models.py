@@ -47,8 +47,12 @@ class Run(models.Model):
     draws = models.PositiveBigIntegerField("draws that count", default=0)
     drawn = models.PositiveBigIntegerField("draws made, overshoot included", default=0)
     passes = models.PositiveBigIntegerField(default=0)
-    tokens = models.PositiveBigIntegerField(default=0)
-    engine_seconds = models.FloatField(default=0.0)
+    tokens = models.PositiveBigIntegerField("tokens of all draws made", default=0)
+    tokens_used = models.PositiveBigIntegerField("tokens of the draws that count", default=0)
+    given_up_draws = models.PositiveBigIntegerField("draws begun in vain that no batch holds", default=0)
+    given_up_tokens = models.PositiveBigIntegerField("their tokens", default=0)
+    engine_seconds = models.FloatField("seconds that a device was held for this run", default=0.0)
+    ceiling_tokens = models.FloatField("tokens that the device draws in such a time at its best", default=0.0)
     dropped = models.PositiveIntegerField("stale batches refused by the fence", default=0)
 
     class Meta:
@@ -81,6 +85,9 @@ class Unit(models.Model):
     worker = models.CharField(max_length=120, blank=True)
     lease_until = models.DateTimeField(null=True)
     not_before = models.DateTimeField(null=True)
+    allotted = models.PositiveIntegerField(
+        "draws to be made by the end of the round, where a rule allots them to all units together", null=True
+    )
     attempts = models.PositiveSmallIntegerField("claims since the last batch", default=0)
     last_error = models.CharField(max_length=500, blank=True)
 
@@ -109,6 +116,7 @@ class Batch(models.Model):
     seed = models.PositiveBigIntegerField()
     fingerprint = models.CharField("engine, version, weights", max_length=200)
     tokens = models.PositiveBigIntegerField()
+    tokens_used = models.PositiveBigIntegerField("tokens of the draws that count", default=0)
     seconds = models.FloatField()
     fence = models.PositiveIntegerField()
     worker = models.CharField(max_length=120)
@@ -140,6 +148,70 @@ class Sample(models.Model):
 
     def __str__(self) -> str:
         return f"draw {self.draw} of unit {self.unit_id}"
+
+
+class Likelihood(models.Model):
+    """The exact likelihood of a reference answer and of its end, under one checkpoint at temperature 1, in nats."""
+
+    TEAM_PATH = "checkpoint__series__team"
+
+    checkpoint = models.ForeignKey(Checkpoint, on_delete=models.CASCADE, related_name="likelihoods")
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="+")
+    nll_answer = models.FloatField(null=True)
+    nll_terminator = models.FloatField(null=True)
+    tokens = models.PositiveIntegerField("tokens of the answer, without the terminator", null=True)
+    fingerprint = models.CharField("engine, version, weights", max_length=200)
+    refused = models.CharField("why there is none", max_length=500, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["checkpoint", "instance"], name="one_likelihood")]
+
+    def __str__(self) -> str:
+        return f"likelihood of {self.instance} under {self.checkpoint}"
+
+    @property
+    def nll(self) -> float | None:
+        """Answer and terminator together."""
+        if self.nll_answer is None or self.nll_terminator is None:
+            return None
+        return self.nll_answer + self.nll_terminator
+
+
+class EngineProbe(models.Model):
+    """What an engine did with a checkpoint when it was loaded: its canary's answers, and its ceiling."""
+
+    TEAM_PATH = "checkpoint__series__team"
+
+    checkpoint = models.ForeignKey(Checkpoint, on_delete=models.CASCADE, related_name="probes")
+    engine = models.CharField(max_length=20)
+    prompt = models.TextField()
+    answered = models.FloatField("share of the canary's answers that were not empty")
+    tokens_per_second = models.FloatField("of the last load")
+    fingerprint = models.CharField(max_length=200)
+    probed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["checkpoint", "engine"], name="one_probe_an_engine")]
+
+    def __str__(self) -> str:
+        return f"{self.engine} with {self.checkpoint}"
+
+
+class EngineWorker(models.Model):
+    """A process that draws for one kind of engine, and when it was last heard of."""
+
+    name = models.CharField("host/process id/start time", max_length=120)
+    engine = models.CharField(max_length=20)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["name", "engine"], name="one_worker_a_name_and_engine")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.engine} by {self.name}"
 
 
 class Doorbell(models.Model):

@@ -43,12 +43,12 @@ def reconcile(run: Run) -> list[Discrepancy]:
         row["unit"]: row
         for row in Batch.objects.filter(unit__run=run)
         .values("unit")
-        .annotate(n=Count("id"), drawn=Sum("draws"), tokens=Sum("tokens"))
+        .annotate(n=Count("id"), drawn=Sum("draws"), tokens=Sum("tokens"), used=Sum("tokens_used"))
         .order_by()
     }
     totals = {"draws": 0, "drawn": 0, "passes": 0, "done": 0}
     for unit in run.units.all():
-        row = sums.get(unit.pk, {"n": 0, "drawn": 0, "tokens": 0})
+        row = sums.get(unit.pk, {"n": 0, "drawn": 0, "tokens": 0, "used": 0})
         if row["n"] != unit.next_batch:
             found.append(Discrepancy(f"batches of unit {unit.pk}", unit.next_batch, row["n"]))
         if row["drawn"] != unit.drawn:
@@ -66,7 +66,10 @@ def reconcile(run: Run) -> list[Discrepancy]:
     ):
         if totals[name] != counter:
             found.append(Discrepancy(f"{name} of run {run.pk}", counter, totals[name]))
-    tokens = sum(row["tokens"] for row in sums.values())
-    if tokens != run.tokens:
-        found.append(Discrepancy(f"tokens of run {run.pk}", run.tokens, tokens))
+    for name, total, counter in (
+        ("tokens", sum(row["tokens"] for row in sums.values()), run.tokens),
+        ("tokens used", sum(row["used"] for row in sums.values()), run.tokens_used),
+    ):
+        if total != counter:
+            found.append(Discrepancy(f"{name} of run {run.pk}", counter, total))
     return found

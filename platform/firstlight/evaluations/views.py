@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from firstlight.config.errors import Refused
 from firstlight.config.pages import (
     attempt,
     form_facts,
@@ -23,6 +24,7 @@ from firstlight.config.pages import (
 )
 from firstlight.evaluations import actions
 from firstlight.evaluations.figures import (
+    accounts,
     counts_by_state,
     estimates,
     expected_draws_left,
@@ -32,10 +34,13 @@ from firstlight.evaluations.figures import (
     rule_words,
     unit_facts,
 )
-from firstlight.evaluations.forms import DEFAULTS, Cost, RunForm, cost
+from firstlight.evaluations.forms import DEFAULTS, Cost, RunForm, cost, rule_settings
 from firstlight.evaluations.models import Batch, Run, Sample, Unit
+from firstlight.evaluations.presence import living
+from firstlight.evaluations.results import losses, precision_facts
 from firstlight.registry.models import Checkpoint, Series, Task
 from firstlight.teams.access import get_visible, may_write, visible
+from passuntil import rule_from_dict
 from passuntil.tables import COLUMNS, TallyRow
 
 
@@ -102,19 +107,18 @@ def run_new(request: HttpRequest) -> HttpResponse:
     only_cost = request.method == "POST" and request.POST.get("do") != "start"
     if form.is_valid():
         values = form.cleaned_data
-        found = cost(
-            values["checkpoint"], values["task"], r=values["r"], floor=values["floor"], cap=values["cap"]
-        )
+        found = cost(values["checkpoint"], values["task"], values["rule"])
         if not only_cost:
             made = form.attempt(
                 lambda: actions.create_run(
                     request.user,
                     values["checkpoint"],
                     values["task"],
-                    rule=form.rule(),
+                    rule=values["rule"],
                     seed=values["seed"],
                     temperature=values["temperature"],
                     top_p=values["top_p"],
+                    engine=values["engine"],
                 )
             )
             if made:
@@ -123,16 +127,20 @@ def run_new(request: HttpRequest) -> HttpResponse:
         found = _cost_of(request, start)
     if only_cost and request.headers.get("HX-Request") == "true":
         return render(request, "evaluations/_cost.html", {"cost": found, "form": form, "asked": True})
-    data = form_facts(form) | {"cost": asdict(found) if found else None, "clone": clone}
+    data = form_facts(form) | {
+        "cost": asdict(found) if found else None,
+        "clone": clone,
+        "workers": living(),
+    }
     return render_page(request, "evaluations/run_new.html", data, form=form, cost=found)
 
 
 def _settings_of(run: Run) -> dict[str, Any]:
-    rule = {key: run.rule[key] for key in ("r", "floor", "cap") if key in run.rule}
     return {
         "checkpoint": run.checkpoint_id,
         "task": run.task_id,
-        **rule,
+        **rule_settings(run.rule),
+        "engine": run.engine,
         "temperature": run.temperature,
         "top_p": run.top_p,
         "seed": run.seed,
@@ -144,7 +152,10 @@ def _cost_of(request: HttpRequest, start: dict[str, Any]) -> Cost | None:
     task = visible(Task, request.user).filter(pk=start["task"]).first()
     if checkpoint is None or task is None:
         return None
-    return cost(checkpoint, task, r=start["r"], floor=start["floor"], cap=start["cap"])
+    try:
+        return cost(checkpoint, task, actions.parse_rule(**start))
+    except Refused:
+        return None
 
 
 def _run(request: HttpRequest, pk: int) -> Run:
@@ -172,6 +183,7 @@ def live_facts(request: HttpRequest, it: Run) -> dict[str, Any]:
     )
     left = expected_draws_left(it) if is_open else 0.0
     pace = speed["draws_per_second"]
+    rule, known = rule_from_dict(it.rule), losses(it)
     return {
         "id": it.pk,
         "state": it.state,
@@ -181,12 +193,9 @@ def live_facts(request: HttpRequest, it: Run) -> dict[str, Any]:
         "units_by_state": states,
         "share_done": it.units_done / it.units_total if it.units_total else 0.0,
         "draws": it.draws,
-        "drawn": it.drawn,
-        "overshoot": it.drawn - it.draws,
-        "overshoot_share": (it.drawn - it.draws) / it.drawn if it.drawn else None,
         "passes": it.passes,
-        "tokens": it.tokens,
-        "engine_seconds": it.engine_seconds,
+        **accounts(it),
+        "precision": precision_facts(it) if it.drawn else None,
         "stale_batches_refused": it.dropped,
         **speed,
         "eta_seconds": left / pace if is_open and pace else None,
@@ -199,7 +208,8 @@ def live_facts(request: HttpRequest, it: Run) -> dict[str, Any]:
         "finished_at": it.finished_at,
         "units_shown": shown,
         **found.facts(),
-        "units": [unit_facts(it, unit) for unit in found.rows],
+        "units": [unit_facts(rule, unit, known.get(unit.instance_id)) for unit in found.rows],
+        "bounds": bool(known),
     }
 
 

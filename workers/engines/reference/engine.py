@@ -38,6 +38,7 @@ class ReferenceEngine:
 
     name = "reference"
     repeatable = True
+    grain = BLOCK  # a request for fewer draws takes as long
 
     def __init__(self, path: str | Path, *, rows: int = 256) -> None:
         if rows < 1:

@@ -1,0 +1,68 @@
+"""A process that holds one engine and claims units itself, without Celery: as good, and free to own a GPU.
+
+Celery's pool may start no processes of its own and ends a task that takes long; an engine on a GPU wants both. The
+database is the same truth: leases, fences and rounds do not know who claims. A ring is not needed either, since the
+process looks for due units; it sends rings all the same, for the workers that wait for them.
+"""
+
+import logging
+import threading
+import time
+
+from django.db import close_old_connections
+from firstlight.evaluations import leases
+from firstlight.evaluations.models import Run
+from firstlight.evaluations.presence import say_goodbye
+from firstlight.registry.models import Checkpoint
+
+from workers import engine_cache
+from workers.presence import keep_saying
+from workers.slices import KEEP_SECONDS, Slice, finish
+
+log = logging.getLogger(__name__)
+#: A slice ends so often, to see whether another checkpoint has waited long enough.
+SLICE_SECONDS = 120.0
+LEAST_PAUSE, MOST_PAUSE = 0.2, 2.0
+SWEEP_SECONDS = 30.0
+
+
+def serve(kind: str, stop: threading.Event) -> None:
+    """Draw whatever is due for engines of this kind until `stop` is set; the wave in flight is finished first."""
+    keep_saying([kind], stop)
+    pause, swept = LEAST_PAUSE, 0.0
+    try:
+        while not stop.is_set():
+            close_old_connections()
+            if time.monotonic() > swept + SWEEP_SECONDS:
+                swept = time.monotonic()
+                sweep(kind)
+            checkpoint = next_checkpoint(kind)
+            slice_ = Slice.claim(checkpoint, kind) if checkpoint else None
+            if slice_ is None:
+                stop.wait(pause)
+                pause = min(2 * pause, MOST_PAUSE)
+                continue
+            pause = LEAST_PAUSE
+            slice_.work(SLICE_SECONDS, stopping=stop.is_set)
+    finally:
+        engine_cache.close()
+        say_goodbye(leases.worker_id())
+
+
+def sweep(kind: str) -> None:
+    """Free what dead processes of this host hold; close runs whose last worker died before it could."""
+    leases.release_dead_leases()
+    for run in Run.objects.filter(state__in=Run.OPEN, engine=kind).values_list("pk", flat=True):
+        finish(run)
+
+
+def next_checkpoint(kind: str) -> Checkpoint | None:
+    """The one that is loaded, while its units are due and KEEP_SECONDS have not passed; else the longest waiting."""
+    runs = Run.objects.filter(state__in=Run.OPEN, engine=kind).order_by("pk")
+    due = [run for run in runs.select_related("checkpoint__series") if leases.due_units(run.pk).exists()]
+    loaded = engine_cache.kept()
+    mine = [run for run in due if loaded and run.checkpoint_id == loaded.checkpoint]
+    others = [run for run in due if run not in mine]
+    if mine and (not others or (loaded and loaded.age < KEEP_SECONDS)):
+        return mine[0].checkpoint
+    return others[0].checkpoint if others else None
