@@ -1,6 +1,6 @@
 """Draws of an engine on the ladder against exact pass probabilities: how far do the counts stray?
 
-    python benchmarks/engines/exact_agreement.py [--engine reference] [--dtype bfloat16] [--seed 0] [--cells 1000] [--json]
+    python benchmarks/engines/exact_agreement.py [--engine reference] [--dtype bfloat16] [--seed 0] [--cells 1000]
 
 A cell is a model and an instance. Its exact pass probability p is that of the answer and its end, from
 examples/ladder/scores/instances.csv, which another program computed. Cells are taken at random among those

@@ -77,7 +77,8 @@ class TorchEngine:
         self.codec = TextCodec(folder.path / "tokenizer.json", self.sizes.vocab, eos_ids(folder))
         self.context_length = self.sizes.context
         self.fingerprint = f"torch {VERSION}, {torch.__version__}, {folder.digest}, {dtype}"
-        # A draw's random numbers are its own. In bfloat16 rounding, which depends on the rows beside it, decides more often.
+        # A draw's random numbers are its own. In bfloat16 rounding, which depends on the rows beside it, decides
+        # more often.
         self.repeatable = dtype == "float32"
         self.capacity = (rows or _rows(folder.n_params, gpu)) // TILE * TILE
         itemsize = DTYPES[dtype].itemsize
