@@ -128,12 +128,14 @@ class TestVllmEngine(EngineContract):
             ({}, {"dtype": "int8"}, "dtype is 'int8'"),
             ({}, {"share": 0.0}, "share is 0"),
             ({"config": {"eos_token_id": 999}}, {}, "eos_token_id 999"),
+            ({"d": 80, "heads": 3, "head_dim": 32}, {}, r"hidden size \(80\) is not a multiple"),
         ],
     )
     def test_what_cannot_be_opened_is_refused_in_one_line(
         self, tmp_path: Path, sizes: dict[str, Any], options: dict[str, Any], message: str
     ) -> None:
         folder = write_tiny_llama(tmp_path / "model", **sizes)
+        type(self)._close()
         with pytest.raises(EngineRefusal, match=message) as caught:
             open_engine("vllm", folder, **options)
         assert "\n" not in str(caught.value)

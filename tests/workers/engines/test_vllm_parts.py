@@ -10,7 +10,7 @@ from firstlight.registry.model_folder import ModelFolder, read_model_folder
 
 from tests.tiny_model import write_tiny_llama
 from tests.workers.engines.contract import MERGES, request
-from workers.engines import EngineRefusal, open_engine
+from workers.engines import EngineOutOfMemory, EngineRefusal, open_engine
 from workers.engines.text import TextCodec, eos_ids
 from workers.engines.vllm.memory import GIB, plan_memory
 from workers.engines.vllm.stops import read_stops
@@ -90,7 +90,7 @@ def test_what_does_not_fit_a_gpu_is_refused_before_anything_is_allocated(folder:
     plan.check_share(1.0, total=plan.least, free=plan.least)
     with pytest.raises(EngineRefusal, match=r"a context of 4096 tokens need .* raise the share"):
         plan.check_share(0.99, total=plan.least, free=plan.least)
-    with pytest.raises(EngineRefusal, match=r"is 16\.00 GiB, but only 10\.00 GiB are free"):
+    with pytest.raises(EngineOutOfMemory, match=r"is 16\.00 GiB, but only 10\.00 GiB are free"):
         plan.check_share(0.2, total=80 * GIB, free=10 * GIB)
 
 
@@ -98,7 +98,7 @@ def test_a_cpu_gives_a_cache_that_its_sequences_can_use(folder: ModelFolder) -> 
     plan = plan_memory(folder, "float32", 64)
     assert plan.cache_bytes(8, free=GIB) == 8 * 64 * plan.kv_token
     assert plan.cache_bytes(10**6, free=4 * GIB) == GIB
-    with pytest.raises(EngineRefusal, match=r"GiB are free; shorten the context"):
+    with pytest.raises(EngineOutOfMemory, match=r"GiB are free; shorten the context"):
         plan.cache_bytes(8, free=plan.weights)
 
 

@@ -53,8 +53,15 @@ class Core:
 
         set_threads = torch.set_num_threads
         try:
-            self._engine = LLMEngine.from_engine_args(EngineArgs(**arguments))
-        except (ValueError, TypeError, NotImplementedError, AssertionError) as error:
+            # what vLLM and transformers say of a configuration is final, whatever class of exception they choose
+            config = EngineArgs(**arguments).create_engine_config()
+        except OSError as error:
+            raise _translated(error, "vLLM could not read the checkpoint") from error
+        except Exception as error:
+            raise EngineRefusal(f"vLLM refuses {arguments['model']}: {_one_line(error)}") from error
+        try:
+            self._engine = LLMEngine.from_vllm_config(config, disable_log_stats=True)
+        except (ValueError, NotImplementedError) as error:
             _clean_up()
             raise EngineRefusal(f"vLLM refuses {arguments['model']}: {_one_line(error)}") from error
         except Exception as error:

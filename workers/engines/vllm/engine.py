@@ -118,7 +118,6 @@ class VllmEngine:
             use_tqdm_on_load=False,
             generation_config="vllm",
             enable_prefix_caching=True,
-            disable_log_stats=True,
             max_logprobs=-1,
         )
         self.context_length = self._core.context_length
@@ -150,12 +149,15 @@ class VllmEngine:
 
     def _check_weights(self) -> None:
         """vLLM draws on from logits that are not numbers, so they are looked at once."""
-        (score,) = token_scores(self._core, self.codec.vocab, [TokenJob([0, 0], 1)], [0])
-        if not (np.isfinite(score.nll) and score.log_end[0] < np.inf):
+        try:
+            (score,) = token_scores(self._core, self.codec.vocab, [TokenJob([0, 0], 1)], [0])
+            if not (np.isfinite(score.nll) and score.log_end[0] < np.inf):
+                raise EngineGarbage(
+                    f"the log-probabilities are not finite; the weights are damaged or overflow in {self._dtype}"
+                )
+        except BaseException:
             self.close()
-            raise EngineGarbage(
-                f"the log-probabilities are not finite; the weights are damaged or overflow in {self._dtype}"
-            )
+            raise
 
     def _check(self, request: DrawRequest) -> list[int]:
         check_request(request)

@@ -9,7 +9,7 @@ from pathlib import Path
 from firstlight.registry.model_folder import ModelFolder
 from firstlight.registry.model_shapes import ConfigError, head_sizes, whole
 
-from workers.engines.base import EngineRefusal
+from workers.engines.base import EngineOutOfMemory, EngineRefusal
 
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 GIB = 1 << 30
@@ -39,7 +39,8 @@ class Plan:
 
         :param share: part of the device for this engine; the others are left to other processes
         :param total: bytes of the device, of which `free` are free
-        :raises EngineRefusal: the weights and one sequence exceed the share, or the share is not free
+        :raises EngineRefusal: the weights and one sequence exceed the share
+        :raises EngineOutOfMemory: the share is not free now
         """
         budget = int(share * total)
         if self.least > budget:
@@ -49,7 +50,7 @@ class Plan:
                 f"{_gib(budget)}; {remedy}"
             )
         if budget > free:
-            raise EngineRefusal(
+            raise EngineOutOfMemory(
                 f"{self.folder.path}: the engine's share ({share:g}) of the device is {_gib(budget)}, but only "
                 f"{_gib(free)} are free; lower the share or end the other processes on the device"
             )
@@ -79,11 +80,11 @@ class Plan:
     def cache_bytes(self, sequences: int, *, free: int) -> int:
         """A CPU, of which the engine takes what it can use: a cache for all its sequences, 1 GiB at most.
 
-        :raises EngineRefusal: the weights and the cache exceed what is free
+        :raises EngineOutOfMemory: the weights and the cache exceed what is free now
         """
         cache = max(self.kv_token * self.context, min(GIB, self.kv_token * self.context * sequences))
         if self.weights + cache > free:
-            raise EngineRefusal(
+            raise EngineOutOfMemory(
                 f"{self._need()} need {_gib(self.weights + cache)}, but {_gib(free)} are free; "
                 "shorten the context or end other processes"
             )
