@@ -78,8 +78,13 @@ def bootstrap(
     noise: float | None,
     noise_df: float,
     replicates: int,
+    cell_noise: float = 0.0,
 ) -> Replicates:
-    """Statistics of populations that obey the null, with the spread of instances that the data show."""
+    """Statistics of populations that obey the null, with the spread of instances that the data show.
+
+    cell_noise: standard deviation of each cell's own deviation, on F. The fit knows of none; that it takes
+    such noise for a bend, where cells stop at few passes, is then part of the null.
+    """
     r, floor, cap = design
     limit = None if cap is None else np.full(n.shape, float(cap))
     root = np.linalg.cholesky(fit.own_cov[0] + 1e-12 * np.eye(2))
@@ -92,7 +97,10 @@ def bootstrap(
         count = min(size, replicates - begin)
         own = fit.own + np.einsum("ikl,ril->rik", root, generator.standard_normal((count, len(n), 2)))
         curve = null + np.sqrt(sigma2) * generator.standard_normal((count, x.size))
-        draws, passes = simulate(generator, curve[:, None] + own @ z.T, n, r, floor, limit)
+        eta = curve[:, None] + own @ z.T
+        if cell_noise:
+            eta = eta + cell_noise * generator.standard_normal(eta.shape)
+        draws, passes = simulate(generator, eta, n, r, floor, limit)
         again = fit_shared(
             x,
             draws,

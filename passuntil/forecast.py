@@ -101,7 +101,7 @@ def forecast_tallies(
     line = laws.get("dataset_ols")
     ols = line if isinstance(line, DatasetOLS) else None
     bayes = laws.get("instance_likelihood")
-    growth = _growth(fitted, rows, seed)
+    growth = _growth(fitted, rows, seed, bayes.tau_ if isinstance(bayes, InstanceLikelihood) else 0.0)
     return SeriesForecast(
         scale=scale,
         targets=tuple(_target(found, size, level) for size in sizes),
@@ -135,7 +135,7 @@ class _Fit:
     pooled: Pooled
 
 
-def _growth(series: Series, rows: Sequence[TallyRow], seed: int) -> Growth | GrowthResult:
+def _growth(series: Series, rows: Sequence[TallyRow], seed: int, cell_noise: float) -> Growth | GrowthResult:
     """The class of growth of the fitted models, tested against the law with instances of their own."""
     names = set(series.names)
     designs = {(row.tally.r, row.tally.floor or 0, row.tally.cap) for row in rows if row.model in names}
@@ -143,7 +143,14 @@ def _growth(series: Series, rows: Sequence[TallyRow], seed: int) -> Growth | Gro
     r, floor, cap = designs.pop() if len(designs) == 1 else (None, 0, None)
     try:
         return growth_class(
-            series.sizes, series.draws.T, series.passes.T, r=r, floor=floor, cap=cap if r else None, seed=seed
+            series.sizes,
+            series.draws.T,
+            series.passes.T,
+            r=r,
+            floor=floor,
+            cap=cap if r else None,
+            cell_noise=cell_noise,
+            seed=seed,
         )
     except PassUntilError as error:
         return Growth("undetermined", None, f"not tested: {error}")

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from passuntil._bending import bend, line
-from passuntil._checks import positive, whole, whole_or_none
+from passuntil._checks import positive, real, whole, whole_or_none
 from passuntil._growth_input import counts, known_noise, share, too_thin
 from passuntil._growth_null import (
     bootstrap,
@@ -134,6 +134,7 @@ def growth_class(
     factor: float = 2.0,
     least_power: float = 0.5,
     noise: tuple[float, float] | None = None,
+    cell_noise: float = 0.0,
     replicates: int = 200,
     calibration: str = "counts",
     seed: int = 0,
@@ -145,10 +146,11 @@ def growth_class(
     which the bootstrap repeats; without r it repeats the draws as they are. alpha: level of the test of the
     null. factor: change of the local exponent over the range that one wants to be able to see. least_power:
     below it a test that found nothing says "undetermined". noise: (sigma, degrees of freedom) of the models'
-    deviations where other tasks of the series tell them (see `pooled_noise`). replicates: of the parametric
-    bootstrap, at least 99 for a level of 5%. calibration: "counts" simulates the counts of populations under
-    the null and fits each again; "curve" only draws the shared curve from its normal distribution there, is
-    some twenty times as fast, and leaves the disagreement of instances untested.
+    deviations where other tasks of the series tell them (see `pooled_noise`). cell_noise: standard deviation
+    of single cells on F (`InstanceLikelihood.tau_`), which the simulated counts then have too. replicates:
+    of the parametric bootstrap, at least 99 for a level of 5%. calibration: "counts" simulates the counts of
+    populations under the null and fits each again; "curve" only draws the shared curve from its normal
+    distribution there, is some twenty times as fast, and leaves the disagreement of instances untested.
 
     Raises PassUntilError for counts that cannot be, for shapes that do not fit and for options out of range.
     Data too thin for a verdict are no error: the class is "undetermined" and says why.
@@ -168,6 +170,9 @@ def growth_class(
     replicates, seed = whole("replicates", replicates, least=19), whole("seed", seed)
     r, floor, cap = whole_or_none("r", r, least=1), whole("floor", floor), whole_or_none("cap", cap, least=1)
     sigma, noise_df = known_noise(noise)
+    cell_noise = real("cell_noise", cell_noise)
+    if cell_noise < 0:
+        raise PassUntilError(f"cell_noise must be at least 0, not {cell_noise:g}")
     sizes, n, s = counts(n_params, draws, passes, cap)
     blank = GrowthResult(
         label="undetermined",
@@ -192,7 +197,9 @@ def growth_class(
     own = signed(x, n, s, fit, found)
     generator, spread = np.random.default_rng(seed), float(found.noise[0])
     starred = (
-        bootstrap(generator, x, n, fit, null[0], spread, (r, floor, cap), sigma, noise_df, replicates)
+        bootstrap(
+            generator, x, n, fit, null[0], spread, (r, floor, cap), sigma, noise_df, replicates, cell_noise
+        )
         if calibration == "counts"
         else normal_curves(generator, x, fit, null[0], spread, sigma, noise_df, replicates)
     )

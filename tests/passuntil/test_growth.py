@@ -164,6 +164,24 @@ def test_missing_cells_masks_order_and_units_do_not_matter() -> None:
     assert growth_class(SIZES, n, s, replicates=99, seed=1, **RULE).as_dict() != first.as_dict()
 
 
+def test_noise_of_single_cells_is_no_bend_once_the_null_has_it() -> None:
+    """Two passes a cell: without cell noise in the null a third of lawful populations would be accelerated."""
+    generator = np.random.default_rng(0)
+    sizes, alarms = np.geomspace(0.036, 1.5, 7), {0.0: 0, 0.3: 0}
+    for number in range(10):
+        eta = generator.normal(np.log(7), 0.45, (100, 1))
+        eta = eta - np.abs(generator.normal(0.22, 0.06, (100, 1))) * np.log(sizes)
+        eta = eta + 0.3 * generator.standard_normal(eta.shape)
+        draws, passes = simulate(generator, eta, np.ones_like(eta), 2, 0, np.full(eta.shape, 1e5))
+        for noise in alarms:
+            result = growth_class(
+                sizes, draws.T, passes.T, r=2, cap=10**5, cell_noise=noise, replicates=99, seed=number
+            )
+            alarms[noise] += result.label not in ("scaling_law", "undetermined")
+    assert alarms[0.3] <= 1
+    assert alarms[0.0] >= alarms[0.3] + 2
+
+
 def test_the_result_is_plain_json_with_the_contract_names() -> None:
     generator = np.random.default_rng(18)
     result = growth_class(SIZES, *counts(generator, population(generator, 10)), replicates=99, **RULE)
@@ -260,6 +278,7 @@ def test_counts_that_cannot_be_are_refused(draws: Any, passes: Any, message: str
     [
         ({"alpha": 0}, "alpha must lie between 0 and 1, such as 0.05"),
         ({"least_power": 2}, "least_power must lie between 0 and 1"),
+        ({"cell_noise": -0.1}, "cell_noise must be at least 0, not -0.1"),
         ({"factor": 1}, "factor must be above 1"),
         ({"replicates": 5}, "replicates must be at least 19"),
         ({"r": 0}, "r must be at least 1"),
