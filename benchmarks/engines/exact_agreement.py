@@ -1,7 +1,6 @@
 """Draws of an engine on the ladder against exact pass probabilities: how far do the counts stray?
 
     python benchmarks/engines/exact_agreement.py [--engine reference] [--dtype bfloat16] [--seed 0] [--cells 1000]
-        [--json]
 
 A cell is a model and an instance. Its exact pass probability p is that of the answer and its end, from
 examples/ladder/scores/instances.csv, which another program computed. Cells are taken at random among those
@@ -39,7 +38,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "platform")]
 import numpy as np  # noqa: E402
 from firstlight.registry.task_file import InstanceSpec, read_task_file  # noqa: E402
 
-from workers.engines import KINDS, DrawRequest, Engine, check_wave, open_engine  # noqa: E402
+from workers.engines import KINDS, DrawRequest, Engine, EngineRefusal, check_wave, open_engine  # noqa: E402
 from workers.graders import grade  # noqa: E402
 
 LADDER = ROOT / "examples" / "ladder"
@@ -120,8 +119,13 @@ def measure(cells: list[Cell], seed: int, kind: str, **how: str) -> dict[str, An
     again = set(cells[::every])
     z: list[float] = []
     tokens, seconds, repeats, different, promised = 0, 0.0, 0, 0, True
+    refused: dict[str, str] = {}
     for model, its in by_model.items():
-        engine = open_engine(kind, LADDER / "models" / model, **how)
+        try:
+            engine = open_engine(kind, LADDER / "models" / model, **how)
+        except EngineRefusal as error:
+            refused[model] = str(error)
+            continue
         promised = engine.repeatable
         began = time.perf_counter()
         counted, generated = count_passes(engine, its, seed)
@@ -135,13 +139,15 @@ def measure(cells: list[Cell], seed: int, kind: str, **how: str) -> dict[str, An
             engine.close()
             repeats += len(repeated)
             different += sum(repeated[cell] != counted[cell] for cell in repeated)
+    cells = [cell for cell in cells if cell.model not in refused]
     found = np.array(z)
     of_square = np.array([2 + (DRAWS - 6 * cell.variance) / (DRAWS * cell.variance) for cell in cells])
     return {
         "engine": kind,
         "seed": seed,
         "cells": len(cells),
-        "models": len(by_model),
+        "models": len(by_model) - len(refused),
+        "models_refused": refused,
         "tasks": len({cell.task for cell in cells}),
         "draws": DRAWS * len(cells),
         "mean_z": float(found.mean()),
@@ -178,6 +184,8 @@ def main() -> int:
     kept = not result["repeats_that_differ"] or not result["repeats_promised"]
     sound = LEAST <= result["mean_z_squared"] <= MOST and kept
     result |= {"sound": sound, "seconds": round(time.monotonic() - began, 1)}
+    for model, why in result["models_refused"].items():
+        print(f"{model} is left out: {why}", file=sys.stderr)
     if options.json:
         print(json.dumps(result))
     else:
