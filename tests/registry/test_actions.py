@@ -232,7 +232,7 @@ def test_a_run_with_an_option_out_of_range_is_refused(world: World, options: dic
     [
         ({"r": 1, "floor": 0, "cap": 10}, "take r >= 2"),
         ({"r": 5, "floor": 100, "cap": 50}, r"cap \(50\) is below floor \(100\)"),
-        ({"r": None, "floor": 0, "cap": 0}, "at least 1, not 0"),
+        ({"kind": "fixed_draws", "n": 0}, "at least 1, not 0"),
     ],
     ids=str,
 )
