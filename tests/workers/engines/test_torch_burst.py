@@ -107,6 +107,34 @@ def test_aborted_requests_make_room_and_change_no_draw_of_the_others(folder: Pat
     assert stream.collect() == []
 
 
+def test_a_request_that_is_aborted_before_it_began_holds_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_engine("torch", folder, device="cpu", rows=32)
+    stream = engine.stream()
+    first, second = requests(max_tokens=20)[:2]
+    longer = replace(first, instance="longer", max_tokens=60)
+    stream.submit("fills all rows", replace(first, draws=32))
+    stream.submit("waits for rows", second)
+    looks = iter(range(200))
+    advance = stream._advance  # type: ignore[attr-defined]
+
+    def bounded() -> None:
+        if next(looks, None) is None:
+            pytest.fail("the stream goes round without an end")
+        advance()
+
+    monkeypatch.setattr(stream, "_advance", bounded)
+    stream._advance()  # type: ignore[attr-defined]
+    stream.abort(["waits for rows"])
+    stream.submit("needs more room", longer)
+    done = {}
+    while ended := stream.collect():
+        done.update(ended)
+    assert set(done) == {"fills all rows", "needs more room"}
+    assert done["needs more room"].texts == engine.draw([longer])[0].texts
+
+
 def test_memory_that_runs_out_halves_the_rows_and_changes_no_draw(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,10 +124,13 @@ class Burst:
             spent += int(job.lengths.sum())
             if job in self._waiting:
                 self._waiting.remove(job)
-        dropped = [name for name, job in self._jobs.items() if not job.wanted]
-        rows = np.flatnonzero(np.isin(self._row_job, dropped))
-        if len(rows):
-            self._room.stop(rows)
+        for name, job in list(self._jobs.items()):
+            if not job.wanted:
+                rows = np.flatnonzero(self._row_job == name)
+                if len(rows):
+                    self._room.stop(rows)  # the next look frees them
+                else:
+                    self._forget(name)  # none of its draws runs, so no look would come upon it
         return spent
 
     # --- between looks ---
@@ -285,9 +288,9 @@ class Burst:
             nucleus=any(job.request.top_p < 1 for job in jobs),
         )
         self._longest = max(self._longest, 1)
-        begun = self._row_limit[row] - 1
+        begun = int(self._row_limit[row].min()) - 1, int(self._row_limit[row].max()) - 1
         fewest, most = self._left
-        self._left = (min(fewest or int(begun.min()), int(begun.min())), max(most, int(begun.max())))
+        self._left = (min(fewest, begun[0]), max(most, begun[1])) if most else begun
         self._used = self._room.bucket(int(np.flatnonzero(self._row_job != _FREE)[-1]) + 1)
 
     def _places(self, job: _Job) -> list[int]:
@@ -312,9 +315,11 @@ class Burst:
             job = self._waiting[0]
             if job.request.max_tokens > shape.answer or len(job.ids) > shape.prompt:
                 break  # it needs another layout: first come, first served
-            known = job.stop_set = self._stop_set(job.request.stop)
+            job.stop_set = self._stop_set(job.request.stop)
+            if job.stop_set < 0:
+                break
             slot, new = self._shelf.place(job.ids)
-            if slot is None or known < 0:
+            if slot is None:
                 break
             if new:
                 fresh.append((slot, job.ids))
@@ -350,11 +355,12 @@ class Burst:
 
     def _start_over(self) -> None:
         """What was running is lost and begins anew: a draw's random numbers are its own, so it comes out the same."""
-        for name, job in list(self._jobs.items()):
-            rows = self._row_job == name
-            job.todo.extendleft(range(draw, draw + 1) for draw in self._row_draw[rows].tolist())
-            job.slot = _FREE
-            self._waiting.appendleft(job)
+        for name, job in self._jobs.items():
+            if job.wanted:
+                draws = self._row_draw[self._row_job == name].tolist()
+                job.todo.extendleft(range(draw, draw + 1) for draw in draws)
+                job.slot = _FREE
+                self._waiting.appendleft(job)
         self._jobs.clear()
         self._row_job[:] = _FREE
         self._ran = 0
