@@ -14,7 +14,7 @@ from firstlight.registry.strict_json import StrictJsonError, strict_loads
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from workers.engines.base import EngineRefusal
+from workers.engines.base import DrawRequest, EngineRefusal, check_context, check_request
 
 MAX_GENERATION_CONFIG_BYTES = 1_000_000
 
@@ -157,6 +157,21 @@ class TextCodec:
                     f"the {what} has {character!r} at character {text.index(character)}, "
                     "which the tokenizer does not know; remove it"
                 )
+
+
+def prompt_tokens(codec: TextCodec, request: DrawRequest, context_length: int) -> list[int]:
+    """The tokens of a request's prompt.
+
+    :raises EngineRefusal: naming the instance: a request that cannot be, or that does not fit the context
+    """
+    check_request(request)
+    where = f"instance {request.instance!r}"
+    try:
+        ids = codec.encode_prompt(request.prompt)
+    except EngineRefusal as error:
+        raise EngineRefusal(f"{where}: {error}") from error
+    check_context(where, len(ids), request.max_tokens, context_length)
+    return ids
 
 
 def first_stop(text: str, stops: Sequence[str]) -> int:

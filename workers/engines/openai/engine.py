@@ -31,7 +31,7 @@ from workers.engines.openai.endpoints import Endpoint
 from workers.engines.openai.loop import LoopThread
 from workers.engines.openai.stream import OpenAIStream
 from workers.engines.streams import draw_through
-from workers.engines.text import TextCodec, codec_of
+from workers.engines.text import TextCodec, codec_of, prompt_tokens
 
 VERSION = "1"
 UNKNOWN_CONTEXT = 2**31 - 1  # the server itself refuses what does not fit
@@ -147,15 +147,12 @@ class OpenAIEngine:
 
     def _call(self, request: DrawRequest) -> DrawCall:
         """The request as a call, or EngineRefusal where it cannot be."""
-        check_request(request)
-        where = f"instance {request.instance!r}"
         ids = None
         if self.codec is not None:
-            try:
-                ids = tuple(self.codec.encode_prompt(request.prompt))
-            except EngineRefusal as error:
-                raise EngineRefusal(f"{where}: {error}") from error
-        check_context(where, len(ids) if ids else 1, request.max_tokens, self.context_length)
+            ids = tuple(prompt_tokens(self.codec, request, self.context_length))
+        else:
+            check_request(request)
+            check_context(f"instance {request.instance!r}", 1, request.max_tokens, self.context_length)
         return DrawCall(request, request.first_draw, request.draws, ids, self.codec)
 
     def _network(self, jobs: Sequence[TokenJob], terminators: Sequence[int]) -> list[TokenScore]:

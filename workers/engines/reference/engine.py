@@ -11,7 +11,7 @@ import numpy as np
 from firstlight.registry.model_folder import ModelFolderError, read_model_folder
 from numpy.typing import NDArray
 
-from workers.engines.base import DrawRequest, EngineRefusal, Score, Wave, check_context, check_request
+from workers.engines.base import DrawRequest, EngineRefusal, Score, Wave
 from workers.engines.likelihood import score_pairs
 from workers.engines.reference.blas import one_blas_thread
 from workers.engines.reference.decoder import BLOCK, Decoder
@@ -21,7 +21,7 @@ from workers.engines.reference.sampling import sample
 from workers.engines.reference.scores import token_scores
 from workers.engines.reference.weights import Weights, load_weights
 from workers.engines.streams import CallStream
-from workers.engines.text import TextCodec, eos_ids, first_stop
+from workers.engines.text import TextCodec, eos_ids, first_stop, prompt_tokens
 
 VERSION = "1"  # raised when a change of the code may change draws
 _CACHE_BYTES = 1 << 28
@@ -80,14 +80,7 @@ class ReferenceEngine:
 
     def _prompt(self, request: DrawRequest) -> list[int]:
         """The prompt's tokens, or EngineRefusal where the request cannot be."""
-        check_request(request)
-        where = f"instance {request.instance!r}"
-        try:
-            ids = self.codec.encode_prompt(request.prompt)
-        except EngineRefusal as error:
-            raise EngineRefusal(f"{where}: {error}") from error
-        check_context(where, len(ids), request.max_tokens, self.context_length)
-        return ids
+        return prompt_tokens(self.codec, request, self.context_length)
 
     def _wave(self, request: DrawRequest, prompt: list[int]) -> Wave:
         began = time.perf_counter()

@@ -17,13 +17,11 @@ from workers.engines.base import (
     EngineRefusal,
     Score,
     Wave,
-    check_context,
-    check_request,
 )
 from workers.engines.likelihood import TokenJob, TokenScore, score_pairs
 from workers.engines.llama import Sizes, read_sizes
 from workers.engines.streams import draw_through
-from workers.engines.text import TextCodec, eos_ids
+from workers.engines.text import TextCodec, eos_ids, prompt_tokens
 from workers.engines.torch import eager
 from workers.engines.torch.burst import Burst
 from workers.engines.torch.network import head_logits, padded, prefill
@@ -110,8 +108,6 @@ class TorchEngine:
 
         :raises EngineRefusal: a request that cannot be, before anything is drawn
         """
-        for request in requests:
-            self._prompt(request)
         return draw_through(self.stream(), requests)
 
     def stream(self) -> Burst:
@@ -134,14 +130,7 @@ class TorchEngine:
 
     def _prompt(self, request: DrawRequest) -> list[int]:
         """The prompt's tokens, or EngineRefusal where the request cannot be."""
-        check_request(request)
-        where = f"instance {request.instance!r}"
-        try:
-            ids = self.codec.encode_prompt(request.prompt)
-        except EngineRefusal as error:
-            raise EngineRefusal(f"{where}: {error}") from error
-        check_context(where, len(ids), request.max_tokens, self.context_length)
-        return ids
+        return prompt_tokens(self.codec, request, self.context_length)
 
     def _token_scores(self, jobs: Sequence[TokenJob], ends: Sequence[int]) -> list[TokenScore]:
         found: dict[int, TokenScore] = {}

@@ -18,12 +18,10 @@ from workers.engines.base import (
     EngineRefusal,
     Score,
     Wave,
-    check_context,
-    check_request,
 )
 from workers.engines.likelihood import TokenJob, score_pairs
 from workers.engines.streams import draw_through
-from workers.engines.text import TextCodec, eos_ids
+from workers.engines.text import TextCodec, eos_ids, prompt_tokens
 from workers.engines.vllm.core import Core
 from workers.engines.vllm.memory import DTYPE_BYTES, Plan, available_memory, plan_memory
 from workers.engines.vllm.scores import token_scores
@@ -160,17 +158,12 @@ class VllmEngine:
             raise
 
     def _check(self, request: DrawRequest) -> list[int]:
-        check_request(request)
-        where = f"instance {request.instance!r}"
+        ids = prompt_tokens(self.codec, request, self.context_length)
         if 0 < request.temperature < _LEAST_TEMPERATURE:
             raise EngineRefusal(
-                f"{where}: temperature is {request.temperature}; vLLM draws at 0 or from {_LEAST_TEMPERATURE} on"
+                f"instance {request.instance!r}: temperature is {request.temperature}; "
+                f"vLLM draws at 0 or from {_LEAST_TEMPERATURE} on"
             )
-        try:
-            ids = self.codec.encode_prompt(request.prompt)
-        except EngineRefusal as error:
-            raise EngineRefusal(f"{where}: {error}") from error
-        check_context(where, len(ids), request.max_tokens, self.context_length)
         return ids
 
     def _prepare(self, request: DrawRequest) -> tuple[Ends, Any]:
