@@ -1,7 +1,7 @@
 """Raw vLLM's best: several settings, and several processes on one GPU, for short draws of many prompts.
 
-Each setting runs in processes of its own, which load, warm up, wait for each other and then generate at once; a JSON
-line a setting, with the reason where one fails. The last line names the best of each model.
+The processes of a setting load and warm up side by side and then generate, one alone, two at once and so on; a JSON
+line a setting and number of processes, with the reason where one fails. The last line names the best of each model.
 
     python benchmarks/engines/vllm_ceiling.py --size 0.036B --size 0.5B --size 1.1B
     .venv-vllm/bin/python benchmarks/engines/vllm_ceiling.py --size tiny --dtype float32 --sequences 128 \
@@ -35,16 +35,16 @@ ENVIRONMENT = {
 
 
 def child(setting: dict[str, Any]) -> None:
-    """One process of a setting: prints "ready", waits for a line, prints tokens and the times of each repeat."""
+    """One process of a setting: prints "ready", then, for each line, generates and prints tokens, begin and end."""
     import numpy as np
     from vllm import LLM, SamplingParams
     from vllm.platforms import current_platform
 
     on_cpu = current_platform.is_cpu()
-    options: dict[str, Any] = {"gpu_memory_utilization": setting["share"], "enforce_eager": on_cpu}
+    options: dict[str, Any] = {"gpu_memory_utilization": 0.1, "enforce_eager": on_cpu}
     if on_cpu:
         options |= {"enable_chunked_prefill": False, "block_size": 32, "kv_cache_memory_bytes": 1 << 30}
-    elif setting["kv_bytes"]:
+    else:
         # processes that start together would take each other's allocations for their own while they profile
         options["kv_cache_memory_bytes"] = setting["kv_bytes"]
     if setting["graphs"] and not on_cpu:
@@ -72,49 +72,61 @@ def child(setting: dict[str, Any]) -> None:
 
     once()
     print("ready", flush=True)
-    sys.stdin.readline()
-    repeats = []
-    for _ in range(setting["repeats"]):
+    while sys.stdin.readline():
         began = time.time()
         tokens = once()
-        repeats.append((tokens, began, time.time()))
-    print(json.dumps(repeats), flush=True)
+        print(json.dumps((tokens, began, time.time())), flush=True)
 
 
-def run(setting: dict[str, Any], processes: int, seconds: float) -> dict[str, Any]:
-    """Tokens a second of all processes together, from the first start to the last end of each repeat."""
-    children = []
-    try:
-        for seed in range(processes):
-            argv = [sys.executable, __file__, "--child", json.dumps({**setting, "seed": seed})]
-            children.append(
-                subprocess.Popen(
+class Rivals:
+    """Processes of one setting, started once: the first one, the first two ... of them then generate together.
+
+    :param setting: what `child` reads
+    :param seconds: the longest start, and the longest run
+    :raises RuntimeError: a process ended, or took longer, before it was ready
+    """
+
+    def __init__(self, setting: dict[str, Any], processes: int, seconds: float) -> None:
+        self._seconds = seconds
+        self._children: list[subprocess.Popen[str]] = []
+        try:
+            for seed in range(processes):
+                argv = [sys.executable, __file__, "--child", json.dumps({**setting, "seed": seed})]
+                started = subprocess.Popen(
                     argv,
                     env={**ENVIRONMENT, **os.environ},
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     text=True,
                 )
-            )
-            if not setting["kv_bytes"]:  # what one allocates while another profiles would be counted twice
-                _expect(children[-1], "ready", seconds)
-        if setting["kv_bytes"]:
-            for process in children:
-                _expect(process, "ready", seconds)
-        for process in children:
+                self._children.append(started)
+            for started in self._children:
+                _expect(started, "ready", seconds)
+        except BaseException:
+            self.close()
+            raise
+
+    def rate(self, processes: int) -> float:
+        """Tokens a second of the first so many processes together, from the first start to the last end."""
+        running = self._children[:processes]
+        for process in running:
             assert process.stdin
             process.stdin.write("go\n")
             process.stdin.flush()
-        found = [json.loads(_last_line(process, seconds)) for process in children]
-    finally:
-        for process in children:
+        found = [json.loads(_last_line(process, self._seconds)) for process in running]
+        tokens, began, ended = zip(*found, strict=True)
+        return float(sum(tokens) / (max(ended) - min(began)))
+
+    def close(self) -> None:
+        for process in self._children:
             process.kill()
             process.wait()
-    rates = []
-    for together in zip(*found, strict=True):
-        tokens = sum(each[0] for each in together)
-        rates.append(tokens / (max(each[2] for each in together) - min(each[1] for each in together)))
-    return {"tokens_per_second": round(statistics.median(rates)), "repeats": [round(rate) for rate in rates]}
+
+    def __enter__(self) -> Rivals:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _expect(process: subprocess.Popen[str], word: str, seconds: float) -> None:
@@ -145,14 +157,9 @@ def _lines(process: subprocess.Popen[str], seconds: float) -> Iterator[str]:
         timer.cancel()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--model", type=Path, action="append", default=[])
-    parser.add_argument(
-        "--size", action="append", default=[], help="random weights: tiny, 7M, 0.036B, 0.5B, 1.1B"
-    )
+def settings_parser() -> argparse.ArgumentParser:
+    """The settings to try; for other scripts too, as a parent."""
+    parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--dtype", default="bfloat16")
     parser.add_argument("--prompts", type=int, default=256, help="prompts of each process")
     parser.add_argument("--draws", type=int, default=64)
@@ -162,12 +169,22 @@ def main() -> None:
         "--graphs", type=int, nargs="+", default=[0], help="largest captured batch; 0: vLLM's choice"
     )
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--share", type=float, default=0.85, help="of the device, for all processes together")
-    parser.add_argument(
-        "--kv-gib", type=float, default=0.0, help="cache of each process; 0: what is left of its share"
-    )
+    parser.add_argument("--device-gib", type=float, default=76.0, help="memory for all processes together")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=240.0, help="the longest start, and the longest run")
+    return parser
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[settings_parser()],
+    )
+    parser.add_argument("--model", type=Path, action="append", default=[])
+    parser.add_argument(
+        "--size", action="append", default=[], help="random weights: tiny, 7M, 0.036B, 0.5B, 1.1B"
+    )
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -180,42 +197,69 @@ def main() -> None:
 
             for size in arguments.size or ["tiny"]:
                 folders[size] = write_random(Path(scratch) / size, size)
-        sweep(folders, arguments)
+        best = {name: fastest(sweep(name, folder, arguments)) for name, folder in folders.items()}
+    print(json.dumps({"best": best}), flush=True)
 
 
-def sweep(folders: dict[str, Path], arguments: argparse.Namespace) -> None:
-    """Print a line a setting and the best of each model."""
-    best: dict[str, dict[str, Any]] = {}
-    grid = itertools.product(
-        folders, arguments.sequences, arguments.batched_tokens, arguments.graphs, arguments.processes
-    )
-    for name, sequences, batched_tokens, graphs, processes in grid:
-        shown = {
-            "model": name,
-            "sequences": sequences,
-            "batched_tokens": batched_tokens,
-            "graphs": graphs,
-            "processes": processes,
-        }
+def memory(
+    folder: Path, arguments: argparse.Namespace, sequences: int, batched_tokens: int
+) -> tuple[int, int]:
+    """Bytes of a process: its cache, with room for all draws side by side, and everything."""
+    config = json.loads((folder / "config.json").read_text())
+    size = 4 if arguments.dtype == "float32" else 2
+    token = 2 * config["num_hidden_layers"] * config["num_key_value_heads"] * config["head_dim"] * size
+    # of a prompt of three blocks the last is computed anew for each draw, since vLLM wants a token to begin with
+    kv_bytes = int(1.1 * token * (sequences * (NEW_TOKENS + 16) + arguments.prompts * PROMPT_TOKENS))
+    width = config["hidden_size"] + 2 * config["intermediate_size"]
+    working = 12 * sequences * config["vocab_size"] + 8 * batched_tokens * width + (2 << 30)
+    return kv_bytes, kv_bytes + working + (folder / "model.safetensors").stat().st_size
+
+
+def sweep(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Print, and return, a line a setting and number of processes."""
+    lines: list[dict[str, Any]] = []
+    for sequences, batched_tokens, graphs in itertools.product(
+        arguments.sequences, arguments.batched_tokens, arguments.graphs
+    ):
+        shown = {"model": name, "sequences": sequences, "batched_tokens": batched_tokens, "graphs": graphs}
+        kv_bytes, all_bytes = memory(folder, arguments, sequences, batched_tokens)
+        counts = [count for count in arguments.processes if count * all_bytes <= arguments.device_gib * 2**30]
         setting = {
             **shown,
-            "folder": str(folders[name]),
+            "folder": str(folder),
             "dtype": arguments.dtype,
-            "share": arguments.share / processes,
-            "kv_bytes": int(arguments.kv_gib * 2**30),
+            "kv_bytes": kv_bytes,
             "prompts": arguments.prompts,
             "draws": arguments.draws,
-            "repeats": arguments.repeats,
         }
+        began = time.perf_counter()
         try:
-            line = {**shown, **run(setting, processes, arguments.seconds)}
+            with Rivals(setting, max(counts), arguments.seconds) as rivals:
+                shown["start_s"] = round(time.perf_counter() - began)
+                for processes in counts:
+                    rates = [rivals.rate(processes) for _ in range(arguments.repeats)]
+                    line = {
+                        **shown,
+                        "processes": processes,
+                        "tokens_per_second": round(statistics.median(rates)),
+                    }
+                    lines.append({**line, "repeats": [round(rate) for rate in rates]})
+                    print(json.dumps(lines[-1]), flush=True)
         except Exception as error:  # one failing setting must not end the rest
-            line = {**shown, "failed": f"{type(error).__name__}: {error}"}
-        else:
-            if line["tokens_per_second"] > best.get(name, {"tokens_per_second": 0})["tokens_per_second"]:
-                best[name] = line
-        print(json.dumps(line), flush=True)
-    print(json.dumps({"best": best}), flush=True)
+            lines.append({**shown, "failed": f"{type(error).__name__}: {error}"})
+            print(json.dumps(lines[-1]), flush=True)
+    return lines
+
+
+def fastest(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """The line of the highest rate.
+
+    :raises SystemExit: all failed
+    """
+    measured = [line for line in lines if "tokens_per_second" in line]
+    if not measured:
+        raise SystemExit("no setting of raw vLLM could be measured; see the lines above")
+    return max(measured, key=lambda line: float(line["tokens_per_second"]))
 
 
 if __name__ == "__main__":
