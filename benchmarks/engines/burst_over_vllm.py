@@ -37,7 +37,7 @@ def main() -> None:
     for name in arguments.models:
         folder = write_random(Path(tempfile.gettempdir()) / f"random-{name}", name)
         raw = fastest(sweep(name, folder, arguments))
-        burst = measure(name, folder, roof, rows=None, repeats=arguments.repeats, count=16)
+        burst = measure(name, folder, roof, rows=None, lanes=None, repeats=arguments.repeats, count=16)
         print(json.dumps(burst), flush=True)
         ratio = burst["tokens_per_s"] / raw["tokens_per_second"]
         print(

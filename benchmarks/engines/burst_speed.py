@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import itertools
 import json
 import statistics
 import tempfile
@@ -26,6 +27,7 @@ from workers.engines.torch import TorchEngine  # isort: skip
 from workers.engines.torch.space import planned_bytes  # isort: skip
 
 PROMPT, NEW = 48, 32
+ROUNDS = 4  # draws of a call for each row
 
 
 def ceilings() -> dict[str, float]:
@@ -72,16 +74,18 @@ def requests(count: int, draws: int, seed: int) -> list[DrawRequest]:
     ]
 
 
-def spent(engine: TorchEngine, rows: int) -> dict[str, float]:
-    """Milliseconds of a step by kind of kernel, from the profiler, over eight replays."""
+def spent(engine: TorchEngine) -> dict[str, float]:
+    """Milliseconds of a step of all rows by kind of kernel, from the profiler, one lane after another."""
     engine.room.space.alive.fill_(1)
     engine.room.space.length.fill_(NEW // 2)
     engine.room.space.limit.fill_(10**6)
+    torch.cuda.synchronize()
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as seen:
-        engine.room.run(rows, 1, longest=NEW // 2, nucleus=False)
-        torch.cuda.synchronize()
+        for lane in engine.room.lanes:
+            lane.run(lane.rows, 1, longest=NEW // 2, nucleus=False)
+            torch.cuda.synchronize()
     kinds: dict[str, float] = defaultdict(float)
     for event in seen.key_averages():
         took = event.self_device_time_total / 1e3
@@ -93,16 +97,24 @@ def spent(engine: TorchEngine, rows: int) -> dict[str, float]:
                 or ("matmul" if any(k in name for k in ("gemm", "nvjet", "cutlass", "splitk")) else name[:40])
             ] += took
     engine.room.space.alive.zero_()
+    torch.cuda.synchronize()
     return {kind: round(took, 3) for kind, took in sorted(kinds.items(), key=lambda item: -item[1])[:8]}
 
 
 def measure(
-    name: str, folder: Path, roof: dict[str, float], *, rows: int | None, repeats: int, count: int
+    name: str,
+    folder: Path,
+    roof: dict[str, float],
+    *,
+    rows: int | None,
+    lanes: int | None,
+    repeats: int,
+    count: int,
 ) -> dict[str, Any]:
     torch.cuda.reset_peak_memory_stats()
     base = torch.cuda.memory_allocated()
     began = time.perf_counter()
-    engine = TorchEngine(folder, rows=rows)
+    engine = TorchEngine(folder, rows=rows, lanes=lanes)
     size = engine.capacity
     engine.draw(requests(count, size // count, 99))
     torch.cuda.synchronize()
@@ -110,7 +122,7 @@ def measure(
     rates = []
     for repeat in range(repeats):
         began = time.perf_counter()
-        waves = engine.draw(requests(count, 3 * size // count, repeat))
+        waves = engine.draw(requests(count, ROUNDS * size // count, repeat))
         rates.append(sum(int(wave.tokens.sum()) for wave in waves) / (time.perf_counter() - began))
     rate = statistics.median(rates)
     room = engine.room
@@ -120,12 +132,13 @@ def measure(
     result = {
         "model": name,
         "rows": room.shape.rows,
+        "lanes": len(room.lanes),
         "tokens_per_s": round(rate),
         "runs": [round(value) for value in rates],
         "ms_a_step": round(1e3 * size / rate, 2),
         "roofline_ms": round(1e3 * (work + moved), 2),
         "share_of_roofline": round((work + moved) * rate / size, 3),
-        "spent_ms": spent(engine, room.shape.rows),
+        "spent_ms": spent(engine),
         "memory_gib": [round(plan / 2**30, 2), round(peak / 2**30, 2)],
         "first_call_s": round(opened, 1),
     }
@@ -142,6 +155,7 @@ def main() -> None:
     parser.add_argument(
         "--rows", nargs="+", type=int, default=[0], help="draws side by side; 0: the engine's own choice"
     )
+    parser.add_argument("--lanes", nargs="+", type=int, default=[0], help="0: the engine's own choice")
     parser.add_argument("--prompts", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
@@ -152,13 +166,19 @@ def main() -> None:
     )
     for name in arguments.models:
         folder = write_random(Path(tempfile.gettempdir()) / f"random-{name}", name)
-        for rows in arguments.rows:
+        for rows, lanes in itertools.product(arguments.rows, arguments.lanes):
             try:
                 result = measure(
-                    name, folder, roof, rows=rows or None, repeats=arguments.repeats, count=arguments.prompts
+                    name,
+                    folder,
+                    roof,
+                    rows=rows or None,
+                    lanes=lanes or None,
+                    repeats=arguments.repeats,
+                    count=arguments.prompts,
                 )
             except Exception as error:  # one setting must not end the rest
-                result = {"model": name, "rows": rows, "failed": repr(error)[:300]}
+                result = {"model": name, "rows": rows, "lanes": lanes, "failed": repr(error)[:300]}
             print(json.dumps(result), flush=True)
 
 

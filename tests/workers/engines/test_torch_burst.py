@@ -22,6 +22,7 @@ from workers.engines import (
 torch = pytest.importorskip("torch", reason="torch is no dependency of ours; `make test-torch` runs this")
 
 from workers.engines.reference.philox import stream_key, uniforms  # noqa: E402
+from workers.engines.torch.lane import Lane  # noqa: E402
 from workers.engines.torch.space import Shape, Space, planned_bytes  # noqa: E402
 from workers.engines.torch.uniforms import uniform_table  # noqa: E402
 
@@ -66,16 +67,21 @@ def test_draws_are_those_of_the_reference_engine(tmp_path: Path, kind: str) -> N
         )
 
 
-@pytest.mark.parametrize("rows", [16, 32, 48, 512])
+@pytest.mark.parametrize(("rows", "lanes"), [(16, 2), (32, 1), (48, 2), (80, 3), (512, 1), (512, 2)])
 @pytest.mark.parametrize("decoding", [{}, {"temperature": 0.6}, {"temperature": 0.0}, {"top_p": 0.7}])
-def test_rows_side_by_side_change_no_draw(folder: Path, rows: int, decoding: dict[str, float]) -> None:
+def test_rows_side_by_side_change_no_draw(
+    folder: Path, rows: int, lanes: int, decoding: dict[str, float]
+) -> None:
     expected = open_engine("reference", folder).draw(requests(**decoding))
-    found = open_engine("torch", folder, device="cpu", rows=rows).draw(requests(**decoding))
+    engine = open_engine("torch", folder, device="cpu", rows=rows, lanes=lanes)
+    found = engine.draw(requests(**decoding))
+    assert sum(lane.rows for lane in engine.room.lanes) == rows  # type: ignore[attr-defined]
     assert [wave.texts for wave in found] == [wave.texts for wave in expected]
 
 
-def test_requests_that_come_while_others_run_change_no_draw(folder: Path) -> None:
-    engine = open_engine("torch", folder, device="cpu", rows=64)
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_requests_that_come_while_others_run_change_no_draw(folder: Path, lanes: int) -> None:
+    engine = open_engine("torch", folder, device="cpu", rows=64, lanes=lanes)
     stream, asked = engine.stream(), requests()
     expected = [wave.texts for wave in engine.draw(asked)]
     stream = engine.stream()
@@ -89,8 +95,9 @@ def test_requests_that_come_while_others_run_change_no_draw(folder: Path) -> Non
     assert [done[key].texts for key in range(4)] == expected
 
 
-def test_aborted_requests_make_room_and_change_no_draw_of_the_others(folder: Path) -> None:
-    engine = open_engine("torch", folder, device="cpu", rows=32)
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_aborted_requests_make_room_and_change_no_draw_of_the_others(folder: Path, lanes: int) -> None:
+    engine = open_engine("torch", folder, device="cpu", rows=32, lanes=lanes)
     asked = requests()
     expected = engine.draw(asked)[2].texts
     stream = engine.stream()
@@ -135,19 +142,20 @@ def test_a_request_that_is_aborted_before_it_began_holds_nothing(
     assert done["needs more room"].texts == engine.draw([longer])[0].texts
 
 
+@pytest.mark.parametrize("lanes", [1, 2])
 def test_memory_that_runs_out_halves_the_rows_and_changes_no_draw(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch, lanes: int
 ) -> None:
-    engine = open_engine("torch", folder, device="cpu", rows=128)
+    engine = open_engine("torch", folder, device="cpu", rows=128, lanes=lanes)
     expected = [wave.texts for wave in engine.draw(requests())]
-    run, calls = engine.room.run, iter(range(10**6))  # type: ignore[attr-defined]
+    run, calls = Lane.run, iter(range(10**6))
 
     def fail_now_and_then(*arguments: Any, **options: Any) -> None:
         if next(calls) in (3, 9):
             raise torch.cuda.OutOfMemoryError("out of memory")
         run(*arguments, **options)
 
-    monkeypatch.setattr(engine.room, "run", fail_now_and_then)  # type: ignore[attr-defined]
+    monkeypatch.setattr(Lane, "run", fail_now_and_then)
     assert [wave.texts for wave in engine.draw(requests())] == expected
     assert engine.room.shape.rows == 32  # type: ignore[attr-defined]
 
@@ -160,7 +168,7 @@ def test_memory_that_is_never_enough_is_one_clear_error(
     def fail(*_: Any, **__: Any) -> None:
         raise torch.cuda.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr(engine.room, "run", fail)  # type: ignore[attr-defined]
+    monkeypatch.setattr(Lane, "run", fail)
     with pytest.raises(EngineOutOfMemory, match="lower max_tokens"):
         engine.draw(requests())
 
@@ -194,6 +202,7 @@ def test_the_plan_is_what_is_allocated(folder: Path) -> None:
         ({"device": "nonsense"}, "nonsense"),
         ({"dtype": "int4"}, "float32, bfloat16"),
         ({"rows": 3}, "at least 16"),
+        ({"lanes": 0}, "lanes is 0"),
         ({"share": 1.5}, "at most 1"),
     ],
 )

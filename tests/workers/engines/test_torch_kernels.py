@@ -53,12 +53,12 @@ def test_draws_by_kernels_are_those_of_the_reference_engine(tmp_path: Path, kind
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_sampling_reads_large_vocabularies_in_blocks(tmp_path: Path) -> None:
     write_tiny_llama(tmp_path, vocab=9000, scale=1.5)
-    asked = [DrawRequest("a", "12+34=", 0, 24, 0, (), 3)]
+    asked = [DrawRequest("a", "12+34=", 0, 24, 0, (), 3), DrawRequest("b", "x", 0, 8, 0, (), 3, 0.2)]
     engine = open_engine("torch", tmp_path, device="cpu", rows=64)
-    expected = engine.draw(asked)[0].texts
+    expected = [wave.texts for wave in engine.draw(asked)]
     again = open_engine("torch", tmp_path, device="cpu", rows=64)
     again.room._ops = kernels  # type: ignore[attr-defined]
-    assert again.draw(asked)[0].texts == expected
+    assert [wave.texts for wave in again.draw(asked)] == expected
 
 
 def test_random_numbers_are_the_same_bits() -> None:

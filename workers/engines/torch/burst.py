@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,11 +21,10 @@ from workers.engines.reference.philox import stream_key
 from workers.engines.text import first_stop
 from workers.engines.torch.prompts import PromptShelf
 from workers.engines.torch.room import Room
-from workers.engines.torch.space import STOP_SETS, TILE
+from workers.engines.torch.rows import Begun, Rows
+from workers.engines.torch.space import STOP_SETS
 
-#: A look every so many steps at most: each costs a wait of the device, and ended rows idle until the next.
-STEPS = 8
-_FREE, _TAKEN = -1, -2
+_NOWHERE = -1
 
 
 @dataclass(eq=False)
@@ -42,7 +40,7 @@ class _Job:
     lengths: NDArray[np.int32]
     left: int
     todo: deque[range] = field(default_factory=deque)
-    slot: int = _FREE
+    slot: int = _NOWHERE
     stop_set: int = 0
     wanted: bool = True
 
@@ -69,16 +67,10 @@ class Burst:
         self._waiting: deque[_Job] = deque()
         self._jobs: dict[int, _Job] = {}
         self._by_key: dict[Hashable, _Job] = {}
-        self._row_job = np.zeros(0, np.int64)
-        self._row_draw = np.zeros(0, np.int64)
-        self._tile_slot = np.zeros(0, np.int64)
         self._names = 0
-        self._row_limit = np.zeros(0, np.int64)
         self._ended: deque[_Job] = deque()  # complete, not yet text
-        self._used = 0  # rows that steps run over
-        self._left = (0, 0)  # fewest and most tokens that living rows may still draw
-        self._ran = 0  # steps launched since the last look
-        self._longest = 0
+        self._lanes: deque[Rows] = deque()  # the one launched last comes last
+        self._stalled = False  # what waits finds no place until a row ends
         self._shelf: PromptShelf | None = None
         self._stop_sets: dict[tuple[str, ...], int] = {}
 
@@ -99,15 +91,16 @@ class Burst:
         )
         self._by_key[key] = job
         self._waiting.append(job)
+        self._stalled = False
 
     def collect(self) -> list[tuple[Hashable, Wave]]:
-        if not (self._ended and self._room.busy()):
+        if not (self._ended and self._busy()):
             self._advance()
         while not self._ended and self._by_key:
             self._advance()
         done: list[tuple[Hashable, Wave]] = []
-        # Text is made while the device runs; when it has nothing to do, it is fed first.
-        while self._ended and (not done or self._room.busy()):
+        # Text is made while the device runs; a lane that has nothing to do is fed first.
+        while self._ended and (not done or self._busy()):
             done.append(self._wave(self._ended.popleft()))
         return done
 
@@ -126,24 +119,32 @@ class Burst:
                 self._waiting.remove(job)
         for name, job in list(self._jobs.items()):
             if not job.wanted:
-                rows = np.flatnonzero(self._row_job == name)
-                if len(rows):
-                    self._room.stop(rows)  # the next look frees them
-                else:
+                for rows in self._lanes:
+                    rows.stop(name)
+                if not self._runs(name):
                     self._forget(name)  # none of its draws runs, so no look would come upon it
         return spent
 
     # --- between looks ---
 
     def _advance(self) -> None:
-        """Look at the rows, give the free ones away, and let the device run on."""
-        if self._ran:
-            self._look()
+        """Look at a lane, give its free rows away, and let it run on."""
+        rows = self._next()
+        if rows is not None and rows.ran:
+            self._look(rows)
         try:
-            self._fill()
-            self._launch()
-            if self._shelf is not None and self._ran:
-                self._admit()  # the device runs the next prompts behind these steps, without a pause
+            if not self._jobs:
+                if not self._waiting:
+                    return
+                self._lay_out()
+                rows = self._lanes[0]
+            assert rows is not None
+            self._fill(rows)
+            self._launch(rows)
+            if rows.ran:
+                self._admit()  # the device runs the next prompts beside these steps
+            else:
+                self._stalled = True
         except torch.cuda.OutOfMemoryError:
             self._start_over()
             if not self._room.halve():
@@ -151,25 +152,36 @@ class Burst:
                     "out of device memory with the fewest rows; free memory or lower max_tokens"
                 ) from None
 
-    def _look(self) -> None:
-        """Wait for the steps launched; note the rows that ended and the jobs that are complete."""
-        alive, lengths, out = self._room.read(self._used)
-        self._ran = 0
-        self._longest = int(lengths[alive].max(initial=0))
-        left = (self._row_limit[: self._used] - lengths)[alive]
-        self._left = (int(left.min()), int(left.max())) if len(left) else (0, 0)
-        over = np.flatnonzero(~alive & (self._row_job[: self._used] != _FREE))
-        names = self._row_job[over]
-        self._row_job[over] = _FREE
-        for name in np.unique(names).tolist():
-            rows = over[names == name]
+    def _next(self) -> Rows | None:
+        """The lane to look after: one that idles while draws wait, one that is done, the one launched first."""
+        if self._draws_wait() and not self._stalled:
+            for rows in self._lanes:
+                if not rows.ran:
+                    return rows
+        running = [rows for rows in self._lanes if rows.ran]
+        done = (rows for rows in running if not rows.lane.busy())
+        return next(done, None) or next(iter(running or self._lanes), None)
+
+    def _busy(self) -> bool:
+        """Whether the device works on all that was launched."""
+        running = [rows for rows in self._lanes if rows.ran]
+        return bool(running) and all(rows.lane.busy() for rows in running)
+
+    def _draws_wait(self) -> bool:
+        return any(job.todo for job in (*self._jobs.values(), *self._waiting))
+
+    def _runs(self, name: int) -> bool:
+        return any(rows.has(name) for rows in self._lanes)
+
+    def _look(self, rows: Rows) -> None:
+        """Wait for a lane; note the draws that ended and the jobs that are complete."""
+        self._stalled = False
+        for name, draws, lengths, tokens in rows.look():
             job = self._jobs[name]
-            draws = self._row_draw[rows]
-            width = job.tokens.shape[1]
-            job.tokens[draws] = out[rows, :width]
-            job.lengths[draws] = lengths[rows]
-            job.left -= len(rows)
-            if job.left == 0 or (not job.wanted and not (self._row_job == name).any()):
+            job.tokens[draws] = tokens[:, : job.tokens.shape[1]]
+            job.lengths[draws] = lengths
+            job.left -= len(draws)
+            if job.left == 0 or (not job.wanted and not self._runs(name)):
                 self._forget(name)
                 if job.wanted:
                     self._ended.append(job)
@@ -181,23 +193,6 @@ class Burst:
         if job.wanted:
             self._by_key.pop(job.key, None)
 
-    def _fill(self) -> None:
-        """Give free rows to draws that wait, or move the living together where most rows are free."""
-        if not self._waiting and not self._jobs:
-            return
-        if not self._jobs:
-            self._lay_out()
-        living = self._row_job != _FREE
-        count = int(living.sum())
-        waiting = any(job.todo for job in (*self._jobs.values(), *self._waiting))
-        total = len(self._row_job)
-        if waiting and (total - count) * 4 >= total:
-            if count and self._free_share(living) * 2 < (total - count) / total:
-                self._compact()
-            self._begin()
-        elif not waiting and count and self._room.bucket(self._tight()) <= self._used // 2:
-            self._compact()
-
     def _lay_out(self) -> None:
         """Nothing runs: make the space fit what waits."""
         made = self._room.prepare(
@@ -206,104 +201,32 @@ class Burst:
             prompts=len({job.ids for job in self._waiting}),
         )
         if made or self._shelf is None:
-            shape = self._room.shape
-            self._room.stop(np.arange(shape.rows))  # an earlier stream may have left draws behind
-            self._row_job = np.full(shape.rows, _FREE)
-            self._row_draw = np.zeros(shape.rows, np.int64)
-            self._row_limit = np.zeros(shape.rows, np.int64)
-            self._tile_slot = np.full(shape.rows // TILE, _FREE)
-            self._shelf = PromptShelf(shape.prompts)
+            self._lanes = deque(Rows(lane) for lane in self._room.lanes)
+            self._shelf = PromptShelf(self._room.shape.prompts)
             self._stop_sets = {}
         if len(self._stop_sets) >= STOP_SETS:
             self._stop_sets = {}
-        self._used, self._longest = 0, 0
 
-    def _free_share(self, living: NDArray[np.bool_]) -> float:
-        """Share of the rows that lie in tiles without a living row."""
-        return 1.0 - float(living.reshape(-1, TILE).any(1).mean())
-
-    def _tight(self) -> int:
-        """Rows that the living would take, moved together."""
-        slots = np.repeat(self._tile_slot, TILE)[self._row_job != _FREE]
-        _, counts = np.unique(slots, return_counts=True)
-        return int((-(-counts // TILE) * TILE).sum())
-
-    def _compact(self) -> None:
-        """Move the living rows together, prompt by prompt."""
-        living = np.flatnonzero(self._row_job != _FREE)
-        slots = np.repeat(self._tile_slot, TILE)[living]
-        source: list[int] = []
-        tiles: list[int] = []
-        for slot in np.unique(slots):
-            rows = living[slots == slot].tolist()
-            rows += [_FREE] * (-len(rows) % TILE)
-            source += rows
-            tiles += [int(slot)] * (len(rows) // TILE)
-        moved = np.array(source)
-        self._tile_slot[:] = _FREE
-        self._tile_slot[: len(tiles)] = tiles
-        jobs = np.where(moved == _FREE, _FREE, self._row_job[moved])
-        self._row_draw[: len(moved)], self._row_limit[: len(moved)] = (
-            self._row_draw[moved],
-            self._row_limit[moved],
-        )
-        self._row_job[:] = _FREE
-        self._row_job[: len(moved)] = jobs
-        self._room.move(moved, self._tile_slot)
-        self._used = self._room.bucket(len(moved))
-
-    def _begin(self) -> None:
+    def _fill(self, rows: Rows) -> None:
         """Begin draws in the rows that are free; prompts that are new are run first."""
-        self._admit()
-        placed = [
-            (name, job, rows, job.take(len(rows)))
-            for name, job in self._jobs.items()
-            if job.todo
-            for rows in [self._places(job)]
-            if rows
-        ]
-        if not placed:
+        if not rows.make_place(self._draws_wait()):
             return
-        counts = [len(draws) for *_, draws in placed]
-        jobs = [job for _, job, _, _ in placed]
-        row = np.concatenate([rows[:count] for (_, _, rows, _), count in zip(placed, counts, strict=True)])
-        draw = np.concatenate([draws for *_, draws in placed])
-        self._row_job[row] = np.repeat([name for name, *_ in placed], counts)
-        self._row_draw[row] = draw
-        self._row_limit[row] = np.repeat([job.request.max_tokens for job in jobs], counts)
+        self._admit()
+        begun: list[Begun] = []
+        for name, job in self._jobs.items():
+            places = rows.places(job.slot, sum(map(len, job.todo))) if job.todo else []
+            if places:
+                draws = job.take(len(places))
+                begun.append(Begun(name, job.request, places, draws, job.slot, job.words, job.stop_set))
+        if begun:
+            rows.begin(begun)
 
-        def each(values: list[Any]) -> NDArray[Any]:
-            return np.repeat(np.array(values), counts, axis=0)
-
-        self._room.begin(
-            row,
-            self._tile_slot,
-            prompts=each([job.slot for job in jobs]),
-            key=each([job.words for job in jobs]),
-            draws=draw + each([job.request.first_draw for job in jobs]),
-            limit=self._row_limit[row],
-            stop_set=each([job.stop_set for job in jobs]),
-            temperature=each([job.request.temperature for job in jobs]),
-            top_p=each([job.request.top_p for job in jobs]),
-            nucleus=any(job.request.top_p < 1 for job in jobs),
-        )
-        self._longest = max(self._longest, 1)
-        begun = int(self._row_limit[row].min()) - 1, int(self._row_limit[row].max()) - 1
-        fewest, most = self._left
-        self._left = (min(fewest, begun[0]), max(most, begun[1])) if most else begun
-        self._used = self._room.bucket(int(np.flatnonzero(self._row_job != _FREE)[-1]) + 1)
-
-    def _places(self, job: _Job) -> list[int]:
-        """Free rows for the draws of a job that wait: in the tiles of its prompt first, then in whole free tiles."""
-        wanted = sum(len(part) for part in job.todo)
-        free = (self._row_job == _FREE).reshape(-1, TILE)
-        shared = (self._tile_slot == job.slot)[:, None] & free & ~free.all(1, keepdims=True)
-        places = np.flatnonzero(shared)[:wanted].tolist()
-        tiles = np.flatnonzero(free.all(1))[: -(-(wanted - len(places)) // TILE)]
-        self._tile_slot[tiles] = job.slot
-        places += (tiles[:, None] * TILE + np.arange(TILE)).ravel().tolist()
-        self._row_job[places[:wanted]] = _TAKEN
-        return places[:wanted]
+    def _launch(self, rows: Rows) -> None:
+        requests = [job.request for job in self._jobs.values()]
+        early = any(request.stop for request in requests) or bool(self._room.codec.eos)
+        rows.launch(early=early, nucleus=any(request.top_p < 1 for request in requests))
+        self._lanes.remove(rows)
+        self._lanes.append(rows)
 
     def _admit(self) -> None:
         """Take waiting requests in, as long as their prompts find a place and rows are left for them."""
@@ -311,7 +234,7 @@ class Burst:
         shape = self._room.shape
         open_draws = sum(len(part) for job in self._jobs.values() for part in job.todo)
         fresh: list[tuple[int, tuple[int, ...]]] = []
-        while self._waiting and open_draws < 2 * len(self._row_job):
+        while self._waiting and open_draws < 2 * shape.rows:
             job = self._waiting[0]
             if job.request.max_tokens > shape.answer or len(job.ids) > shape.prompt:
                 break  # it needs another layout: first come, first served
@@ -340,30 +263,17 @@ class Burst:
             self._stop_sets[stop] = number
         return self._stop_sets[stop]
 
-    def _launch(self) -> None:
-        """Let the device run until the next look: a few steps, or as many as no row can end before."""
-        if not self._jobs or not (self._row_job != _FREE).any():
-            return
-        requests = [job.request for job in self._jobs.values()]
-        fewest, most = self._left
-        early = any(request.stop for request in requests) or bool(self._room.codec.eos)
-        steps = min(most, max(2, min(STEPS, most // 3))) if early else fewest
-        if steps:
-            nucleus = any(request.top_p < 1 for request in requests)
-            self._room.run(self._used, steps, longest=self._longest, nucleus=nucleus)
-        self._ran = max(1, steps)
-
     def _start_over(self) -> None:
         """What was running is lost and begins anew: a draw's random numbers are its own, so it comes out the same."""
         for name, job in self._jobs.items():
             if job.wanted:
-                draws = self._row_draw[self._row_job == name].tolist()
+                draws = [draw for rows in self._lanes for draw in rows.draws(name)]
                 job.todo.extendleft(range(draw, draw + 1) for draw in draws)
-                job.slot = _FREE
+                job.slot = _NOWHERE
                 self._waiting.appendleft(job)
         self._jobs.clear()
-        self._row_job[:] = _FREE
-        self._ran = 0
+        self._lanes.clear()
+        self._shelf, self._stalled = None, False
 
     def _wave(self, job: _Job) -> tuple[Hashable, Wave]:
         request, codec = job.request, self._room.codec

@@ -43,6 +43,8 @@ class TorchEngine:
     :param device: ``cuda``, ``cuda:1``, ``cpu``; by itself the GPU where there is one
     :param dtype: ``float32`` or ``bfloat16``; by itself bfloat16 on a GPU, float32 on the CPU
     :param rows: draws side by side at most; by itself by the size of the model
+    :param lanes: groups of rows that run beside each other, so that the device never waits for the host; by itself
+        2 on a GPU, 1 on the CPU
     :param share: share of the device's memory that this engine may take, weights included
     :raises EngineRefusal: the folder is broken, its architecture or an option is not run, no such device
     :raises EngineOutOfMemory: weights and the fewest rows do not fit; raised before anything is allocated
@@ -57,6 +59,7 @@ class TorchEngine:
         device: str | None = None,
         dtype: str | None = None,
         rows: int | None = None,
+        lanes: int | None = None,
         share: float = 0.9,
     ) -> None:
         try:
@@ -73,6 +76,8 @@ class TorchEngine:
             raise EngineRefusal(f"share is {share}, expected above 0 and at most 1")
         if rows is not None and rows < TILE:
             raise EngineRefusal(f"rows is {rows}, expected at least {TILE}")
+        if lanes is not None and not 1 <= lanes <= 4:
+            raise EngineRefusal(f"lanes is {lanes}, expected 1 to 4")
         self.codec = TextCodec(folder.path / "tokenizer.json", self.sizes.vocab, eos_ids(folder))
         self.context_length = self.sizes.context
         self.fingerprint = f"torch {VERSION}, {torch.__version__}, {folder.digest}, {dtype}"
@@ -99,6 +104,7 @@ class TorchEngine:
             kernels if gpu else eager,
             check=self._prompt,
             capacity=self.capacity,
+            lanes=lanes or (2 if gpu else 1),
             budget=budget,
         )
         self._rotary = rotary_table(self.sizes, self.sizes.context, self._device)

@@ -3,7 +3,7 @@
 A step of decoding moves, beside the matrix products, each row's own keys and values once and its activations
 a few times. The kernels fuse what would otherwise pass through memory again: the norm becomes one number a row that is
 applied behind the next product; biases, norms of heads, rotary positions, the cache and attention over
-prompt and own tokens are one kernel; sampling reads the logits once, and a part of them twice.
+prompt and own tokens are one kernel; sampling reads the logits once, and the block that the draw falls into twice.
 """
 
 from __future__ import annotations
@@ -115,6 +115,7 @@ def sample(
         space.shape.answer,
         SCALED=scale is not None,
         BLOCK=block,
+        BLOCKS=triton.next_power_of_2(triton.cdiv(vocab, block)),
         num_warps=4 if block < 2048 else 8,
     )
 
@@ -298,7 +299,7 @@ def _attend(
 @triton.jit
 def _sample(
     logits, scale, sources, rows, inverse_temperature, uniforms, ends, stop_set, limit, token, length, alive,
-    out, vocab, answer, SCALED: tl.constexpr, BLOCK: tl.constexpr,
+    out, vocab, answer, SCALED: tl.constexpr, BLOCK: tl.constexpr, BLOCKS: tl.constexpr,
 ):  # fmt: skip
     row = tl.load(rows + tl.program_id(0))
     if tl.load(alive + row) == 0:
@@ -312,43 +313,39 @@ def _sample(
     place = tl.load(length + row)
     column = tl.arange(0, BLOCK)
 
+    # Each block's largest logit and its sum of weights relative to that; read once, so the logits are too.
+    number = tl.arange(0, BLOCKS)
+    tops = tl.full((BLOCKS,), float("-inf"), tl.float32)
+    sums = tl.zeros((BLOCKS,), tl.float32)
     top = float("-inf")
-    total = 0.0
     best = 0
     odd = 0
-    for start in range(0, vocab, BLOCK):
-        at = start + column
+    for block in range(tl.cdiv(vocab, BLOCK)):
+        at = block * BLOCK + column
         value = tl.load(line + at, mask=at < vocab, other=float("-inf")).to(tl.float32) * factor
         odd += tl.sum((value != value).to(tl.int32), 0)
         high = tl.max(value, 0)
         if high > top:
-            best = start + tl.argmax(value, 0)
-        higher = tl.maximum(top, high)
-        total = total * tl.exp((top - higher) * warm) + tl.sum(tl.exp((value - higher) * warm), 0)
-        top = higher
+            best = block * BLOCK + tl.argmax(value, 0)
+        top = tl.maximum(top, high)
+        tops = tl.where(number == block, high, tops)
+        sums = tl.where(number == block, tl.sum(tl.exp((value - high) * warm), 0), sums)
 
     chosen = best
     if warm > 0:
-        target = (tl.load(uniforms + row * answer + place) * total).to(tl.float32)
-        passed = 0.0
-        chosen = -1
-        last = best
-        start = 0
-        while (chosen < 0) & (start < vocab):
-            at = start + column
-            value = tl.load(line + at, mask=at < vocab, other=float("-inf")).to(tl.float32) * factor
-            weight = tl.exp((value - top) * warm)
-            block = tl.sum(weight, 0)
-            if passed + block > target:
-                summed = passed + tl.cumsum(weight, 0)
-                found = tl.sum((summed <= target).to(tl.int32), 0)
-                # the block's sum and its running sum may differ in the last bit
-                end = tl.max(tl.where(weight > 0, column, 0), 0)
-                chosen = start + tl.minimum(found, end)
-            passed += block
-            start += BLOCK
-        if chosen < 0:
-            chosen = last
+        weights = sums * tl.exp((tops - top) * warm)
+        target = (tl.load(uniforms + row * answer + place) * tl.sum(weights, 0)).to(tl.float32)
+        passed = tl.cumsum(weights, 0)
+        # Sums and running sums may differ in the last bit: never beyond the last block, or token, that has a weight.
+        block = tl.minimum(
+            tl.sum((passed <= target).to(tl.int32), 0), tl.max(tl.where(weights > 0, number, 0), 0)
+        )
+        before = tl.sum(tl.where(number < block, weights, 0.0), 0)
+        at = block * BLOCK + column
+        value = tl.load(line + at, mask=at < vocab, other=float("-inf")).to(tl.float32) * factor
+        weight = tl.exp((value - top) * warm)
+        found = tl.sum((before + tl.cumsum(weight, 0) <= target).to(tl.int32), 0)
+        chosen = block * BLOCK + tl.minimum(found, tl.max(tl.where(weight > 0, column, 0), 0))
     finite = (odd == 0) & (top < float("inf")) & (top > float("-inf"))
     chosen = tl.where(finite, chosen, -1)
     tl.store(out + row * answer + place, chosen)

@@ -116,17 +116,14 @@ class Stepper:
     def _graph(self, rows: int, nucleus: bool) -> torch.cuda.CUDAGraph:
         key = (rows, nucleus)
         if key not in self._graphs:
-            # Warm-up compiles kernels and chooses matrix products; nobody is alive, so no state changes.
+            # Warm-up compiles kernels and chooses matrix products; nobody is alive, so no state changes. All on this
+            # lane's stream: graphs captured on one stream share a workspace, which two at once must not.
             alive = self.space.alive.clone()
             self.space.alive.zero_()
-            side = torch.cuda.Stream()
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):
-                for _ in range(2):
-                    self.step(rows, 0, nucleus)
-            torch.cuda.current_stream().wait_stream(side)
+            for _ in range(2):
+                self.step(rows, 0, nucleus)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
+            with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
                 self.step(rows, 0, nucleus)
             self.space.alive.copy_(alive)
             self._graphs[key] = graph

@@ -1,4 +1,4 @@
-"""What a burst runs in: the weights on their device, the memory laid out for its rows, and the steps."""
+"""What a burst runs in: the weights on their device, the memory laid out for its rows in lanes, the prompts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from torch import Tensor
 from workers.engines.base import DrawRequest, EngineOutOfMemory
 from workers.engines.llama import Sizes
 from workers.engines.text import TextCodec
-from workers.engines.torch.network import Stepper, head_logits, padded, prefill
+from workers.engines.torch.lane import Lane
+from workers.engines.torch.network import head_logits, padded, prefill
 from workers.engines.torch.space import TILE, Shape, Space, planned_bytes, prompt_bytes, row_bytes
 from workers.engines.torch.weights import Weights
 
@@ -25,8 +26,12 @@ _PROMPT_TOKENS_AT_ONCE = 8192
 class Room:
     """Device side of a burst.
 
+    Its rows are dealt out to lanes: while the host looks at one, the device runs on with the others, and what is bound
+    by memory in one runs beside the matrix products of another.
+
     :param check: refuses a request that cannot be, else its prompt's tokens
     :param capacity: rows at most
+    :param lanes: lanes at most; each has at least a tile of rows
     :param budget: bytes that the space may take
     """
 
@@ -39,24 +44,19 @@ class Room:
         *,
         check: Callable[[DrawRequest], list[int]],
         capacity: int,
+        lanes: int,
         budget: int,
     ) -> None:
         self.weights, self.sizes, self.codec, self.check = weights, sizes, codec, check
-        self.capacity, self._budget, self._ops = capacity, budget, ops
+        self.capacity, self._most_lanes, self._budget, self._ops = capacity, lanes, budget, ops
         self._device, self._dtype = weights.head.device, weights.head.dtype
-        self._running = torch.cuda.Event() if self._device.type == "cuda" else None
         self._space: Space | None = None
-        self._stepper: Stepper | None = None
+        self.lanes: list[Lane] = []
 
     @property
     def space(self) -> Space:
         assert self._space is not None
         return self._space
-
-    @property
-    def stepper(self) -> Stepper:
-        assert self._stepper is not None
-        return self._stepper
 
     @property
     def shape(self) -> Shape:
@@ -94,12 +94,20 @@ class Room:
         shape = self.plan(answer=answer, prompt=prompt, prompts=prompts)
         self.clear()
         self._space = Space(self.sizes, shape, self._device, self._dtype)
-        self._stepper = Stepper(self.weights, self.sizes, self._space, self._ops)
+        tiles = shape.rows // TILE
+        count = min(self._most_lanes, tiles)
+        ends = [tiles * number // count * TILE for number in range(count + 1)]
+        self.lanes = [
+            Lane(number, self.weights, self.sizes, self._space.part(*ends[number : number + 2]), self._ops)
+            for number in range(count)
+        ]
         return True
 
     def clear(self) -> None:
         """Give the space back."""
-        self._space = self._stepper = None
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)  # a lane may still be running in it
+        self._space, self.lanes = None, []
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -110,73 +118,7 @@ class Room:
         self.capacity = rows // 2 // TILE * TILE
         return self.capacity >= TILE
 
-    def bucket(self, rows: int) -> int:
-        """Rows that steps run over so that `rows` are among them. Few sizes: each is a graph of its own."""
-        if self._device.type != "cuda":
-            return -(-rows // TILE) * TILE
-        size = self.shape.rows
-        while size // 2 >= max(rows, 4 * TILE) and size % (2 * TILE) == 0:
-            size //= 2
-        return size
-
-    # --- what a burst asks for ---
-
-    def begin(
-        self,
-        rows: NDArray[np.int64],
-        tile_prompt: NDArray[np.int64],
-        *,
-        prompts: NDArray[np.int64],
-        key: NDArray[np.int64],
-        draws: NDArray[np.int64],
-        limit: NDArray[np.int64],
-        stop_set: NDArray[np.int64],
-        temperature: NDArray[np.float64],
-        top_p: NDArray[np.float64],
-        nucleus: bool,
-    ) -> None:
-        """Draw the first token of rows; arrays are (rows, ...)."""
-        on = self._on
-        inverse = np.divide(1.0, temperature, out=np.zeros(len(rows)), where=temperature > 0)
-        self._set_tiles(tile_prompt)
-        row = on(rows)
-        uniforms = self._ops.uniform_table(on(key), on(draws), self.shape.answer)
-        self.space.begin(
-            row,
-            uniforms=uniforms,
-            limit=on(limit).int(),
-            stop_set=on(stop_set).int(),
-            inverse_temperature=on(inverse).float(),
-            top_p=on(top_p),
-        )
-        self.stepper.first(row, on(prompts), nucleus=nucleus)
-
-    def run(self, rows: int, steps: int, *, longest: int, nucleus: bool) -> None:
-        """Launch steps; see `Stepper.run`."""
-        self.stepper.run(rows, steps, longest=longest, nucleus=nucleus)
-        if self._running is not None:
-            self._running.record()
-
-    def busy(self) -> bool:
-        """Whether the device still works on the steps launched last."""
-        return self._running is not None and not self._running.query()
-
-    def read(self, rows: int) -> tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.int32]]:
-        """Wait for the device: which rows are alive, tokens drawn, and the tokens (rows, answer)."""
-        space = self.space
-        alive = space.alive[:rows].cpu().numpy() > 0
-        return alive, space.length[:rows].cpu().numpy().copy(), space.out[:rows].cpu().numpy().copy()
-
-    def stop(self, rows: NDArray[np.int64]) -> None:
-        """End rows whose draws nobody needs."""
-        self.space.alive[self._on(rows)] = 0
-
-    def move(self, source: NDArray[np.int64], tile_prompt: NDArray[np.int64]) -> None:
-        """Row i becomes row source[i], a free row where source[i] is negative; later rows are free."""
-        self.space.move(self._on(np.maximum(source, 0)))
-        self.space.alive[: len(source)] *= self._on(source >= 0).to(torch.int8)
-        self.space.alive[len(source) :] = 0
-        self._set_tiles(tile_prompt)
+    # --- what all lanes share ---
 
     def set_ends(self, number: int, stop: tuple[str, ...]) -> bool:
         """Make tokens that end an answer by themselves known to the device under a number; False: no place is left."""
@@ -205,9 +147,6 @@ class Room:
         length = keys.shape[2]
         self.space.prompt_keys[index, places, :, :length] = keys
         self.space.prompt_values[index, places, :, :length] = values
-
-    def _set_tiles(self, tile_prompt: NDArray[np.int64]) -> None:
-        self.space.tile_prompt.copy_(self._on(np.maximum(tile_prompt, 0)).int())
 
     def _on(self, values: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(self._device, non_blocking=True)

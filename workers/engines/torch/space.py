@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,6 +14,10 @@ from workers.engines.llama import Sizes
 TILE = 16
 #: Sets of ending tokens that may be in use at once.
 STOP_SETS = 64
+
+
+_ACTIVATIONS = ("x", "qkv", "mixed", "gate_up", "gated", "logits", "scale")
+_STATE = ("token", "length", "limit", "alive", "stop_set", "inverse_temperature", "top_p", "uniforms", "out")
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,17 @@ class Space:
         self.ends = make(STOP_SETS, sizes.vocab, kind=torch.int8)
         self.cos, self.sin = rotary_table(sizes, shape.prompt + answer, device)
 
+    def part(self, start: int, stop: int) -> Space:
+        """Rows from `start` to `stop` only, whole tiles, in the same memory; they are counted from 0."""
+        part = copy(self)
+        part.shape = replace(self.shape, rows=stop - start)
+        part.keys, part.values = self.keys[:, start:stop], self.values[:, start:stop]
+        for name in (*_ACTIVATIONS, *_STATE):
+            setattr(part, name, getattr(self, name)[start:stop])
+        part.every = self.every[: stop - start]
+        part.tile_prompt = self.tile_prompt[start // TILE : stop // TILE]
+        return part
+
     def begin(
         self,
         rows: Tensor,
@@ -124,9 +140,7 @@ class Space:
     def move(self, source: Tensor) -> None:
         """Row i becomes what row source[i] was, for i below len(source); keys and values move along."""
         count = len(source)
-        for name in (
-            "token", "length", "limit", "alive", "stop_set", "inverse_temperature", "top_p", "uniforms", "out",
-        ):  # fmt: skip
+        for name in _STATE:
             tensor = getattr(self, name)
             tensor[:count] = tensor[source]
         for cache in (self.keys, self.values):
