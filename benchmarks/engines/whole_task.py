@@ -74,10 +74,12 @@ def main() -> None:
     parser.add_argument("--r", type=int, default=10)
     parser.add_argument("--cap", type=int, default=10**5)
     parser.add_argument("--dtype", help="of torch and vllm; their own choice if left out")
+    parser.add_argument("--share", type=float, help="of the device's memory for torch and vllm; likewise")
     arguments = parser.parse_args()
     rule = UntilPasses(arguments.r, cap=arguments.cap)
     for kind in arguments.engines:
-        options = {"dtype": arguments.dtype} if arguments.dtype and kind != "reference" else {}
+        asked = {"dtype": arguments.dtype, "share": arguments.share}
+        options = {name: value for name, value in asked.items() if value and kind != "reference"}
         print(json.dumps(whole(kind, arguments.model, rule, options)), flush=True)
 
 
