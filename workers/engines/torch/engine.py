@@ -183,7 +183,7 @@ def _rows(n_params: int, gpu: bool) -> int:
     """Draws side by side: enough to fill the matrix units, few enough that caches and activations stay small."""
     if not gpu:
         return 512
-    return 32768 if n_params < 20e6 else 8192
+    return 32768 if n_params < 20e6 else 16384 if n_params < 100e6 else 8192
 
 
 def _trim() -> None:
