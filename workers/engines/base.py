@@ -135,7 +135,8 @@ class Engine(Protocol):
         ...
 
     def stream(self) -> Stream:
-        """A stream of requests of its own; one at a time is used."""
+        """A stream of requests of its own. One at a time is used: an idle one stays good while others are used; one
+        with draws in flight may lose them, with an EngineError."""
         ...
 
     def score(self, pairs: Sequence[tuple[str, str]], stop: Sequence[str] = ()) -> list[Score]:

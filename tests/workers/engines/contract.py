@@ -20,7 +20,16 @@ import pytest
 from firstlight.registry.model_folder import read_model_folder
 
 from tests.tiny_model import CHARACTERS, SPECIALS, write_tiny_llama
-from workers.engines import DrawRequest, Engine, EngineGarbage, EngineRefusal, Wave, check_wave, open_engine
+from workers.engines import (
+    DrawRequest,
+    Engine,
+    EngineError,
+    EngineGarbage,
+    EngineRefusal,
+    Wave,
+    check_wave,
+    open_engine,
+)
 
 LADDER = Path(__file__).resolve().parents[3] / "examples" / "ladder"
 PROMPTS = ("1+2=", "3+4=", "55+6=", "7+88=", "9+10=", "11+12=", "13+1=", "0+0=", "2+9=", "abc: ")
@@ -420,6 +429,34 @@ class EngineContract:
             check_wave(later if key == 1 else request(instance=str(key), draws=30, max_tokens=60), wave)
         assert stream.abort(range(10)) == 0
         assert stream.collect() == []
+
+    def test_a_stream_that_idled_while_others_were_used_draws_as_ever(self, engine: Engine) -> None:
+        mine = [request(prompt=prompt, draws=3, temperature=0.0) for prompt in ("12+34=", "abc")]
+        expected = [wave.texts for wave in engine.draw(mine)]
+        stream = engine.stream()
+        for _ in range(2):
+            for key, each in enumerate(mine):
+                stream.submit(key, each)
+            assert [wave.texts for _, wave in sorted(drain(stream).items())] == expected
+            engine.draw([request(prompt="zz9", draws=40, max_tokens=20), request(prompt="q", draws=40)])
+
+    def test_draws_in_flight_while_another_stream_is_used_come_whole_or_not_at_all(
+        self, engine: Engine
+    ) -> None:
+        mine = request(draws=200, temperature=0.0, max_tokens=12)
+        (expected,) = engine.draw([mine])
+        stream = engine.stream()
+        stream.submit("slow", mine)
+        stream.submit("quick", request(draws=2, max_tokens=1))
+        stream.collect()
+        engine.draw([request(prompt="zz9", draws=40, max_tokens=30)])
+        try:
+            found = drain(stream)
+        except EngineError:
+            found = {}
+        assert all(found[key].texts == expected.texts for key in found.keys() & {"slow"})
+        stream.submit("again", mine)
+        assert drain(stream)["again"].texts == expected.texts
 
     def test_after_everything_was_aborted_a_new_stream_draws_as_ever(self, engine: Engine) -> None:
         expected = draw(engine, request())[0]

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from workers.engines.base import DrawRequest, EngineGarbage, EngineOutOfMemory, Wave
+from workers.engines.base import DrawRequest, EngineError, EngineGarbage, EngineOutOfMemory, Wave
 from workers.engines.reference.philox import stream_key
 from workers.engines.text import first_stop
 from workers.engines.torch.prompts import PromptShelf
@@ -57,13 +57,14 @@ class _Job:
 
 
 class Burst:
-    """The stream of the torch engine.
+    """The stream of the torch engine. The one used last owns the device's memory: one that idled meanwhile begins anew
+    with its prompts, one that had draws in flight has lost them.
 
     :param room: makes the device's memory ready for what is asked for, and runs it
     """
 
     def __init__(self, room: Room) -> None:
-        self._room = room
+        self._room, self._mark = room, object()
         self._waiting: deque[_Job] = deque()
         self._jobs: dict[int, _Job] = {}
         self._by_key: dict[Hashable, _Job] = {}
@@ -117,7 +118,7 @@ class Burst:
             spent += int(job.lengths.sum())
             if job in self._waiting:
                 self._waiting.remove(job)
-        for name, job in list(self._jobs.items()):
+        for name, job in list(self._jobs.items()) if self._room.user is self._mark else ():
             if not job.wanted:
                 for rows in self._lanes:
                     rows.stop(name)
@@ -129,6 +130,11 @@ class Burst:
 
     def _advance(self) -> None:
         """Look at a lane, give its free rows away, and let it run on."""
+        if self._jobs and self._room.user is not self._mark:
+            self._drop_all()
+            raise EngineError(
+                "another stream of this engine was used while draws of this one were in flight; they are lost"
+            )
         rows = self._next()
         if rows is not None and rows.ran:
             self._look(rows)
@@ -194,13 +200,15 @@ class Burst:
             self._by_key.pop(job.key, None)
 
     def _lay_out(self) -> None:
-        """Nothing runs: make the space fit what waits."""
+        """Nothing runs: make the space fit what waits, and know what is in it."""
+        taken = self._room.user is not self._mark
+        self._room.user = self._mark
         made = self._room.prepare(
             answer=max(job.request.max_tokens for job in self._waiting),
             prompt=max(len(job.ids) for job in self._waiting),
             prompts=len({job.ids for job in self._waiting}),
         )
-        if made or self._shelf is None:
+        if made or taken or self._shelf is None:
             self._lanes = deque(Rows(lane) for lane in self._room.lanes)
             self._shelf = PromptShelf(self._room.shape.prompts)
             self._stop_sets = {}
@@ -274,6 +282,11 @@ class Burst:
         self._jobs.clear()
         self._lanes.clear()
         self._shelf, self._stalled = None, False
+
+    def _drop_all(self) -> None:
+        """The device's memory belongs to another stream, with all that was in flight here."""
+        for requests in (self._jobs, self._by_key, self._waiting, self._lanes):
+            requests.clear()
 
     def _wave(self, job: _Job) -> tuple[Hashable, Wave]:
         request, codec = job.request, self._room.codec

@@ -28,10 +28,11 @@ class Lane:
 
     :param number: of this lane
     :param space: the rows of this lane only
+    :ivar rows: how many
     """
 
     def __init__(self, number: int, weights: Weights, sizes: Sizes, space: Space, ops: Any) -> None:
-        self.space, self._ops = space, ops
+        self.space, self._ops, self.rows = space, ops, space.shape.rows
         self.stepper = Stepper(weights, sizes, space, ops)
         self._device = weights.head.device
         self._gpu = self._device.type == "cuda"
@@ -40,9 +41,9 @@ class Lane:
             self._running = torch.cuda.Event()
             self._follow()
 
-    @property
-    def rows(self) -> int:
-        return self.space.shape.rows
+    def release(self) -> None:
+        """Let go of the memory; a stream that nobody uses any more may still hold this lane."""
+        del self.space, self.stepper
 
     def bucket(self, rows: int) -> int:
         """Rows that steps run over so that `rows` are among them. Few sizes: each is a graph of its own."""

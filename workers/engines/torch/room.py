@@ -33,6 +33,7 @@ class Room:
     :param capacity: rows at most
     :param lanes: lanes at most; each has at least a tile of rows
     :param budget: bytes that the space may take
+    :ivar user: the stream whose draws and prompts are in the space
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Room:
         self._device, self._dtype = weights.head.device, weights.head.dtype
         self._space: Space | None = None
         self.lanes: list[Lane] = []
+        self.user: object = None
 
     @property
     def space(self) -> Space:
@@ -107,6 +109,8 @@ class Room:
         """Give the space back."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)  # a lane may still be running in it
+        for lane in self.lanes:
+            lane.release()
         self._space, self.lanes = None, []
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
