@@ -13,7 +13,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from burst_speed import ceilings, measure
+from burst_speed import add_settings, ceilings, measure_all
 from random_models import SHAPES, write_random
 from vllm_ceiling import fastest, settings_parser, sweep
 
@@ -27,7 +27,7 @@ def main() -> None:
         parents=[settings_parser()],
     )
     parser.add_argument("--models", nargs="+", default=["0.036B", "0.5B", "1.1B"], choices=SHAPES)
-    parser.add_argument("--lanes", nargs="+", type=int, default=[0], help="0: the torch engine's own choice")
+    add_settings(parser)
     arguments = parser.parse_args()
     roof = ceilings()
     torch.cuda.empty_cache()
@@ -38,23 +38,7 @@ def main() -> None:
     for name in arguments.models:
         folder = write_random(Path(tempfile.gettempdir()) / f"random-{name}", name)
         raw = fastest(sweep(name, folder, arguments))
-        tried = []
-        for lanes in arguments.lanes:
-            try:
-                tried.append(
-                    measure(
-                        name,
-                        folder,
-                        roof,
-                        rows=None,
-                        lanes=lanes or None,
-                        repeats=arguments.repeats,
-                        count=16,
-                    )
-                )
-                print(json.dumps(tried[-1]), flush=True)
-            except Exception as error:  # one setting must not end the rest
-                print(json.dumps({"model": name, "lanes": lanes, "failed": repr(error)[:300]}), flush=True)
+        tried = measure_all(name, folder, roof, arguments)
         burst = max(tried, key=lambda each: float(each["tokens_per_s"]))
         ratio = burst["tokens_per_s"] / raw["tokens_per_second"]
         print(

@@ -149,13 +149,18 @@ def measure(
     return result
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", nargs="+", default=["0.036B", "0.5B", "1.1B"], choices=SHAPES)
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """The rows and lanes to try; for other scripts too."""
     parser.add_argument(
         "--rows", nargs="+", type=int, default=[0], help="draws side by side; 0: the engine's own choice"
     )
     parser.add_argument("--lanes", nargs="+", type=int, default=[0], help="0: the engine's own choice")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="+", default=["0.036B", "0.5B", "1.1B"], choices=SHAPES)
+    add_settings(parser)
     parser.add_argument("--prompts", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
@@ -166,20 +171,23 @@ def main() -> None:
     )
     for name in arguments.models:
         folder = write_random(Path(tempfile.gettempdir()) / f"random-{name}", name)
-        for rows, lanes in itertools.product(arguments.rows, arguments.lanes):
-            try:
-                result = measure(
-                    name,
-                    folder,
-                    roof,
-                    rows=rows or None,
-                    lanes=lanes or None,
-                    repeats=arguments.repeats,
-                    count=arguments.prompts,
-                )
-            except Exception as error:  # one setting must not end the rest
-                result = {"model": name, "rows": rows, "lanes": lanes, "failed": repr(error)[:300]}
-            print(json.dumps(result), flush=True)
+        measure_all(name, folder, roof, arguments, arguments.prompts)
+
+
+def measure_all(
+    name: str, folder: Path, roof: dict[str, float], arguments: argparse.Namespace, count: int = 16
+) -> list[dict[str, Any]]:
+    """Print a line for each number of rows and of lanes; return those that could be measured."""
+    measured = []
+    for rows, lanes in itertools.product(arguments.rows, arguments.lanes):
+        how = {"rows": rows or None, "lanes": lanes or None, "repeats": arguments.repeats, "count": count}
+        try:
+            result = measure(name, folder, roof, **how)
+            measured.append(result)
+        except Exception as error:  # one setting must not end the rest
+            result = {"model": name, "rows": rows, "lanes": lanes, "failed": repr(error)[:300]}
+        print(json.dumps(result), flush=True)
+    return measured
 
 
 if __name__ == "__main__":
