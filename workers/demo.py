@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight.config import places
-from firstlight.config.errors import Refused
+from firstlight.files.errors import Refused
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -71,9 +71,9 @@ class _Demo:
 
     def register(self) -> None:
         """A series with every model of the ladder: the largest one planned, the others with their weights."""
+        from firstlight.files.task_file import digest, read_task_file
         from firstlight.registry import actions
         from firstlight.registry.models import Series, Task, TrainingConfiguration
-        from firstlight.registry.task_file import digest, read_task_file
 
         taken = Series.objects.filter(team=self.team, name__startswith="Ladder").count()
         name = f"Ladder {taken + 1}" if taken else "Ladder"

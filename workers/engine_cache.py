@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from firstlight.evaluations.models import EngineProbe
+from firstlight.files.task_file import InstanceSpec
 from firstlight.registry.endpoints import engine_arguments
 from firstlight.registry.models import Checkpoint
-from firstlight.registry.task_file import InstanceSpec
 
 from workers.engines import open_engine
 from workers.engines.base import Engine, EngineRefusal

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
-from firstlight.evaluations.decoding import Decoding
-from firstlight.registry.task_file import InstanceSpec
+from firstlight.files.decoding import Decoding
+from firstlight.files.task_file import InstanceSpec
 
 from workers.engines import check_wave
 from workers.engines.base import DrawRequest, Engine, EngineOutOfMemory, EngineRefusal, Wave

@@ -5,22 +5,22 @@ import time
 from collections.abc import Callable, Sequence
 
 from django.db import DatabaseError, transaction
-from firstlight.config.errors import Refused
 from firstlight.evaluations import leases
-from firstlight.evaluations.decoding import Decoding
 from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.leases import Claim
 from firstlight.evaluations.models import Run
 from firstlight.evaluations.progress import settle_state
 from firstlight.evaluations.rounds import next_round
+from firstlight.files.decoding import Decoding
+from firstlight.files.errors import Refused
 from firstlight.forecasts.actions import run_finished
 from firstlight.registry.models import Checkpoint, Instance
 
 from passuntil import FixedDraws, rule_from_dict
 from workers import engine_cache
 from workers.engines.base import EngineError, EngineRefusal
-from workers.likelihoods import score_references, spec_of
-from workers.presence import leases_kept
+from workers.heartbeat import leases_kept
+from workers.references import score_references, spec_of
 from workers.scheduler import DrawnUnit, Progress, Scheduler
 from workers.storing import append, batch_of
 from workers.waves import Judged, StoppingRule

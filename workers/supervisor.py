@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from firstlight.config import places
-from firstlight.config.errors import Refused
+from firstlight.files.errors import Refused
 
 log = logging.getLogger("firstlight.up")
 _PR_SET_PDEATHSIG = 1

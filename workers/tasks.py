@@ -13,7 +13,7 @@ from firstlight.evaluations.models import Run
 from firstlight.evaluations.progress import reconcile as reconcile_run
 
 from workers import engine_cache
-from workers.presence import keep_saying
+from workers.heartbeat import keep_saying
 from workers.slices import finish, keep_on, work_slice
 from workers.supervisor import die_with_parent
 

@@ -6,8 +6,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
-from firstlight.evaluations.decoding import Decoding
-from firstlight.registry.task_file import InstanceSpec
+from firstlight.files.decoding import Decoding
+from firstlight.files.task_file import InstanceSpec
 from numpy.typing import NDArray
 
 from passuntil import FixedDraws, UntilPasses

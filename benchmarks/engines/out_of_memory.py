@@ -26,8 +26,8 @@ os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 from random_models import SHAPES, prompts, write_random
 
 import torch  # isort: skip
-from firstlight.evaluations.decoding import Decoding  # isort: skip
-from firstlight.registry.task_file import InstanceSpec  # isort: skip
+from firstlight.files.decoding import Decoding  # isort: skip
+from firstlight.files.task_file import InstanceSpec  # isort: skip
 
 from passuntil import FixedDraws  # isort: skip
 from workers.engines import Engine, EngineError, open_engine  # isort: skip

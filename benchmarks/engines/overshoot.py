@@ -26,8 +26,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "platform")]
 
-from firstlight.evaluations.decoding import Decoding  # noqa: E402
-from firstlight.registry.task_file import InstanceSpec, read_task_file  # noqa: E402
+from firstlight.files.decoding import Decoding  # noqa: E402
+from firstlight.files.task_file import InstanceSpec, read_task_file  # noqa: E402
 
 from passuntil import UntilPasses  # noqa: E402
 from tests.simulated_engine import PASS, SimulatedEngine  # noqa: E402

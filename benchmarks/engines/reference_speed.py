@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "platform")]
 
-from firstlight.registry.model_folder import read_model_folder  # noqa: E402
+from firstlight.files.model_folder import read_model_folder  # noqa: E402
 
 from tests.tiny_model import write_tiny_llama  # noqa: E402
 from workers.engines import DrawRequest, open_engine  # noqa: E402

@@ -109,8 +109,8 @@ def stream(engine: Any, texts: list[str], arguments: argparse.Namespace) -> Call
 
 def scheduler(engine: Any, texts: list[str], arguments: argparse.Namespace) -> Callable[[int], int]:
     """:raises ImportError: this checkout has no wave scheduler yet"""
-    from firstlight.evaluations.decoding import Decoding
-    from firstlight.registry.task_file import InstanceSpec
+    from firstlight.files.decoding import Decoding
+    from firstlight.files.task_file import InstanceSpec
 
     from passuntil import FixedDraws
     from workers.scheduler import DrawnUnit, Scheduler

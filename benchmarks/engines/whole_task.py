@@ -23,8 +23,8 @@ os.environ.setdefault("VLLM_USE_FLASHINFER_SAMPLER", "0")
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-from firstlight.evaluations.decoding import Decoding  # noqa: E402
-from firstlight.registry.task_file import read_task_file  # noqa: E402
+from firstlight.files.decoding import Decoding  # noqa: E402
+from firstlight.files.task_file import read_task_file  # noqa: E402
 
 from passuntil import UntilPasses  # noqa: E402
 from workers.engines import open_engine  # noqa: E402

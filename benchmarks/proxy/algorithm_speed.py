@@ -30,9 +30,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 import pandas as pd
 
-from proxy import choose_metric, rank_configurations, read_scores, select_proxies
-from proxy.consistency import draw_subsets
-from proxy.kernels import METRICS, set_correlations
+from proxy import rank_configurations, read_scores, select_proxies
+from proxy.relevance import choose_metric
+from proxy.relevance.consistency import draw_subsets
+from proxy.relevance.kernels import METRICS, set_correlations
 
 TASKS, MODELS, ROUNDS = 42, 124, 1000
 LEADERBOARD = Path("open_llm_leaderboard") / "open_llm_leaderboard_v1_dump.csv.gz"

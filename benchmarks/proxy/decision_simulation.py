@@ -22,11 +22,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from proxy.decisions import pairwise_decisions, rank_intervals
-from proxy.expected import DecisionSelector
-from proxy.seeds import seeds_worth_buying
-from proxy.selectors import PaperSelector, PooledSelector, Selector, ShrinkageSelector
-from proxy.simulation import pair_accuracy, simulate
+from proxy.ranking.decisions import pairwise_decisions, rank_intervals
+from proxy.ranking.seeds import seeds_worth_buying
+from proxy.ranking.simulation import pair_accuracy, simulate
+from proxy.weights.expected import DecisionSelector
+from proxy.weights.selectors import PaperSelector, PooledSelector, Selector, ShrinkageSelector
 
 VARIED: dict[str, tuple[Any, ...]] = {
     "models": (4, 12, 50),

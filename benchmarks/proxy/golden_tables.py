@@ -23,9 +23,9 @@ from scipy.optimize import linprog
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.proxy import paper_tables as paper
-from proxy import group_ratio
-from proxy.results import text_table
-from proxy.truth import compare_with_truth
+from proxy._text import text_table
+from proxy.ranking.truth import compare_with_truth
+from proxy.selection import group_ratio
 
 Floats = NDArray[np.float64]
 

@@ -30,10 +30,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from real_data import DATA, DEVELOPED_ON, HELD_OUT, Problem
 
-from proxy.controls import control_scores
-from proxy.expected import DecisionSelector
-from proxy.recommended import recommend
-from proxy.selectors import (
+from proxy.ranking.controls import control_scores
+from proxy.ranking.truth import compare_with_truth, decision_accuracies
+from proxy.weights.expected import DecisionSelector
+from proxy.weights.recommended import recommend
+from proxy.weights.selectors import (
     PaperSelector,
     PooledSelector,
     Selector,
@@ -41,7 +42,6 @@ from proxy.selectors import (
     reliabilities,
     standardised,
 )
-from proxy.truth import compare_with_truth, decision_accuracies
 
 Floats = NDArray[np.float64]
 PERMUTATIONS, RESAMPLES, RANDOM_WEIGHTS = 1000, 2000, 200

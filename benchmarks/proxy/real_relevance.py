@@ -27,19 +27,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 
-from proxy import (
-    METRICS,
-    ScoreMatrix,
-    TwoWayNormaliser,
-    choose_metric,
-    correlations,
-    join_scores,
-    phi_of,
-    read_scores,
-    study_relevance,
-    variance_ratio,
-)
-from proxy.results import shown, text_table
+from proxy import ScoreMatrix, join_scores, read_scores, study_relevance
+from proxy._text import shown, text_table
+from proxy.relevance import METRICS, TwoWayNormaliser, choose_metric, correlations
+from proxy.selection import phi_of, variance_ratio
 
 BENCHMARKS = ["MMLU", "ARC-C", "HellaSwag", "Winograd", "TruthfulQA", "GSM8K", "XWinograd", "HumanEval"]
 #: T-eval's name for each OpenCompass base model that has one; Vicuna shares a base with Llama 2 and stays out.

@@ -32,11 +32,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 from numpy.typing import NDArray
 
-import proxy.recommended
-from proxy import PaperSelector, PooledSelector, ShrinkageSelector, recommend, reliabilities
-from proxy.selectors import standardised
-from proxy.transfer import Relevance
-from proxy.truth import decision_accuracies
+import proxy.weights.recommended
+from proxy.ranking.truth import decision_accuracies
+from proxy.weights import PaperSelector, PooledSelector, ShrinkageSelector, recommend, reliabilities
+from proxy.weights.selectors import standardised
+from proxy.weights.transfer import Relevance
 
 Floats = NDArray[np.float64]
 
@@ -121,8 +121,8 @@ def scored(given: dict[str, Any]) -> dict[str, Floats]:
     h = reliabilities(x, given["noise"])
 
     def joined(only: str | None = None, **changes: Any) -> Floats:
-        names = proxy.recommended.CHOSEN_AMONG if only is None else (only,)
-        with patch.object(proxy.recommended, "CHOSEN_AMONG", names):
+        names = proxy.weights.recommended.CHOSEN_AMONG if only is None else (only,)
+        with patch.object(proxy.weights.recommended, "CHOSEN_AMONG", names):
             fit = recommend(given["panel"], given["panel_target"], x, **{**fixed, "loss": loss, **changes})
         return fit.predict(x, own, changes.get("loss", loss))
 

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from passuntil import DatasetPrecision, Rounds, intervals, sequences
-from passuntil.gbas import passes_needed
+from passuntil import DatasetPrecision
+from passuntil.counts import intervals, sequences
+from passuntil.counts.gbas import passes_needed
+from passuntil.rules import Rounds
 
 LEVEL = 0.95
 

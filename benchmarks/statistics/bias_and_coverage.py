@@ -36,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import adaptive_rules
 
-from passuntil import estimates, intervals
+from passuntil.counts import estimates, intervals
 
 PASSES = (2, 3, 5, 10)
 PROBABILITIES = (0.5, 0.1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)

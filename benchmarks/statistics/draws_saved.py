@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from passuntil import DatasetPrecision, Rounds, estimates
-from passuntil.planning import expected_draws
+from passuntil import DatasetPrecision
+from passuntil.counts import estimates
+from passuntil.rules import Rounds
+from passuntil.rules.planning import expected_draws
 
 #: Draws of a problem in the record.
 CAP = 10_000

@@ -18,7 +18,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from passuntil import InstanceOLS, instance_ml
+from passuntil.laws import InstanceOLS, instance_ml
 
 #: Real value, printed error in percentage points and in per cent, of the dataset and the instance fit.
 TABLE_1 = {

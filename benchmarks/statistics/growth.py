@@ -41,9 +41,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from parquet_columns import read_columns
 
-from passuntil._instances import simulate
-from passuntil.circuits import compare_circuits
-from passuntil.growth import GrowthResult, growth_class, pooled_noise
+from passuntil.growth._instances import simulate
+from passuntil.growth.circuits import compare_circuits
+from passuntil.growth.classes import GrowthResult, growth_class, pooled_noise
 
 ROOT = Path(__file__).resolve().parents[2]
 Floats = NDArray[np.float64]

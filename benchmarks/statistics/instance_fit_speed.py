@@ -27,7 +27,7 @@ from scipy.optimize import minimize
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.statistics.simulation import draw_counts, lawful_population
-from passuntil import InstanceLikelihood
+from passuntil.laws import InstanceLikelihood
 
 SIZES = np.array([0.036, 0.109, 0.241, 0.499, 0.892, 1.542, 2.45])
 Array = NDArray[np.float64]

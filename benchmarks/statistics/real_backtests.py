@@ -43,7 +43,8 @@ from benchmarks.statistics.real_series import (
     rows_of,
 )
 from benchmarks.statistics.simulation import draw_counts
-from passuntil import InstanceLikelihood, PassUntilError, TallyRow, forecast_tallies
+from passuntil import PassUntilError, TallyRow, forecast_tallies
+from passuntil.laws import InstanceLikelihood
 
 LEVEL, NEAR = 0.9, 0.002
 

@@ -44,8 +44,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.statistics.draws_saved import CAP, for_the_mean, for_the_series, like_the_smaller_one
 from benchmarks.statistics.parquet_columns import read_columns
-from passuntil import estimates, intervals
-from passuntil.gbas import passes_needed
+from passuntil.counts import estimates, intervals
+from passuntil.counts.gbas import passes_needed
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER_R = (1, 2, 3, 5, 10)

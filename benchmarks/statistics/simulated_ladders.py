@@ -33,15 +33,9 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.statistics.simulation import draw_counts, lawful_population, of_known_population
-from passuntil import (
-    DatasetOLS,
-    DeviationPrior,
-    InstanceLikelihood,
-    InstanceOLS,
-    estimates,
-    growth_class,
-    pool_deviations,
-)
+from passuntil.counts import estimates
+from passuntil.growth import growth_class
+from passuntil.laws import DatasetOLS, DeviationPrior, InstanceLikelihood, InstanceOLS, pool_deviations
 
 SIZES = np.append(np.geomspace(0.036, 1.5, 7), 2.45)
 INSTANCES, LEVEL = 164, 0.9

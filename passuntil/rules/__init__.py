@@ -12,17 +12,23 @@ from typing import Any
 
 from passuntil.errors import PassUntilError
 from passuntil.rules._base import CAUTION, LEAST_WAVE, StoppingRule
+from passuntil.rules.allocation import Allocation, Rounds
 from passuntil.rules.dataset import AdaptiveEstimate, DatasetPrecision
 from passuntil.rules.fixed import FixedDraws
+from passuntil.rules.planning import BetaPrior, Plan
 from passuntil.rules.until import RelativeError, UntilPasses
 
 __all__ = [
     "CAUTION",
     "LEAST_WAVE",
     "AdaptiveEstimate",
+    "Allocation",
+    "BetaPrior",
     "DatasetPrecision",
     "FixedDraws",
+    "Plan",
     "RelativeError",
+    "Rounds",
     "StoppingRule",
     "UntilPasses",
     "rule_from_dict",

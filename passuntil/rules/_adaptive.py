@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from scipy.special import expit, logit, ndtri
 
 from passuntil._text import grid
-from passuntil.allocation import Rounds, weighted_estimates
-from passuntil.estimates import Floats
-from passuntil.intervals import Interval
-from passuntil.sequences import mixture_boundary, sequence
+from passuntil.counts.estimates import Floats
+from passuntil.counts.intervals import Interval
+from passuntil.counts.sequences import mixture_boundary, sequence
+from passuntil.rules.allocation import Rounds, weighted_estimates
 
 
 @dataclass(frozen=True, slots=True)

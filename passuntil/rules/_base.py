@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from passuntil._checks import whole
+from passuntil.counts.tally import Tally
 from passuntil.errors import PassUntilError
-from passuntil.planning import Plan
-from passuntil.tally import Tally
+from passuntil.rules.planning import Plan
 
 #: Where a handful of draws would do, this many are asked for, so that engines have something to batch.
 LEAST_WAVE = 32

@@ -10,9 +10,9 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import betaln, expit, logit
 
-from passuntil.allocation import Ints, neyman
-from passuntil.estimates import Floats
-from passuntil.planning import BetaPrior
+from passuntil.counts.estimates import Floats
+from passuntil.rules.allocation import Ints, neyman
+from passuntil.rules.planning import BetaPrior
 
 #: Rounds have no weight in the estimate until so many passes (and failures) came before. A round that can
 #: hardly see a pass would add a rare, huge jump: unbiased, with an error that nobody sees coming.

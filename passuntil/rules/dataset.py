@@ -10,21 +10,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from passuntil._checks import confidence, positive, real, whole
-from passuntil.allocation import (
+from passuntil.counts.estimates import Floats
+from passuntil.counts.tally import Tally
+from passuntil.errors import PassUntilError
+from passuntil.rules._adaptive import AdaptiveEstimate, summarise
+from passuntil.rules._base import flag, known, pair
+from passuntil.rules._rounds import EXPLORE, LEAST, Aim, Step, beliefs_about, next_step, unreachable
+from passuntil.rules.allocation import (
     Allocation,
     Ints,
     Rounds,
     neyman,
     outcome_arrays,
 )
-from passuntil.errors import PassUntilError
-from passuntil.estimates import Floats
-from passuntil.planning import BetaPrior, Plan, assemble, beliefs
-from passuntil.rules._adaptive import AdaptiveEstimate, summarise
-from passuntil.rules._base import flag, known, pair
-from passuntil.rules._rounds import EXPLORE, LEAST, Aim, Step, beliefs_about, next_step, unreachable
 from passuntil.rules.fixed import FixedDraws
-from passuntil.tally import Tally
+from passuntil.rules.planning import BetaPrior, Plan, assemble, beliefs
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -41,7 +41,7 @@ class DatasetPrecision(FixedDraws):
     it says is learnt on the way. extended: as in `UntilPasses`.
 
     The rule looks at all instances of a run together: `allocate` says what to draw of each, a round at a
-    time, and the estimate is `estimate` (see `passuntil.allocation` for why s / n is not). Asked about one
+    time, and the estimate is `estimate` (see `passuntil.rules.allocation` for why s / n is not). Asked about one
     instance alone (`next_draws`, `is_done`), it knows of the pilot only.
 
     >>> rule = DatasetPrecision(0.001, pilot=64)

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from passuntil._checks import whole
-from passuntil.needed import Ints
-from passuntil.planning import BetaPrior, Plan, assemble, beliefs
+from passuntil.counts.tally import Tally
 from passuntil.rules._base import flag, known, not_less, pair, plain
-from passuntil.tally import Tally
+from passuntil.rules.needed import Ints
+from passuntil.rules.planning import BetaPrior, Plan, assemble, beliefs
 
 
 @dataclass(frozen=True, slots=True)

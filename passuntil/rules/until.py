@@ -12,10 +12,12 @@ from numpy.typing import ArrayLike
 from scipy.special import betaincinv
 
 from passuntil._checks import confidence, whole
+from passuntil.counts.gbas import passes_needed, relative_error
+from passuntil.counts.tally import Tally
 from passuntil.errors import PassUntilError
-from passuntil.gbas import passes_needed, relative_error
-from passuntil.needed import Ints, draws_needed
-from passuntil.planning import (
+from passuntil.rules._base import CAUTION, LEAST_WAVE, flag, known, not_less, pair, plain
+from passuntil.rules.needed import Ints, draws_needed
+from passuntil.rules.planning import (
     BetaPrior,
     Plan,
     assemble,
@@ -23,8 +25,6 @@ from passuntil.planning import (
     expected_draws,
     reach_probability,
 )
-from passuntil.rules._base import CAUTION, LEAST_WAVE, flag, known, not_less, pair, plain
-from passuntil.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class UntilPasses:
         return min(wanted, wave, self.cap - draws)
 
     def draws_needed(self, draws: ArrayLike, passes: ArrayLike, *, level: ArrayLike) -> Ints:
-        """How many of the next draws are each needed with probability `level`: `passuntil.needed`."""
+        """How many of the next draws are each needed with probability `level`: `passuntil.rules.needed`."""
         return draws_needed(draws, passes, r=self.r, floor=self.floor, cap=self.cap, level=level)
 
     def settle(self, bits: Iterable[Any]) -> Tally:
@@ -182,7 +182,7 @@ class RelativeError(UntilPasses):
     """Draw until an instance's p is known to within a share `epsilon` of itself, or to the cap.
 
     It is `UntilPasses` with the r that the gamma Bernoulli approximation scheme asks for (Huber, arXiv
-    1309.5413; `passuntil.gbas`): 17, 97, 385 passes for 50%, 20%, 10% at level 0.95, the same at every p. The
+    1309.5413; `passuntil.counts.gbas`): 17, 97, 385 passes for 50%, 20%, 10% at level 0.95, the same at every p. The
     promise is of `gamma_estimate`, and of an instance that got its passes; at the cap there is only the
     exact interval. It spends 1 / (p epsilon^2) draws: for single rare instances, not for a dataset's mean.
 

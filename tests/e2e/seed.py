@@ -122,11 +122,11 @@ def build(
     """Build it through the actions; only the weights are made up."""
     from django.contrib.auth.models import User
     from firstlight.evaluations.actions import create_run, parse_rule
+    from firstlight.files.task_file import parse_task_lines
     from firstlight.forecasts.actions import lock_forecast, make_forecast
     from firstlight.forecasts.models import Forecast
     from firstlight.registry import actions
     from firstlight.registry.models import Checkpoint
-    from firstlight.registry.task_file import parse_task_lines
     from firstlight.teams.actions import create_team
 
     owner = User.objects.create_user(username, password=PASSWORD)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.contrib.auth.models import User
 from firstlight.evaluations.models import Run
-from firstlight.registry.model_folder import read_model_folder
+from firstlight.files.model_folder import read_model_folder
 from firstlight.registry.models import Checkpoint
 from firstlight.teams.actions import create_team
 

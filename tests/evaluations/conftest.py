@@ -10,9 +10,9 @@ from django.contrib.auth.models import User
 from firstlight.config.celery import app
 from firstlight.evaluations.actions import create_run, parse_rule
 from firstlight.evaluations.models import Run
+from firstlight.files.task_file import parse_task_lines
 from firstlight.registry import actions
 from firstlight.registry.models import Checkpoint, Series, Task
-from firstlight.registry.task_file import parse_task_lines
 from firstlight.teams.actions import create_team
 from firstlight.teams.models import Team
 

@@ -5,20 +5,20 @@ import math
 from typing import Any
 
 import pytest
-from firstlight.evaluations import presence
+from firstlight.evaluations import engine_workers
 from firstlight.evaluations.figures import accounts, export_rows
 from firstlight.evaluations.models import Batch, EngineProbe, EngineWorker, Likelihood, Run
 from firstlight.evaluations.progress import reconcile
-from firstlight.evaluations.results import losses, tally_rows
+from firstlight.evaluations.tallies import losses, tally_rows
+from firstlight.files.task_file import parse_task_lines
 from firstlight.registry import actions
 from firstlight.registry.models import Instance
-from firstlight.registry.task_file import parse_task_lines
 
 from tests.evaluations.conftest import World
 from workers import engine_cache
 from workers.engines import open_engine
 from workers.engines.base import EngineRefusal, Wave
-from workers.likelihoods import score_references
+from workers.references import score_references
 from workers.slices import work_slice
 
 pytestmark = pytest.mark.usefixtures("fresh_worker")
@@ -173,10 +173,10 @@ def test_living_workers_are_those_heard_of_lately(world: World) -> None:
 
     from django.db.models.functions import Now
 
-    presence.say_alive("a/1/1", ["reference", "torch"])
-    presence.say_alive("b/1/1", ["reference"])
-    presence.say_alive("b/1/1", ["reference"])
-    assert presence.living() == {"reference": 2, "torch": 1}
+    engine_workers.say_alive("a/1/1", ["reference", "torch"])
+    engine_workers.say_alive("b/1/1", ["reference"])
+    engine_workers.say_alive("b/1/1", ["reference"])
+    assert engine_workers.living() == {"reference": 2, "torch": 1}
     EngineWorker.objects.filter(name="b/1/1").update(seen_at=Now() - timedelta(minutes=3))
-    presence.say_goodbye("a/1/1")
-    assert presence.living() == {}
+    engine_workers.say_goodbye("a/1/1")
+    assert engine_workers.living() == {}

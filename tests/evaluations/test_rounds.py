@@ -7,8 +7,8 @@ from firstlight.evaluations.figures import estimates, expected_draws_left, talli
 from firstlight.evaluations.leases import NewBatch
 from firstlight.evaluations.models import Doorbell, Run, Unit
 from firstlight.evaluations.progress import reconcile
-from firstlight.evaluations.results import precision_facts, run_estimate
 from firstlight.evaluations.rounds import outcomes, rounds
+from firstlight.evaluations.tallies import precision_facts, run_estimate
 
 from passuntil import DatasetPrecision, rule_from_dict
 from tests.evaluations.conftest import World, task_lines
@@ -71,11 +71,11 @@ def test_however_it_is_cut_into_slices_the_rounds_are_the_same(world: World, how
 
 
 def test_the_site_and_the_command_draw_the_same(world: World) -> None:
-    from firstlight.registry.task_file import parse_task_lines
+    from firstlight.files.task_file import parse_task_lines
 
     run = complete(precise(world))
     engine = open_engine("reference", world.models / "tiny")
-    from firstlight.evaluations.decoding import Decoding
+    from firstlight.files.decoding import Decoding
 
     rows, _ = draw_all(
         engine,

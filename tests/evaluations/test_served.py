@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from firstlight.config.errors import Refused
 from firstlight.evaluations.actions import SERVED_BY, create_run, parse_rule
+from firstlight.files.errors import Refused
 from firstlight.registry.models import Checkpoint, Endpoint
 
 from tests.evaluations.conftest import World

@@ -12,9 +12,9 @@ from firstlight.evaluations.actions import pause_run, resume_run
 from firstlight.evaluations.models import Batch, Run, Sample, Unit
 from firstlight.evaluations.progress import reconcile
 from firstlight.evaluations.rounds import stored_bits
+from firstlight.files.task_file import InstanceSpec, parse_task_lines
 from firstlight.registry import actions
 from firstlight.registry.models import Checkpoint, Instance, Task
-from firstlight.registry.task_file import InstanceSpec, parse_task_lines
 
 from passuntil import Tally, rule_from_dict
 from tests.evaluations.conftest import World, task_lines

@@ -12,8 +12,8 @@ from workers.cli.site import prepare_database, set_up_django
 
 def create(models: str, instances: int, cap: int, seed: int) -> dict[str, object]:
     from firstlight.evaluations.actions import create_run, parse_rule
+    from firstlight.files.task_file import parse_task_lines
     from firstlight.registry import actions
-    from firstlight.registry.task_file import parse_task_lines
     from firstlight.teams.actions import create_team, ensure_user
     from firstlight.teams.models import Team
 

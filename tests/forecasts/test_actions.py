@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from firstlight.config.errors import Refused
 from firstlight.evaluations.actions import create_run, parse_rule
 from firstlight.evaluations.models import Run
-from firstlight.evaluations.results import run_estimate, tally_rows
+from firstlight.evaluations.tallies import run_estimate, tally_rows
+from firstlight.files.errors import Refused
+from firstlight.files.task_file import parse_task_lines
 from firstlight.forecasts.actions import LEVEL, latest_runs, lock_forecast, make_forecast
 from firstlight.forecasts.models import Forecast
 from firstlight.registry import actions
 from firstlight.registry.models import Checkpoint, Task
-from firstlight.registry.task_file import parse_task_lines
 from firstlight.teams.actions import create_team
 from firstlight.teams.models import AuditEvent, Team
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from passuntil import PassUntilError, Tally, dataset_estimate, paired_bootstrap
+from passuntil import PassUntilError, Tally, dataset_estimate
+from passuntil.counts import paired_bootstrap
 
 
 def test_the_means_are_those_of_a_loop_over_redrawn_instances() -> None:
@@ -51,7 +52,7 @@ def test_the_interval_covers_a_difference_between_sizes() -> None:
 def test_a_seed_decides_and_chunks_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).random((30, 2))
     whole = paired_bootstrap(values, replicates=100, seed=9)
-    monkeypatch.setattr("passuntil.bootstrap._CELLS", 30 * 7)
+    monkeypatch.setattr("passuntil.counts.bootstrap._CELLS", 30 * 7)
     chunked = paired_bootstrap(values, replicates=100, seed=9)
     assert np.allclose(whole.replicates, chunked.replicates, rtol=1e-12)
     assert not np.allclose(whole.replicates, paired_bootstrap(values, replicates=100, seed=8).replicates)

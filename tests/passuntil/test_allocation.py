@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from passuntil import DatasetPrecision, FixedDraws, PassUntilError, Rounds, rule_from_dict
-from passuntil.allocation import neyman, weighted_estimates
+from passuntil import DatasetPrecision, FixedDraws, PassUntilError, rule_from_dict
+from passuntil.rules.allocation import Rounds, neyman, weighted_estimates
 
 
 def run(rule: DatasetPrecision, p: np.ndarray, generator: np.random.Generator, costs: Any = None) -> Rounds:

@@ -10,7 +10,7 @@ from scipy.optimize import least_squares
 from scipy.special import logsumexp, softmax
 
 from passuntil import PassUntilError
-from passuntil.circuits import FORMS, CircuitComparison, best_circuit_curve, compare_circuits
+from passuntil.growth.circuits import FORMS, CircuitComparison, best_circuit_curve, compare_circuits
 
 SIZES = np.geomspace(1e6, 3e9, 9)
 X = np.log(SIZES)

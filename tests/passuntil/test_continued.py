@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passuntil import PassUntilError, Tally
-from passuntil.continued import continued
+from passuntil.counts.continued import continued
 
 
 @given(

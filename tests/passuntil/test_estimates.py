@@ -11,7 +11,8 @@ import pytest
 from scipy.special import polygamma
 from scipy.stats import nbinom
 
-from passuntil import PassUntilError, Tally, estimates
+from passuntil import PassUntilError, Tally
+from passuntil.counts import estimates
 
 DESIGNS = [
     (2, 0, 50),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from passuntil import PassUntilError, Tally, TallyRow, forecast_tallies
-from passuntil.forecast import FAR
+from passuntil.forecasting.forecast import FAR
 
 SIZES = {"a": 36e6, "b": 109e6, "c": 241e6, "d": 499e6, "e": 892e6, "f": 1542e6}
 

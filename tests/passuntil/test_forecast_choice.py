@@ -7,11 +7,12 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from passuntil import DeviationPrior, PassUntilError, Tally, TallyRow, forecast_tallies, pool_deviations
-from passuntil.aggregate import dataset_estimate
-from passuntil.backtests import Point, choose, disagreement, score, widened
-from passuntil.deviations import GRID, deviations_of, kernel, next_deviation
-from passuntil.laws import Forecast
+from passuntil import PassUntilError, Tally, TallyRow, forecast_tallies
+from passuntil.counts.aggregate import dataset_estimate
+from passuntil.forecasting.backtests import Point, choose, disagreement, score, widened
+from passuntil.laws import DeviationPrior, pool_deviations
+from passuntil.laws.dataset_ols import Forecast
+from passuntil.laws.deviations import GRID, deviations_of, kernel, next_deviation
 
 X = np.log(np.geomspace(1.0, 100.0, 8))
 

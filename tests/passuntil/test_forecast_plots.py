@@ -8,8 +8,10 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 
-from passuntil import GrowthResult, LossLaw, PassUntilError, Tally, TallyRow, forecast_tallies
-from passuntil.plots import plot_backtest, plot_forecast, plot_growth, plot_loss
+from passuntil import PassUntilError, Tally, TallyRow, forecast_tallies
+from passuntil.forecasting.plots import plot_backtest, plot_forecast, plot_growth, plot_loss
+from passuntil.growth import GrowthResult
+from passuntil.laws import LossLaw
 
 ROWS = [
     TallyRow(f"m{j}", 1e7 * 3.0**j, f"q{i}", Tally(1000, 3 * (j + 1) ** 2 + i))

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import gamma, nbinom
 
-from passuntil import PassUntilError, RelativeError, Tally, gamma_estimate, passes_needed, tally_report
-from passuntil.gbas import failure_probability
+from passuntil import PassUntilError, RelativeError, Tally
+from passuntil.counts import gamma_estimate, passes_needed, tally_report
+from passuntil.counts.gbas import failure_probability
 
 
 @pytest.mark.parametrize(("epsilon", "k"), [(0.5, 17), (0.2, 97), (0.1, 385)])

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from passuntil import PassUntilError
-from passuntil._instances import simulate
-from passuntil.growth import CLASSES, GrowthResult, growth_class, pooled_noise
+from passuntil.growth._instances import simulate
+from passuntil.growth.classes import CLASSES, GrowthResult, growth_class, pooled_noise
 
 SIZES = np.array([0.036, 0.109, 0.241, 0.499, 0.892, 1.542, 2.45])
 X = np.log(SIZES)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from passuntil._bending import bend, ends
-from passuntil._instances import contrasts, fit_shared, score_and_weight, simulate
+from passuntil.growth._bending import bend, ends
+from passuntil.growth._instances import contrasts, fit_shared, score_and_weight, simulate
 
 SIZES = np.array([0.036, 0.109, 0.241, 0.499, 0.892, 1.542, 2.45])
 X = np.log(SIZES) - np.log(SIZES).mean()

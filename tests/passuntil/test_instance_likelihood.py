@@ -13,8 +13,9 @@ from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from passuntil import InstanceLikelihood, PassUntilError, instance_ml
-from passuntil._cells import complement, log_likelihood, marginal, score_and_weight
+from passuntil import PassUntilError
+from passuntil.laws import InstanceLikelihood, instance_ml
+from passuntil.laws._cells import complement, log_likelihood, marginal, score_and_weight
 
 SIZES = np.geomspace(0.036, 1.5, 7)
 TARGET = 2.45

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from passuntil import InstanceOLS, PassUntilError
+from passuntil import PassUntilError
+from passuntil.laws import InstanceOLS
 
 SIZES = np.array([0.036, 0.109, 0.241, 0.499, 0.892, 1.542])
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from passuntil import PassUntilError, Tally, intervals
+from passuntil import PassUntilError, Tally
+from passuntil.counts import intervals
 
 DESIGNS = [
     (2, 0, 400),

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from passuntil import DatasetOLS, PassUntilError
+from passuntil import PassUntilError
+from passuntil.laws import DatasetOLS
 
 #: N in billions by the shape rule of the paper's Table 3, 11.5 L d^2; the seventh, 2.4487, is the target.
 SIZES = np.array(

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from passuntil import LossAssisted, LossLaw, PassUntilError
-from passuntil._series import shrunken_lines
+from passuntil import PassUntilError
+from passuntil.laws import LossAssisted, LossLaw
+from passuntil.laws._series import shrunken_lines
 
 SIZES = np.geomspace(0.02, 2.0, 8)
 TARGET = 5.0

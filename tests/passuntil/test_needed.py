@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import betabinom
 
 from passuntil import DatasetPrecision, FixedDraws, RelativeError, UntilPasses
-from passuntil.needed import JEFFREYS, draws_needed, probability_needed
-from passuntil.planning import BetaPrior
+from passuntil.rules import BetaPrior
+from passuntil.rules.needed import JEFFREYS, draws_needed, probability_needed
 
 
 @pytest.mark.parametrize(

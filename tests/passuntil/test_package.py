@@ -13,7 +13,7 @@ import passuntil
 
 def test_the_examples_of_every_docstring_run() -> None:
     attempted = 0
-    for module in ["passuntil", *(f"passuntil.{m.name}" for m in pkgutil.iter_modules(passuntil.__path__))]:
+    for module in ["passuntil", *(m.name for m in pkgutil.walk_packages(passuntil.__path__, "passuntil."))]:
         result = doctest.testmod(importlib.import_module(module))
         assert result.failed == 0, module
         attempted += result.attempted

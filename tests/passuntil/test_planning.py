@@ -8,16 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import betabinom, nbinom
 
-from passuntil import (
-    BetaPrior,
-    DatasetPrecision,
-    FixedDraws,
-    PassUntilError,
-    RelativeError,
-    Tally,
-    UntilPasses,
-)
-from passuntil.planning import expected_draws
+from passuntil import DatasetPrecision, FixedDraws, PassUntilError, RelativeError, Tally, UntilPasses
+from passuntil.rules.planning import BetaPrior, expected_draws
 
 
 @pytest.mark.parametrize("p", [0.9, 0.3, 1e-2, 1e-3])

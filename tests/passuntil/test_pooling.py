@@ -7,19 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from passuntil import (
-    DeviationPrior,
-    PassUntilError,
-    Tally,
-    TallyRow,
-    deviations_of,
-    forecast_tallies,
-    pool_deviations,
-)
-from passuntil._cells import complement
-from passuntil.deviations import kernel, next_deviation
-from passuntil.methods import read_series
-from passuntil.pooling import Neighbours, read_neighbours, split_tasks
+from passuntil import PassUntilError, Tally, TallyRow, forecast_tallies
+from passuntil.forecasting.methods import read_series
+from passuntil.forecasting.pooling import Neighbours, read_neighbours, split_tasks
+from passuntil.laws import DeviationPrior, deviations_of, pool_deviations
+from passuntil.laws._cells import complement
+from passuntil.laws.deviations import kernel, next_deviation
 
 SIZES = np.array([3e7, 1e8, 3e8, 1e9])
 

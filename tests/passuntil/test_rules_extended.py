@@ -12,15 +12,8 @@ import pytest
 from scipy.special import polygamma
 from scipy.stats import nbinom
 
-from passuntil import (
-    DatasetPrecision,
-    FixedDraws,
-    PassUntilError,
-    RelativeError,
-    UntilPasses,
-    estimates,
-    rule_from_dict,
-)
+from passuntil import DatasetPrecision, FixedDraws, PassUntilError, RelativeError, UntilPasses, rule_from_dict
+from passuntil.counts import estimates
 
 
 @pytest.mark.parametrize("name", ["until", "fixed", "dataset", "_base", "_rounds", "_adaptive"])

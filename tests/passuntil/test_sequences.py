@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy.special import betaln
 from scipy.stats import binom
 
-from passuntil import PassUntilError, Tally, intervals, sequences
+from passuntil import PassUntilError, Tally
+from passuntil.counts import intervals, sequences
 
 
 @pytest.mark.parametrize("p", [0.7, 0.1, 1e-2, 1e-3])

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from passuntil import (
-    BetaPrior,
-    DatasetPrecision,
-    Rounds,
-    Tally,
-    UntilPasses,
-    dataset_estimate,
-    paired_bootstrap,
-)
+from passuntil import DatasetPrecision, Tally, UntilPasses, dataset_estimate
+from passuntil.counts import paired_bootstrap
+from passuntil.rules import BetaPrior, Rounds
 
 
 def test_every_result_is_a_table_with_its_own_numbers() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 
 from passuntil import PassUntilError
-from passuntil.circuits import CONCAVE_WITHIN, best_circuit_curve, steps_curve
+from passuntil.growth.circuits import CONCAVE_WITHIN, best_circuit_curve, steps_curve
 
 heights = st.floats(-5, 5)
 exponents = st.floats(0.0, 2.0)

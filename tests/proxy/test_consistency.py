@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from proxy import ProxyError, choose_metric
-from proxy.consistency import default_subset, default_top, draw_subsets, top_tasks
+from proxy import ProxyError
+from proxy.relevance import choose_metric
+from proxy.relevance.consistency import default_subset, default_top, draw_subsets, top_tasks
 
 
 def world(seed: int = 0, models: int = 18, tasks: int = 9) -> tuple[np.ndarray, np.ndarray]:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from proxy.controls import control_scores, random_weights
-from proxy.truth import decision_accuracies
+from proxy.ranking.controls import control_scores, random_weights
+from proxy.ranking.truth import decision_accuracies
 
 
 def test_the_single_proxies_are_the_most_consistent_and_the_most_reliable() -> None:

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from proxy import ProxyError, holm, pairwise_decisions, rank_intervals
-from proxy.decisions import chance_of_best, tied_sets
+from proxy import ProxyError
+from proxy._holm import holm
+from proxy.ranking import pairwise_decisions, rank_intervals
+from proxy.ranking.decisions import chance_of_best, tied_sets
 
 
 def test_holm_is_the_step_down_procedure() -> None:

@@ -187,7 +187,8 @@ def test_contradictions_wrong_formats_and_missing_files_are_refused(tmp_path: Pa
 @real
 def test_real_files_of_inspect_and_opencompass() -> None:
     folder = DATA / "format_samples"
-    shapes = {path.name: import_scores([path]).matrix.shape for path in sorted(folder.glob("*/*.*"))}
+    files = [path for name in ("inspect", "opencompass") for path in sorted((folder / name).iterdir())]
+    shapes = {path.name: import_scores([path]).matrix.shape for path in files}
     assert len(shapes) == 19
     assert shapes["docs__en__advanced_guides__contamination_eval.txt"] == (8, 3)
     assert shapes["opencompass__configs__datasets__IFEval__IFEval.csv"] == (6, 1)

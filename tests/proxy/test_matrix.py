@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from proxy import ProxyError, ScoreMatrix, above_chance, flag_tasks
+from proxy import ProxyError, ScoreMatrix
+from proxy.scores import above_chance, flag_tasks
 
 NAMES = ("a", "b", "c", "d")
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from proxy import ProxyError, ScoreMatrix, join_scores, read_mapping, read_scores, write_scores
+from proxy import ProxyError, ScoreMatrix, join_scores, read_scores, write_scores
+from proxy.scores import read_mapping
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from scipy.stats import zscore
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from proxy import FeatureNormaliser, ProxyError, SampleNormaliser, TwoWayNormaliser, two_way
+from proxy import ProxyError
+from proxy.relevance import FeatureNormaliser, SampleNormaliser, TwoWayNormaliser, two_way
 
 SCORES = np.random.default_rng(0).normal(size=(9, 5)) * [1, 10, 3, 0.1, 50] + [0, 40, 2, 1, 7]
 TARGET = np.random.default_rng(1).normal(size=9)

@@ -13,7 +13,7 @@ import proxy
 
 def test_the_examples_of_every_docstring_run() -> None:
     attempted = 0
-    for module in ["proxy", *(f"proxy.{m.name}" for m in pkgutil.iter_modules(proxy.__path__))]:
+    for module in ["proxy", *(m.name for m in pkgutil.walk_packages(proxy.__path__, "proxy."))]:
         result = doctest.testmod(importlib.import_module(module))
         assert result.failed == 0, module
         attempted += result.attempted

@@ -8,8 +8,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from proxy import PaperSelector, recommend
-from proxy.truth import decision_accuracies
+from proxy.ranking.truth import decision_accuracies
+from proxy.weights import PaperSelector, recommend
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks" / "proxy"
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from proxy import ProxyError, compare_with_truth
-from proxy.truth import decision_accuracies, inversion_distribution
+from proxy.ranking.truth import decision_accuracies, inversion_distribution
 
 
 def brute_p(scores: list[float], truth: list[float], budget: list[str]) -> float:

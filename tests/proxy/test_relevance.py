@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from proxy import ProxyError, ScoreMatrix, partial_correlations, read_scores, study_relevance
-from proxy.kernels import correlations, permuted_correlations
-from proxy.relevance_statistics import intervals, max_t
+from proxy import ProxyError, ScoreMatrix, read_scores, study_relevance
+from proxy.relevance import partial_correlations
+from proxy.relevance.inference import intervals, max_t
+from proxy.relevance.kernels import correlations, permuted_correlations
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 

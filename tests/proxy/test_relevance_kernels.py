@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from proxy import correlations, permuted_correlations, set_correlations
-from proxy.kernels import MOST_MODELS
+from proxy.relevance import correlations, permuted_correlations, set_correlations
+from proxy.relevance.kernels import MOST_MODELS
 
 REFERENCE = {"pearson": stats.pearsonr, "spearman": stats.spearmanr, "kendall": stats.kendalltau}
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from proxy import ProxyError, ScoreMatrix, group_ratio, phi_of, study_robustness, variance_ratio
+from proxy import ProxyError, ScoreMatrix, study_robustness
+from proxy.selection import group_ratio, phi_of, variance_ratio
 
 
 def group(values: dict[str, list[float]], prefix: str = "m") -> ScoreMatrix:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from proxy import ProxyError, ScoreMatrix, seeds_worth_buying, study_seeds
-from proxy.seeds import WEIGHTED
+from proxy import ProxyError, ScoreMatrix, study_seeds
+from proxy.ranking import seeds_worth_buying
+from proxy.ranking.seeds import WEIGHTED
 
 
 def table(values: np.ndarray, prefix: str, **facts: object) -> ScoreMatrix:

@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from proxy import (
+from proxy import ProxyError
+from proxy.relevance import two_way
+from proxy.weights import (
     DecisionSelector,
     PaperSelector,
     PooledSelector,
-    ProxyError,
     ShrinkageSelector,
     recommend,
     reliabilities,
-    two_way,
 )
-from proxy.expected import expected_accuracy
-from proxy.recommended import selector_named
-from proxy.selectors import Selector, left_out_errors, shrunken_relevance, standardised
+from proxy.weights.expected import expected_accuracy
+from proxy.weights.recommended import selector_named
+from proxy.weights.selectors import Selector, left_out_errors, shrunken_relevance, standardised
 
 
 def world(
@@ -139,7 +139,7 @@ def test_the_target_s_own_score_decides_alone_without_noise_and_hardly_at_chance
 
 
 def test_the_recommended_scores_beat_each_of_their_parts_on_average() -> None:
-    from proxy.truth import decision_accuracies
+    from proxy.ranking.truth import decision_accuracies
 
     rows = []
     for study in range(150):

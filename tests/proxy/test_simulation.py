@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from proxy import ProxyError, expected_decision_accuracy, seeds_worth_buying, simulate
-from proxy.simulation import pair_accuracy
-from proxy.truth import decision_accuracies
+from proxy import ProxyError
+from proxy.ranking import expected_decision_accuracy, seeds_worth_buying, simulate
+from proxy.ranking.simulation import pair_accuracy
+from proxy.ranking.truth import decision_accuracies
 
 
 @pytest.mark.parametrize("weights", [None, [1.0, 1.0, 0.0]])

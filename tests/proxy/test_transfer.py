@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from proxy import PooledSelector, ShrinkageSelector, rank_configurations, recommend
-from proxy.ranking_input import FORECAST, LOSS
-from proxy.transfer import Relevance, cross_validated, relevance_of, shift_of
-from proxy.truth import decision_accuracies
+from proxy import rank_configurations
+from proxy.ranking.inputs import FORECAST, LOSS
+from proxy.ranking.truth import decision_accuracies
+from proxy.weights import PooledSelector, ShrinkageSelector, recommend
+from proxy.weights.transfer import Relevance, cross_validated, relevance_of, shift_of
 
 
 def models(

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from firstlight.config.errors import Refused
 from firstlight.evaluations.actions import cancel_run, create_run, parse_rule, pause_run, retry_failed
 from firstlight.evaluations.models import Run
+from firstlight.files.errors import Refused
+from firstlight.files.task_file import InstanceSpec, parse_task_lines
 from firstlight.forecasts.actions import make_forecast
 from firstlight.registry import actions
 from firstlight.registry.models import Checkpoint, Series, Task, TrainingConfiguration
-from firstlight.registry.task_file import InstanceSpec, parse_task_lines
 from firstlight.teams.actions import add_member, create_team
 from firstlight.teams.models import AuditEvent, Membership
 

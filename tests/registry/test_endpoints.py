@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from firstlight.config.errors import Refused
+from firstlight.files.addresses import EndpointAddress
+from firstlight.files.errors import Refused
 from firstlight.registry import actions
-from firstlight.registry.addresses import EndpointAddress
 from firstlight.registry.endpoints import addresses_of, engine_arguments, save_endpoint, served_models
 from firstlight.registry.models import Checkpoint, Endpoint, TrainingConfiguration
 from firstlight.teams.models import AuditEvent

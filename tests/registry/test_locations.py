@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from firstlight.config.errors import Refused
+from firstlight.files.errors import Refused
 from firstlight.registry.locations import known_folders, resolve_location
 
 

@@ -15,11 +15,11 @@ from firstlight.evaluations.actions import create_run, parse_rule
 from firstlight.evaluations.leases import NewBatch, append_batches, claim_units
 from firstlight.evaluations.models import Run
 from firstlight.evaluations.progress import settle_state
+from firstlight.files.task_file import parse_task_lines
 from firstlight.forecasts.actions import make_forecast, run_finished
 from firstlight.forecasts.models import Forecast
 from firstlight.registry import actions
 from firstlight.registry.models import Checkpoint, Endpoint, Instance, Series, Task, TrainingConfiguration
-from firstlight.registry.task_file import parse_task_lines
 from firstlight.teams.actions import add_member, create_team
 from firstlight.teams.models import Team
 

@@ -1,7 +1,7 @@
 from typing import Any
 
 from django.test import Client
-from firstlight.registry.model_folder import read_model_folder
+from firstlight.files.model_folder import read_model_folder
 from firstlight.registry.models import Checkpoint
 
 

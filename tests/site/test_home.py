@@ -47,7 +47,7 @@ def test_a_broken_page_answers_in_kind(client: Client, monkeypatch: pytest.Monke
     def broken(*_: Any) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("firstlight.config.views.next_step", broken)
+    monkeypatch.setattr("firstlight.home.front.next_step", broken)
     client.raise_request_exception = False
     page = client.get("/")
     assert page.status_code == 500

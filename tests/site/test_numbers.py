@@ -1,5 +1,5 @@
 import pytest
-from firstlight.config.templatetags.numbers import duration, number, pu, short, visible
+from firstlight.pages.templatetags.numbers import duration, number, pu, short, visible
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_the_cost_expects_what_an_earlier_run_found(client: Client, world: Any) 
 
 
 def test_the_form_says_which_engines_have_a_worker(client: Client, world: Any) -> None:
-    from firstlight.evaluations.presence import say_alive
+    from firstlight.evaluations.engine_workers import say_alive
 
     say_alive("host/1/1", ["vllm"])
     page = client.get("/runs/new").content.decode()

@@ -4,8 +4,8 @@ from collections.abc import Hashable
 
 import numpy as np
 import pytest
-from firstlight.evaluations.decoding import Decoding
-from firstlight.registry.task_file import InstanceSpec
+from firstlight.files.decoding import Decoding
+from firstlight.files.task_file import InstanceSpec
 
 from passuntil import FixedDraws, Tally, UntilPasses
 from tests.simulated_engine import PASS, SimulatedEngine, SimulatedStream

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from firstlight.config import places
-from firstlight.config.errors import Refused
+from firstlight.files.errors import Refused
 
 
 def add_commands(commands: Any) -> None:

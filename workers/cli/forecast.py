@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from passuntil import TallyRow, forecast_tallies, read_losses, read_tallies
-from passuntil.forecast import SCALES
+from passuntil import TallyRow, forecast_tallies, read_tallies
+from passuntil.forecasting.forecast import SCALES
+from passuntil.laws import read_losses
 
 
 def add_commands(commands: Any) -> None:

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from firstlight.config.errors import Refused
-from firstlight.registry.model_folder import ModelFolderError
-from firstlight.registry.task_file import TaskFileError
+from firstlight.files.errors import Refused
+from firstlight.files.model_folder import ModelFolderError
+from firstlight.files.task_file import TaskFileError
 
 from passuntil import PassUntilError
 from proxy import ProxyError

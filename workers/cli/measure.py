@@ -10,15 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from firstlight.config.errors import Refused
-from firstlight.evaluations.decoding import Decoding
-from firstlight.registry.model_folder import read_model_folder
-from firstlight.registry.task_file import InstanceSpec, read_task_file
+from firstlight.files.decoding import Decoding
+from firstlight.files.errors import Refused
+from firstlight.files.model_folder import read_model_folder
+from firstlight.files.task_file import InstanceSpec, read_task_file
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from passuntil import (
-    AdaptiveEstimate,
     DatasetEstimate,
     DatasetPrecision,
     FixedDraws,
@@ -27,6 +26,7 @@ from passuntil import (
     dataset_estimate,
     write_tallies,
 )
+from passuntil.rules import AdaptiveEstimate
 from workers.cli.options import add_engine_options, add_rule, engine_options, rule_of
 from workers.engines import open_engine
 from workers.engines.base import Engine, EngineRefusal

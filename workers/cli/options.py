@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import Any
 
-from firstlight.config.errors import Refused
+from firstlight.files.errors import Refused
 
 from passuntil import PassUntilError, rule_from_dict
 from workers.waves import StoppingRule

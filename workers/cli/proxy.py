@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import proxy
-from proxy.importers import FORMATS
-from proxy.kernels import METRICS
-from proxy.results import shown, text_table
-from proxy.robustness import PHI
-from proxy.selection import AGGREGATES
+from proxy._text import shown, text_table
+from proxy.relevance.kernels import METRICS
+from proxy.scores.importers import FORMATS
+from proxy.selection.robustness import PHI
+from proxy.selection.select import AGGREGATES
 from workers.cli import proxy_rank
 from workers.cli.proxy_tables import add_scores, listed, print_remarks, read_matrix
 
@@ -197,7 +197,7 @@ def run_import(arguments: argparse.Namespace) -> int:
         "rows": rows,
         "metrics": imported.metrics,
         "lower_is_better": [task for task in matrix.tasks if matrix.direction.get(task, 1) == -1],
-        "flags": [flag.as_dict() for flag in proxy.flag_tasks(matrix)],
+        "flags": [flag.as_dict() for flag in proxy.scores.flag_tasks(matrix)],
         "notes": list(matrix.notes),
     }
     if arguments.json:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import proxy
-from proxy.recommended import SELECTOR_NAMES
-from proxy.results import shown, text_table
-from proxy.selection import AGGREGATES
+from proxy._text import shown, text_table
+from proxy.selection.select import AGGREGATES
+from proxy.weights.recommended import SELECTOR_NAMES
 from workers.cli.proxy_tables import add_scores, read_column, read_matrix, read_noise, read_weights
 
 
@@ -106,7 +106,7 @@ def run_rank(arguments: argparse.Namespace) -> int:
         if getattr(arguments, name) is not None
     }
     if arguments.budget is not None:
-        options["budget"] = proxy.read_mapping(arguments.budget)
+        options["budget"] = proxy.scores.read_mapping(arguments.budget)
     if arguments.panel is not None:
         options["panel"] = proxy.read_scores(arguments.panel).select(tasks=matrix.tasks).scores
     if arguments.noise_group is not None:

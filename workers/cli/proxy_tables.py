@@ -47,7 +47,7 @@ def read_matrix(arguments: argparse.Namespace) -> proxy.ScoreMatrix:
     other = proxy.read_scores(elsewhere).select(tasks=[target])
     if target in matrix.tasks:
         matrix = matrix.select(tasks=[task for task in matrix.tasks if task != target])
-    mapping = proxy.read_mapping(arguments.pairs) if arguments.pairs else None
+    mapping = proxy.scores.read_mapping(arguments.pairs) if arguments.pairs else None
     joined = proxy.join_scores(
         matrix, other, mapping=mapping, guess=arguments.guess_names, pairs=arguments.pairs is not None
     )

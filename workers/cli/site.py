@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight.config import places
-from firstlight.config.errors import Refused
+from firstlight.files.errors import Refused
 
 from workers.cli.options import add_engine_options, add_rule, engine_options, rule_of
 from workers.engines import KINDS as ENGINES

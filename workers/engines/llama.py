@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from firstlight.registry.model_folder import ModelFolder
-from firstlight.registry.model_shapes import ConfigError, head_sizes, whole
-from firstlight.registry.safetensors_files import TensorEntry
+from firstlight.files.model_folder import ModelFolder
+from firstlight.files.model_shapes import ConfigError, head_sizes, whole
+from firstlight.files.safetensors_files import TensorEntry
 from numpy.typing import NDArray
 
 from workers.engines.base import EngineRefusal

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from firstlight.registry.model_folder import ModelFolder, ModelFolderError, read_config, text_config
-from firstlight.registry.strict_json import StrictJsonError, strict_loads
+from firstlight.files.model_folder import ModelFolder, ModelFolderError, read_config, text_config
+from firstlight.files.strict_json import StrictJsonError, strict_loads
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 

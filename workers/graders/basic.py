@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from types import MappingProxyType
 
-from firstlight.registry.task_file import NUMBER, InstanceSpec, parse_number
+from firstlight.files.task_file import NUMBER, InstanceSpec, parse_number
 
 Grader = Callable[[str, InstanceSpec], bool]
 

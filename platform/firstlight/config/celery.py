@@ -9,6 +9,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "firstlight.config.settings")
 
 app = Celery("firstlight")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.set_default()  # in every thread: apps ring by `celery.current_app` and do not import this module
 
 
 def make_broker_folders() -> None:

@@ -5,6 +5,7 @@ import os
 import dj_database_url
 from csp.constants import NONE, SELF
 
+from firstlight.config import celery as celery_app  # noqa: F401  # the app that rings and tasks find
 from firstlight.config import places
 
 DEBUG = os.environ.get("FIRSTLIGHT_DEBUG") == "1"
@@ -53,7 +54,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
-            "builtins": ["firstlight.config.templatetags.numbers"],
+            "builtins": ["firstlight.pages.templatetags.numbers"],
         },
     }
 ]
@@ -89,7 +90,7 @@ WHITENOISE_USE_FINDERS = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 2**20
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 2**20
 
-CSRF_FAILURE_VIEW = "firstlight.config.views.csrf_failure"
+CSRF_FAILURE_VIEW = "firstlight.pages.errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

@@ -5,11 +5,11 @@ from typing import Any
 from django.db import transaction
 from django.db.models.functions import Now
 
-from firstlight.config.errors import Refused
-from firstlight.evaluations.decoding import Decoding
 from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.models import Run, Unit
 from firstlight.evaluations.rounds import first_allotment
+from firstlight.files.decoding import Decoding
+from firstlight.files.errors import Refused
 from firstlight.registry.models import Checkpoint, Task
 from firstlight.teams.access import User, record, require_writer
 from passuntil import FixedDraws, PassUntilError, UntilPasses, rule_from_dict

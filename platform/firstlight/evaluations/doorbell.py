@@ -7,9 +7,9 @@ Where the broker does not answer the row stays, and the sweeper delivers it late
 import logging
 from functools import partial
 
+from celery import current_app
 from django.db import transaction
 
-from firstlight.config.celery import app
 from firstlight.evaluations.models import Doorbell, Run
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,9 @@ def ring(run: Run) -> None:
 
 def deliver(bell: Doorbell) -> None:
     """Hand one ring to the broker and forget it; raises what the broker raises."""
-    app.send_task(WORK, args=[bell.run_id], queue=queue_of(bell.run.engine), retry=False, ignore_result=True)
+    current_app.send_task(
+        WORK, args=[bell.run_id], queue=queue_of(bell.run.engine), retry=False, ignore_result=True
+    )
     Doorbell.objects.filter(pk=bell.pk).delete()
 
 

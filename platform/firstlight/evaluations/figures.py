@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from firstlight.evaluations.models import Batch, Likelihood, Run, Unit
-from firstlight.evaluations.results import StoppingRule, planned_estimate, rows_of, tally_of
+from firstlight.evaluations.tallies import StoppingRule, planned_estimate, rows_of, tally_of
 from passuntil import (
     DatasetEstimate,
     DatasetPrecision,

@@ -6,14 +6,14 @@ from typing import Any
 from django import forms
 from django.db.models import Avg, Count, Sum
 
-from firstlight.config.forms import SiteForm, whole
-from firstlight.config.pages import writable_teams
 from firstlight.evaluations.actions import ENGINES, RULES, StoppingRule, parse_rule
+from firstlight.evaluations.engine_workers import living
 from firstlight.evaluations.models import Run
-from firstlight.evaluations.presence import living
+from firstlight.pages.forms import SiteForm, whole
 from firstlight.registry.models import Checkpoint, Task
-from firstlight.teams.access import User, visible
-from passuntil import BetaPrior, DatasetPrecision, UntilPasses
+from firstlight.teams.access import User, visible, writable_teams
+from passuntil import DatasetPrecision, UntilPasses
+from passuntil.rules import BetaPrior
 
 DEFAULTS: dict[str, Any] = {
     "kind": "until_passes",

@@ -21,10 +21,10 @@ from django.db.models.functions import Now
 
 from firstlight.evaluations.models import Batch, Run, Sample, Unit
 from firstlight.evaluations.progress import settle_state
-from firstlight.evaluations.results import StoppingRule, tally_of
 from firstlight.evaluations.rounds import next_round
+from firstlight.evaluations.tallies import StoppingRule, tally_of
 from passuntil import rule_from_dict
-from passuntil.continued import continued
+from passuntil.counts.continued import continued
 
 log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)

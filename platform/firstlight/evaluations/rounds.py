@@ -9,7 +9,8 @@ from django.db.models import F
 
 from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.models import Batch, Run, Unit
-from passuntil import DatasetPrecision, Rounds, rule_from_dict
+from passuntil import DatasetPrecision, rule_from_dict
+from passuntil.rules import Rounds
 
 log = logging.getLogger(__name__)
 

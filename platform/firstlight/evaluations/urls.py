@@ -1,7 +1,7 @@
 from django.urls import path
 
-from firstlight.config.pages import page, post
 from firstlight.evaluations import views
+from firstlight.pages.page import page, post
 
 urlpatterns = [
     *page("runs", views.run_list, "run-list"),

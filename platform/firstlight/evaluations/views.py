@@ -12,17 +12,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from firstlight.config.errors import Refused
-from firstlight.config.pages import (
-    attempt,
-    form_facts,
-    keyset,
-    render_page,
-    require_some_team,
-    whole_parameter,
-    writable_teams,
-)
 from firstlight.evaluations import actions
+from firstlight.evaluations.engine_workers import living
 from firstlight.evaluations.figures import (
     accounts,
     counts_by_state,
@@ -36,12 +27,15 @@ from firstlight.evaluations.figures import (
 )
 from firstlight.evaluations.forms import DEFAULTS, Cost, RunForm, cost, rule_settings
 from firstlight.evaluations.models import Batch, Run, Sample, Unit
-from firstlight.evaluations.presence import living
-from firstlight.evaluations.results import losses, precision_facts
+from firstlight.evaluations.tallies import losses, precision_facts
+from firstlight.files.errors import Refused
+from firstlight.pages.forms import form_facts
+from firstlight.pages.listing import keyset, whole_parameter
+from firstlight.pages.page import attempt, render_page
 from firstlight.registry.models import Checkpoint, Series, Task
-from firstlight.teams.access import get_visible, may_write, visible
+from firstlight.teams.access import get_visible, may_write, require_some_team, visible, writable_teams
 from passuntil import rule_from_dict
-from passuntil.tables import COLUMNS, TallyRow
+from passuntil.counts.tables import COLUMNS, TallyRow
 
 
 def run_list(request: HttpRequest) -> HttpResponse:

@@ -9,14 +9,14 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from firstlight.config.errors import Refused
 from firstlight.evaluations.models import Run
-from firstlight.evaluations.results import run_estimate, tally_rows
+from firstlight.evaluations.tallies import run_estimate, tally_rows
+from firstlight.files.errors import Refused
 from firstlight.forecasts.models import Forecast
 from firstlight.registry.models import Checkpoint, Task
 from firstlight.teams.access import User, record, require_writer
 from passuntil import PassUntilError, TallyRow, forecast_tallies
-from passuntil.laws import LEAST_SIZES
+from passuntil.laws.dataset_ols import LEAST_SIZES
 
 LEVEL = 0.9
 #: What two dozen tasks say of the deviations of models, more would not say better.

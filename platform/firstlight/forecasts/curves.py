@@ -11,7 +11,8 @@ from firstlight.evaluations.figures import mean_over, newest_by_checkpoint, tall
 from firstlight.evaluations.models import Run
 from firstlight.forecasts.models import Forecast
 from firstlight.registry.models import Checkpoint, Task
-from passuntil import DatasetOLS, PassUntilError
+from passuntil import PassUntilError
+from passuntil.laws import DatasetOLS
 
 POINT_LEVEL = 0.95
 GRID = 60

@@ -2,7 +2,7 @@
 
 from django import forms
 
-from firstlight.config.forms import SiteForm
+from firstlight.pages.forms import SiteForm
 from firstlight.registry.models import Checkpoint, Task
 from firstlight.teams.access import User, visible
 

@@ -1,5 +1,5 @@
-from firstlight.config.pages import page, post
 from firstlight.forecasts import views
+from firstlight.pages.page import page, post
 
 urlpatterns = [
     *page("forecasts", views.forecast_list, "forecast-list"),

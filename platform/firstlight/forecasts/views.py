@@ -8,12 +8,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from firstlight.config.errors import Refused
-from firstlight.config.pages import attempt, keyset, render_page, whole_parameter
 from firstlight.evaluations.models import Run
+from firstlight.files.errors import Refused
 from firstlight.forecasts import actions, curves
 from firstlight.forecasts.forms import ForecastForm
 from firstlight.forecasts.models import Forecast
+from firstlight.pages.listing import keyset, whole_parameter
+from firstlight.pages.page import attempt, render_page
 from firstlight.registry.models import Checkpoint, Series, Task
 from firstlight.teams.access import get_visible, may_write, visible
 

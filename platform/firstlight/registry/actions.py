@@ -6,12 +6,12 @@ from typing import Any, TypeVar
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
-from firstlight.config.errors import Refused
+from firstlight.files.errors import Refused
+from firstlight.files.model_folder import ModelFolder, ModelFolderError, read_model_folder
+from firstlight.files.task_file import InstanceSpec, digest
 from firstlight.registry.endpoints import check_tokenizer, served_models
 from firstlight.registry.locations import resolve_location
-from firstlight.registry.model_folder import ModelFolder, ModelFolderError, read_model_folder
 from firstlight.registry.models import Checkpoint, Instance, Series, Task, TrainingConfiguration
-from firstlight.registry.task_file import InstanceSpec, digest
 from firstlight.teams.access import User, record, require_writer
 from firstlight.teams.models import Team
 

@@ -9,18 +9,20 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from firstlight.config.pages import (
-    form_facts,
-    keyset,
-    render_page,
-    require_some_team,
-    whole_parameter,
-    writable_teams,
-)
+from firstlight.pages.forms import form_facts
+from firstlight.pages.listing import keyset, whole_parameter
+from firstlight.pages.page import render_page
 from firstlight.registry import actions
 from firstlight.registry.forms import ConfigurationEditForm, ConfigurationForm
 from firstlight.registry.models import Checkpoint, TrainingConfiguration
-from firstlight.teams.access import get_visible, may_write, require_writer, visible
+from firstlight.teams.access import (
+    get_visible,
+    may_write,
+    require_some_team,
+    require_writer,
+    visible,
+    writable_teams,
+)
 
 
 def configuration_list(request: HttpRequest) -> HttpResponse:

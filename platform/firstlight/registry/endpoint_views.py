@@ -8,7 +8,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from firstlight.config.pages import form_facts, render_page
+from firstlight.pages.forms import form_facts
+from firstlight.pages.page import render_page
 from firstlight.registry import actions
 from firstlight.registry.endpoints import save_endpoint
 from firstlight.registry.forms import EndpointForm, ServeForm

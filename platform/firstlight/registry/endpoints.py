@@ -8,8 +8,8 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from firstlight.config.errors import Refused
-from firstlight.registry.addresses import AddressError, EndpointAddress, parse_base_url, resolve
+from firstlight.files.addresses import AddressError, EndpointAddress, parse_base_url, resolve
+from firstlight.files.errors import Refused
 from firstlight.registry.locations import resolve_location
 from firstlight.registry.models import Checkpoint, Endpoint
 from firstlight.teams.access import User, record, require_administrator

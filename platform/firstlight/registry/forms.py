@@ -7,13 +7,12 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.template.defaultfilters import filesizeformat
 
-from firstlight.config.forms import SiteForm, only_choice, whole
-from firstlight.config.pages import writable_teams
+from firstlight.files.strict_json import StrictJsonError, strict_loads
+from firstlight.files.task_file import MAX_LINE_BYTES, InstanceSpec, TaskFileError, parse_task_lines
+from firstlight.pages.forms import SiteForm, only_choice, whole
 from firstlight.registry.endpoints import KEY_PREFIX, MOST_PARALLEL, served_models
 from firstlight.registry.models import Series, Task, TrainingConfiguration
-from firstlight.registry.strict_json import StrictJsonError, strict_loads
-from firstlight.registry.task_file import MAX_LINE_BYTES, InstanceSpec, TaskFileError, parse_task_lines
-from firstlight.teams.access import User, visible
+from firstlight.teams.access import User, visible, writable_teams
 from firstlight.teams.models import Team
 
 MAX_RECIPE_CHARACTERS = 200_000

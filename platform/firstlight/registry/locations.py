@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from firstlight.config.errors import Refused
+from firstlight.files.errors import Refused
 
 
 def resolve_location(text: str) -> Path:

@@ -8,18 +8,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from firstlight.config.pages import (
-    attempt,
-    form_facts,
-    keyset,
-    render_page,
-    require_some_team,
-    writable_teams,
-)
+from firstlight.pages.forms import form_facts
+from firstlight.pages.listing import keyset
+from firstlight.pages.page import attempt, render_page
 from firstlight.registry import actions
 from firstlight.registry.forms import ExcludeForm, TaskForm
 from firstlight.registry.models import Instance, Task
-from firstlight.teams.access import get_visible, may_write, visible
+from firstlight.teams.access import get_visible, may_write, require_some_team, visible, writable_teams
 
 
 def task_list(request: HttpRequest) -> HttpResponse:

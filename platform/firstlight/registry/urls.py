@@ -1,14 +1,12 @@
-from firstlight.config.pages import page, post
+from firstlight.pages.page import page, post
 from firstlight.registry import configuration_views, endpoint_views, task_views, views
 
 urlpatterns = [
     *page("series", views.series_list, "series-list"),
     *page("series/new", views.series_new, "series-new"),
-    *page("series/<int:pk>", views.series, "series"),
     *page("series/<int:pk>/register", views.checkpoint_register, "checkpoint-register"),
     *page("series/<int:pk>/serve", endpoint_views.checkpoint_serve, "checkpoint-serve"),
     *page("series/<int:pk>/plan", views.checkpoint_plan, "checkpoint-plan"),
-    *page("checkpoints/<int:pk>", views.checkpoint, "checkpoint"),
     *page("checkpoints/<int:pk>/attach", views.checkpoint_attach, "checkpoint-attach"),
     *page("configurations", configuration_views.configuration_list, "configuration-list"),
     *page("configurations/new", configuration_views.configuration_new, "configuration-new"),

@@ -40,6 +40,18 @@ def get_visible(model: type[M], user: User, **lookup: Any) -> M:
     return found
 
 
+def writable_teams(user: User) -> models.QuerySet[Team]:
+    """The teams in which this person may change things."""
+    mine = Membership.objects.filter(user_id=_id(user), role__in=WRITERS)
+    return teams_of(user).filter(pk__in=mine.values("team")).order_by("name")
+
+
+def require_some_team(user: User) -> None:
+    """Raises PermissionDenied for a person who may change nothing anywhere."""
+    if not writable_teams(user).exists():
+        raise PermissionDenied("Your role is read-only in every team: ask an owner for the role of a member.")
+
+
 def may_write(user: User, team: Team) -> bool:
     return Membership.objects.filter(team=team, user_id=_id(user), role__in=WRITERS).exists()
 

@@ -4,7 +4,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User as DjangoUser
 from django.db import IntegrityError, transaction
 
-from firstlight.config.errors import Refused
+from firstlight.files.errors import Refused
 from firstlight.teams.access import record
 from firstlight.teams.models import Membership, Team
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from firstlight.registry.addresses import EndpointAddress
+from firstlight.files.addresses import EndpointAddress
 
 from workers.engines import DrawRequest, EngineGarbage, open_engine
 from workers.engines.reference.engine import ReferenceEngine, _Part

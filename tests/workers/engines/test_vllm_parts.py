@@ -6,7 +6,7 @@ import importlib.util
 
 import numpy as np
 import pytest
-from firstlight.registry.model_folder import ModelFolder, read_model_folder
+from firstlight.files.model_folder import ModelFolder, read_model_folder
 
 from tests.tiny_model import write_tiny_llama
 from tests.workers.engines.contract import MERGES, request

@@ -30,7 +30,7 @@ make_broker_folders()
 from firstlight.evaluations.actions import create_run, parse_rule
 from firstlight.evaluations.doorbell import ring
 from firstlight.registry import actions
-from firstlight.registry.task_file import parse_task_lines
+from firstlight.files.task_file import parse_task_lines
 from firstlight.teams.actions import create_team, ensure_user
 from django.db import transaction
 

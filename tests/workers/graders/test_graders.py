@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from firstlight.registry.task_file import GRADERS, InstanceSpec
+from firstlight.files.task_file import GRADERS, InstanceSpec
 
 from workers.graders import REGISTRY, grade
 

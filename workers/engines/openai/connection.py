@@ -12,7 +12,7 @@ from time import time
 from typing import Any
 
 import httpcore2 as http
-from firstlight.registry.addresses import AddressError, EndpointAddress, check_addresses
+from firstlight.files.addresses import AddressError, EndpointAddress, check_addresses
 from httpcore2 import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream
 
 CONNECT_SECONDS = 10.0

@@ -12,7 +12,7 @@ import math
 import random
 from dataclasses import dataclass, field
 
-from firstlight.registry.addresses import EndpointAddress
+from firstlight.files.addresses import EndpointAddress
 
 from workers.engines.openai.completions import Call
 from workers.engines.openai.connection import Busy, Connection, Denied, Trouble

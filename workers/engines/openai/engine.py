@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
-from firstlight.registry.addresses import EndpointAddress
+from firstlight.files.addresses import EndpointAddress
 
 from workers.engines.base import (
     DrawRequest,
@@ -22,7 +22,6 @@ from workers.engines.base import (
     check_context,
     check_request,
 )
-from workers.engines.likelihood import TokenJob, TokenScore, score_pairs
 from workers.engines.openai.completions import DrawCall
 from workers.engines.openai.connection import Connection, Denied, Garbage
 from workers.engines.openai.dispatch import Dispatcher, Order
@@ -30,6 +29,7 @@ from workers.engines.openai.echo import MOST_ENDS, EchoCall, Echoed
 from workers.engines.openai.endpoints import Endpoint
 from workers.engines.openai.loop import LoopThread
 from workers.engines.openai.stream import OpenAIStream
+from workers.engines.scoring import TokenJob, TokenScore, score_pairs
 from workers.engines.streams import draw_through
 from workers.engines.text import TextCodec, codec_of, prompt_tokens
 

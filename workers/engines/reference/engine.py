@@ -8,11 +8,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from firstlight.registry.model_folder import ModelFolderError, read_model_folder
+from firstlight.files.model_folder import ModelFolderError, read_model_folder
 from numpy.typing import NDArray
 
 from workers.engines.base import DrawRequest, EngineRefusal, Score, Wave
-from workers.engines.likelihood import score_pairs
 from workers.engines.reference.blas import one_blas_thread
 from workers.engines.reference.decoder import BLOCK, Decoder
 from workers.engines.reference.network import Prefix, prefill
@@ -20,6 +19,7 @@ from workers.engines.reference.philox import stream_key, uniforms
 from workers.engines.reference.sampling import sample
 from workers.engines.reference.scores import token_scores
 from workers.engines.reference.weights import Weights, load_weights
+from workers.engines.scoring import score_pairs
 from workers.engines.streams import CallStream
 from workers.engines.text import TextCodec, eos_ids, first_stop, prompt_tokens
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.engines.base import EngineGarbage
-from workers.engines.likelihood import TokenJob, TokenScore
 from workers.engines.reference.network import head_logits, prefill
 from workers.engines.reference.weights import Weights
+from workers.engines.scoring import TokenJob, TokenScore
 
 _TOKENS_AT_ONCE = 2048
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from firstlight.registry.model_folder import ModelFolder
+from firstlight.files.model_folder import ModelFolder
 from numpy.typing import NDArray
 
 from workers.engines.llama import Array, Sizes, read_sizes, read_tensor, tied_embeddings

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from firstlight.registry.model_folder import ModelFolderError, read_model_folder
+from firstlight.files.model_folder import ModelFolderError, read_model_folder
 
 from workers.engines.base import (
     DrawRequest,
@@ -19,8 +19,8 @@ from workers.engines.base import (
     Score,
     Wave,
 )
-from workers.engines.likelihood import TokenJob, TokenScore, score_pairs
 from workers.engines.llama import Sizes, read_sizes
+from workers.engines.scoring import TokenJob, TokenScore, score_pairs
 from workers.engines.streams import draw_through
 from workers.engines.text import TextCodec, eos_ids, prompt_tokens
 from workers.engines.torch import eager

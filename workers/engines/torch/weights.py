@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from firstlight.registry.model_folder import ModelFolder
-from firstlight.registry.safetensors_files import TensorEntry
+from firstlight.files.model_folder import ModelFolder
+from firstlight.files.safetensors_files import TensorEntry
 from torch import Tensor
 
 from workers.engines.base import EngineRefusal

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from firstlight.registry.model_folder import ModelFolder, ModelFolderError, read_model_folder
-from firstlight.registry.model_shapes import head_sizes
+from firstlight.files.model_folder import ModelFolder, ModelFolderError, read_model_folder
+from firstlight.files.model_shapes import head_sizes
 
 from workers.engines.base import (
     DrawRequest,
@@ -19,7 +19,7 @@ from workers.engines.base import (
     Score,
     Wave,
 )
-from workers.engines.likelihood import TokenJob, score_pairs
+from workers.engines.scoring import TokenJob, score_pairs
 from workers.engines.streams import draw_through
 from workers.engines.text import TextCodec, eos_ids, prompt_tokens
 from workers.engines.vllm.core import Core

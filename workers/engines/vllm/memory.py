@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from firstlight.registry.model_folder import ModelFolder
-from firstlight.registry.model_shapes import ConfigError, head_sizes, whole
+from firstlight.files.model_folder import ModelFolder
+from firstlight.files.model_shapes import ConfigError, head_sizes, whole
 
 from workers.engines.base import EngineOutOfMemory, EngineRefusal
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.engines.base import EngineError
-from workers.engines.likelihood import TokenJob, TokenScore
+from workers.engines.scoring import TokenJob, TokenScore
 from workers.engines.vllm.core import Core
 
 

@@ -1,0 +1,36 @@
+"""Counts: what was drawn of one instance or of a whole task, and what that says of pass probabilities.
+
+`Tally` holds the counts of an instance under its design; `estimates` and `intervals` work on arrays of them,
+`sequences` holds at every look, `gbas` buys a relative error. `dataset_estimate` is the mean over a task.
+"""
+
+from passuntil.counts import estimates, intervals, sequences
+from passuntil.counts.aggregate import DatasetEstimate, dataset_estimate
+from passuntil.counts.bootstrap import BootstrapResult, paired_bootstrap
+from passuntil.counts.continued import continued
+from passuntil.counts.gbas import GammaEstimate, gamma_estimate, passes_needed
+from passuntil.counts.intervals import Interval
+from passuntil.counts.report import TallyReport, tally_report
+from passuntil.counts.tables import TallyRow, read_tallies, write_tallies
+from passuntil.counts.tally import Tally
+
+__all__ = [
+    "BootstrapResult",
+    "DatasetEstimate",
+    "GammaEstimate",
+    "Interval",
+    "Tally",
+    "TallyReport",
+    "TallyRow",
+    "continued",
+    "dataset_estimate",
+    "estimates",
+    "gamma_estimate",
+    "intervals",
+    "paired_bootstrap",
+    "passes_needed",
+    "read_tallies",
+    "sequences",
+    "tally_report",
+    "write_tallies",
+]

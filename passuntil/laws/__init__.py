@@ -1,0 +1,34 @@
+"""Task scaling laws: from pass probabilities at some sizes to the pass probability at another.
+
+A module a law. `DatasetOLS` fits the task's mean, `InstanceOLS` and `InstanceLikelihood` every instance,
+`LossAssisted` goes by way of the loss; `deviations` says how far the models of a series are off their law.
+"""
+
+from passuntil.laws.dataset_ols import DatasetOLS, Forecast, ScalingLaw
+from passuntil.laws.deviations import DeviationPrior, Deviations, deviations_of, pool_deviations
+from passuntil.laws.instance_likelihood import InstanceBootstrap, InstanceLikelihood
+from passuntil.laws.instance_ml import InstanceML, instance_ml
+from passuntil.laws.instance_ols import InstanceOLS
+from passuntil.laws.loss_assisted import LossAssisted
+from passuntil.laws.loss_law import LossFit, LossForecast, LossLaw
+from passuntil.laws.loss_table import read_losses
+
+__all__ = [
+    "DatasetOLS",
+    "DeviationPrior",
+    "Deviations",
+    "Forecast",
+    "InstanceBootstrap",
+    "InstanceLikelihood",
+    "InstanceML",
+    "InstanceOLS",
+    "LossAssisted",
+    "LossFit",
+    "LossForecast",
+    "LossLaw",
+    "ScalingLaw",
+    "deviations_of",
+    "instance_ml",
+    "pool_deviations",
+    "read_losses",
+]

@@ -1,0 +1,161 @@
+"""Draws spread over instances so that the mean gets the precision asked for at the least cost.
+
+The mean over m instances has the variance sum(v_i / n_i) / m^2 from its draws, v_i = p_i (1 - p_i). At a
+cost c_i a draw it is bought cheapest with n_i proportional to sqrt(v_i / c_i) (Neyman 1934, Journal of the
+Royal Statistical Society 97:558-625). The v_i are not known, so the draws come in rounds, each planned from
+the rounds before.
+
+Planning from what was seen biases the plain s / n: an instance that happened to pass gets more draws and is
+corrected downwards, one that happened not to pass gets few and stays at 0. So the estimate is not s / n. It
+weighs the pass rates of the rounds with weights that are set before the round is drawn and sum to 1:
+
+    p_i = sum over rounds t of w_it s_it / n_it.
+
+Every s_it / n_it has mean p_i given all that came before, hence so has p_i, without bias, whatever the
+rounds were planned from and whenever the planning decides to end. sum of w_it^2 s_it (n_it - s_it) / (n_it^2
+(n_it - 1)) is its variance, itself without bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from passuntil.counts.estimates import Floats
+from passuntil.counts.sequences import whole_columns
+from passuntil.errors import PassUntilError
+
+Ints = NDArray[np.int64]
+
+
+def neyman(
+    spread: ArrayLike, variance: float, *, costs: ArrayLike = 1.0, least: ArrayLike = 0.0, most: ArrayLike
+) -> tuple[Floats, bool]:
+    """The cheapest draws x with sum(spread / x) <= variance and least <= x <= most.
+
+    spread: shape (m,), at least 0, the variance of one draw of each instance (times its squared weight).
+    variance: above 0. costs: above 0, of one draw. Returns (x, whether the variance is met); where even
+    `most` does not meet it, x is `most` wherever there is any spread. Real numbers: round them up.
+
+    >>> x, met = neyman([0.25, 0.01], 0.001, most=10_000)
+    >>> x.round(1).tolist(), met
+    ([300.0, 60.0], True)
+    """
+    v, c, low, high = (
+        np.asarray(a, dtype=np.float64) for a in np.broadcast_arrays(spread, costs, least, most)
+    )
+    low = np.minimum(low, high)
+    root = np.sqrt(v / c)
+
+    def at(scale: float) -> Floats:
+        return np.asarray(np.clip(root * scale, low, high), dtype=np.float64)
+
+    def left(x: Floats) -> float:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(np.where(v > 0, v / x, 0.0).sum())
+
+    full = np.where(v > 0, high, low)
+    if left(full) > variance:
+        return full, False
+    if left(low) <= variance:
+        return low.copy(), True
+    # The variance falls in the scale; between 0 and the scale at which every instance has its most.
+    bottom, top = 0.0, float((high[v > 0] / root[v > 0]).max())
+    for _ in range(200):
+        middle = 0.5 * (bottom + top)
+        bottom, top = (bottom, middle) if left(at(middle)) <= variance else (middle, top)
+        if top - bottom <= 1e-12 * top:
+            break
+    return at(top), True
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """What was drawn in each round: `draws` and `passes`, shape (rounds, instances), not cumulated.
+
+    The last round may be open. Raises PassUntilError for counts that cannot be.
+
+    >>> Rounds.none(3).draws.tolist()
+    [[0, 0, 0]]
+    """
+
+    draws: Ints
+    passes: Ints
+
+    def __post_init__(self) -> None:
+        draws, passes = whole_columns(self.draws, self.passes)
+        if draws.ndim != 2 or draws.shape[0] == 0 or draws.shape[1] == 0:
+            raise PassUntilError(
+                f"rounds must have the shape (rounds, instances), at least one of each, not {draws.shape}"
+            )
+        object.__setattr__(self, "draws", draws)
+        object.__setattr__(self, "passes", passes)
+
+    @classmethod
+    def none(cls, instances: int) -> Rounds:
+        """Nothing drawn yet of this many instances."""
+        if not isinstance(instances, int) or instances < 1:
+            raise PassUntilError(f"instances must be at least 1, not {instances!r}")
+        empty = np.zeros((1, instances), dtype=np.int64)
+        return cls(empty, empty)
+
+    @property
+    def totals(self) -> tuple[Ints, Ints]:
+        """(draws, passes) of each instance over all rounds."""
+        return self.draws.sum(axis=0), self.passes.sum(axis=0)
+
+    def first(self, count: int) -> Rounds:
+        """The first `count` rounds."""
+        return Rounds(self.draws[:count], self.passes[:count])
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """What to draw now.
+
+    draws: shape (instances,), draws to ask for now, 0 for those that have theirs. round: which round they
+    belong to, from 0. target: shape (instances,), draws of the whole round. weight: shape (instances,), the
+    weight that the round's pass rate has in the estimate. last: no round follows. done: nothing is left to
+    draw. reachable: False where the target cannot be met under the cap, by what is known so far. note: says
+    so in words, or "".
+    """
+
+    draws: Ints
+    round: int
+    target: Ints
+    weight: Floats
+    last: bool
+    done: bool
+    reachable: bool = True
+    note: str = ""
+
+
+def weighted_estimates(rounds: Rounds, weights: Floats) -> tuple[Floats, Floats]:
+    """(estimates, their variances) of the instances; weights of shape (rounds, instances).
+
+    Weights that do not sum to 1, because rounds are still to come, are scaled up: provisional, and then not
+    free of bias. A round without draws must have weight 0.
+    """
+    n, s = rounds.draws.astype(np.float64), rounds.passes.astype(np.float64)
+    total = weights.sum(axis=0)
+    # Before any round has weight the draws weigh alike.
+    weights = np.where(total > 0, weights, n)
+    share = weights / weights.sum(axis=0)
+    safe = np.where(n > 0, n, 1.0)
+    rates = s / safe
+    noise = np.where(n > 1, rates * (1.0 - rates) / np.maximum(n - 1.0, 1.0), 0.0)
+    return (share * rates).sum(axis=0), (share**2 * noise).sum(axis=0)
+
+
+def outcome_arrays(outcomes: Iterable[Any]) -> list[NDArray[np.int64]]:
+    """Cumulated passes of each instance's outcomes in draw order, with a leading 0."""
+    from passuntil.counts.tally import _as_outcomes
+
+    return [
+        np.concatenate([[0], np.cumsum(_as_outcomes(bits), dtype=np.int64)]).astype(np.int64)
+        for bits in outcomes
+    ]

@@ -1,0 +1,88 @@
+"""The front page: what runs, what needs a look, what is new, what to do next."""
+
+from typing import Any
+
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from firstlight.evaluations.figures import rates
+from firstlight.evaluations.models import Run, Unit
+from firstlight.forecasts.models import Forecast
+from firstlight.forecasts.views import forecast_facts
+from firstlight.pages.page import render_page
+from firstlight.registry.models import Checkpoint, Series, Task
+from firstlight.teams.access import User, visible, writable_teams
+
+SHOWN = 6
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    """Running now, what needs a look, the newest forecasts, and the next step."""
+    runs = visible(Run, request.user).select_related("checkpoint__series", "task")
+    quarantined = Count("units", filter=Q(units__state=Unit.State.QUARANTINED))
+    running = list(runs.filter(state__in=(*Run.OPEN, Run.State.PAUSED)).order_by("-id")[:SHOWN])
+    troubled = (
+        runs.filter(
+            Q(state__in=(Run.State.FAILED, Run.State.PARTIAL)) | Q(units__state=Unit.State.QUARANTINED)
+        )
+        .annotate(quarantined=quarantined)
+        .order_by("-id")[:SHOWN]
+    )
+    forecasts = list(
+        visible(Forecast, request.user)
+        .select_related("series", "task", "target")
+        .order_by("-updated_at")[:SHOWN]
+    )
+    speed = rates(running)
+    data: dict[str, Any] = {
+        "running": [run_line(run) | speed[run.pk] for run in running],
+        "troubled": [run_line(run) | {"quarantined": run.quarantined} for run in troubled],
+        "forecasts": [forecast_facts(forecast) for forecast in forecasts],
+        "next_step": None if running or forecasts else next_step(request.user),
+    }
+    return render_page(request, "home/home.html", data)
+
+
+def run_line(run: Run) -> dict[str, Any]:
+    """A run in a list."""
+    return {
+        "id": run.pk,
+        "url": reverse("run", args=[run.pk]),
+        "checkpoint": run.checkpoint.name,
+        "series": run.checkpoint.series.name,
+        "task": str(run.task),
+        "state": run.state,
+        "reason": run.reason,
+        "units_done": run.units_done,
+        "units_total": run.units_total,
+        "draws": run.draws,
+        "started_at": run.started_at,
+        "created_at": run.created_at,
+    }
+
+
+def next_step(user: User) -> dict[str, str] | None:
+    """What to do where nothing is measured yet."""
+    if not writable_teams(user).exists():
+        return {
+            "text": "You are in no team in which you may change things: ask an owner to add you.",
+            "url": "",
+        }
+    if not visible(Series, user).exists():
+        return {"text": "Create a series: models that differ in size only.", "url": reverse("series-new")}
+    if not visible(Checkpoint, user).exists():
+        newest = visible(Series, user).order_by("-id").first()
+        assert newest is not None
+        return {
+            "text": f"Register the first checkpoint of {newest.name}.",
+            "url": reverse("checkpoint-register", args=[newest.pk]),
+        }
+    if not visible(Task, user).exists():
+        return {"text": "Upload a task: a JSONL file, one instance a line.", "url": reverse("task-new")}
+    if not visible(Run, user).exists():
+        return {"text": "Start a run: a checkpoint, a task and a stopping rule.", "url": reverse("run-new")}
+    return {
+        "text": "Plan a larger checkpoint in a series and forecast it before it is trained.",
+        "url": reverse("series-list"),
+    }

@@ -1,0 +1,160 @@
+"""How many seeds are worth buying, said from a pilot before anything is trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import f as f_distribution
+
+from proxy._checks import confidence, real, whole
+from proxy.errors import ProxyError
+from proxy.ranking.simulation import pair_accuracy
+from proxy.scores.matrix import ScoreMatrix
+
+Floats = NDArray[np.float64]
+
+#: Name of the advice on the weighted mean of the tasks.
+WEIGHTED = "weighted mean"
+
+
+@dataclass(frozen=True, slots=True)
+class SeedAdvice:
+    """How many seeds a configuration to train, and what each number gives.
+
+    seeds: the smallest number from which one more gains less than `least_gain` of decision accuracy (and no later one
+    more). accuracy: expected decision accuracy with 1, 2, ... seeds. limit: with endless seeds. low, high: the
+    accuracy at `seeds`, at the ends of the interval of the signal's share. reliability: share of the variance of
+    single-seed scores that is signal, and its interval. sentence: the advice in words.
+    """
+
+    seeds: int
+    accuracy: tuple[float, ...]
+    limit: float
+    low: float
+    high: float
+    reliability: float
+    reliability_low: float
+    reliability_high: float
+    sentence: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {name: getattr(self, name) for name in self.__slots__} | {"accuracy": list(self.accuracy)}
+
+
+def seeds_worth_buying(
+    *,
+    spread: float,
+    noise: float,
+    models: int,
+    noise_runs: int,
+    relevance: float = 1.0,
+    seeds_had: int = 1,
+    least_gain: float = 0.01,
+    most: int = 20,
+    level: float = 0.95,
+) -> SeedAdvice:
+    """Say before training how many seeds a configuration are worth their cost.
+
+    spread: standard deviation of the score over the configurations of a pilot, each the mean of `seeds_had` seeds.
+    noise: standard deviation of the score over seeds of one configuration. models, noise_runs: how many
+    runs each was computed from (at least 2). relevance: correlation of the score, free of noise, with the truth.
+    least_gain: decision accuracy that one more seed must bring. most: the largest number considered.
+
+    The signal is spread^2 - noise^2 / seeds_had, at least 0; its interval comes from the F distribution of the ratio
+    of the two variances. Seeds cannot mend an irrelevant score: `limit` says what they can reach.
+
+    Raises ProxyError for values out of range.
+
+    >>> advice = seeds_worth_buying(spread=1.5, noise=1.0, models=12, noise_runs=6)
+    >>> advice.seeds, round(advice.accuracy[0], 3), round(advice.limit, 3)
+    (5, 0.768, 1.0)
+    """
+    spread, noise = real("spread", spread, least=0), real("noise", noise, least=0)
+    relevance, least_gain = (
+        real("relevance", relevance, least=0, most=1),
+        real("least_gain", least_gain, least=1e-6),
+    )
+    models, noise_runs = whole("models", models, least=2), whole("noise_runs", noise_runs, least=2)
+    seeds_had, most, level = (
+        whole("seeds_had", seeds_had, least=1),
+        whole("most", most, least=1),
+        confidence(level),
+    )
+    if spread == 0 and noise == 0:
+        raise ProxyError("spread and noise are both 0: the score is the same everywhere and tells nothing")
+    ratio = seeds_had * spread**2 / noise**2 if noise > 0 else math.inf
+    free = (models - 1, noise_runs - 1)
+    tail = (1 - level) / 2
+    bounds = (ratio / f_distribution.isf(tail, *free), ratio, ratio / f_distribution.ppf(tail, *free))
+    # In units of the noise of one seed: the variance of true scores, seeds_had of which make a ratio of 1 + that.
+    signals = [max(float(bound) - 1, 0.0) / seeds_had for bound in bounds]
+
+    def accuracies(signal: float) -> Floats:
+        count = np.arange(1, most + 2)
+        share = np.ones(count.size) if math.isinf(signal) else signal / (signal + 1 / count)
+        return pair_accuracy(relevance * np.sqrt(share))
+
+    central = accuracies(signals[1])
+    gains = np.diff(central)
+    worth = np.flatnonzero(gains >= least_gain)
+    seeds = min(int(worth[-1]) + 2 if worth.size else 1, most)
+    low, high = float(accuracies(signals[0])[seeds - 1]), float(accuracies(signals[2])[seeds - 1])
+    limit = float(pair_accuracy(relevance if signals[1] > 0 else 0.0))
+    shares = [1.0 if math.isinf(s) else s / (s + 1) for s in signals]
+    if signals[1] == 0:
+        said = "the configurations differ no more than seeds do: this pilot cannot tell that any number of seeds helps"
+    else:
+        said = (
+            f"{seeds} seed{'s' if seeds > 1 else ''} a configuration: decision accuracy {central[seeds - 1]:.2f} "
+            f"[{low:.2f}, {high:.2f}], with one seed {central[0]:.2f}, at most {limit:.2f} with endless seeds"
+        )
+    return SeedAdvice(
+        seeds, tuple(central[:most].tolist()), limit, low, high, shares[1], shares[0], shares[2], said
+    )
+
+
+def study_seeds(
+    pilot: ScoreMatrix,
+    noise_group: ScoreMatrix,
+    *,
+    weights: Mapping[str, float] | None = None,
+    **settings: Any,
+) -> dict[str, SeedAdvice]:
+    """Advice for each task of both tables, and first for the weighted mean of raw scores where weights are given.
+
+    pilot: different configurations, each the mean of `seeds_had` seeds. noise_group: seeds of one configuration, of the
+    same kind of model. settings: of `seeds_worth_buying` (relevance, seeds_had, least_gain, most, level). A task that
+    no two models tell apart, or that fewer than 2 models of a group have, is left out.
+
+    Raises ProxyError where nothing is left, and for weights of unknown tasks.
+    """
+    shared = [task for task in pilot.tasks if task in noise_group.tasks]
+    tables = {task: [one.column(task) for one in (pilot, noise_group)] for task in shared}
+    if weights is not None:
+        size = sum(abs(weight) for weight in weights.values())
+        if not size > 0:
+            raise ProxyError("all weights are 0: give at least one task a weight")
+        chosen = [one.select(tasks=list(weights)) for one in (pilot, noise_group)]
+        share = np.array(list(weights.values())) / size
+        tables = {WEIGHTED: [one.scores * one.signs() @ share for one in chosen], **tables}
+    advice = {}
+    for name, columns in tables.items():
+        known = [column[np.isfinite(column)] for column in columns]
+        if min(map(len, known)) < 2 or all(np.ptp(column) == 0 for column in known):
+            continue
+        spread, noise = (float(column.std(ddof=1)) for column in known)
+        advice[name] = seeds_worth_buying(
+            spread=spread, noise=noise, models=len(known[0]), noise_runs=len(known[1]), **settings
+        )
+    if not advice:
+        raise ProxyError(
+            "no task is scored by at least 2 models of the pilot and of the noise group, and told apart by them; "
+            "give the same tasks in both"
+        )
+    return advice

@@ -1,0 +1,26 @@
+"""Relevance: which tasks move with the target over models, by which correlation, and how surely."""
+
+from proxy.relevance.consistency import Consistency, MetricConsistency, choose_metric
+from proxy.relevance.inference import partial_correlations
+from proxy.relevance.kernels import METRICS, correlations, permuted_correlations, set_correlations
+from proxy.relevance.normalisation import FeatureNormaliser, SampleNormaliser, TwoWayNormaliser, two_way
+from proxy.relevance.study import study_relevance
+from proxy.relevance.task_relevance import RelevanceStudy, TaskRelevance
+
+__all__ = [
+    "METRICS",
+    "Consistency",
+    "FeatureNormaliser",
+    "MetricConsistency",
+    "RelevanceStudy",
+    "SampleNormaliser",
+    "TaskRelevance",
+    "TwoWayNormaliser",
+    "choose_metric",
+    "correlations",
+    "partial_correlations",
+    "permuted_correlations",
+    "set_correlations",
+    "study_relevance",
+    "two_way",
+]

@@ -1,0 +1,173 @@
+"""Correlations of many tasks with one target over many sets of models at once, and with many targets over all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import kendalltau, rankdata
+
+from proxy.errors import ProxyError
+from proxy.relevance.pair_signs import by_model, by_set, ratio
+
+Floats = NDArray[np.float64]
+
+#: The correlations that Algorithm 1 chooses among, in the order of the paper.
+METRICS = ("pearson", "spearman", "kendall")
+
+#: Above so many models the sign matrices of all of them no longer fit ...
+MOST_MODELS = 1500
+#: ... and those of one set up to so many.
+MOST_MEMBERS = 400
+#: A correlation of fewer models is no number.
+LEAST_MODELS = 3
+#: Variances below this share of what they are the difference of are rounding.
+ROUNDING = 1e-10
+
+
+def set_correlations(
+    candidates: ArrayLike, target: ArrayLike, sets: ArrayLike, metrics: Sequence[str] = METRICS
+) -> dict[str, Floats]:
+    """Correlation of each candidate with the target over each set of models.
+
+    candidates: models x tasks, NaN is a gap. target: models, complete. sets: sets x models, how often each model
+    is in (0, 1, or a bootstrap's counts). Returns metric -> tasks x sets; NaN where a task or the target is
+    constant, or fewer than 3 models are left. Kendall's is tau-b, Spearman's takes average ranks.
+
+    >>> found = set_correlations([[1.0], [2.0], [4.0], [3.0]], [1.0, 2.0, 3.0, 4.0], [[1, 1, 1, 1], [1, 1, 1, 0]])
+    >>> found["kendall"].round(3).tolist()
+    [[0.667, 1.0]]
+    """
+    x, y = _checked(candidates, target)
+    z = np.asarray(sets)
+    if z.ndim != 2 or z.shape[1] != len(y):
+        raise ProxyError(
+            f"sets of shape {z.shape} for {len(y)} models: give a row a set and a column a model"
+        )
+    out = {metric: np.full((x.shape[1], len(z)), np.nan) for metric in metrics}
+    for tasks, rows in _patterns(x):
+        for metric, values in _complete(x[np.ix_(rows, tasks)], y[rows], z[:, rows], metrics).items():
+            out[metric][tasks] = values.T
+    return out
+
+
+def correlations(
+    candidates: ArrayLike, target: ArrayLike, metrics: Sequence[str] = METRICS
+) -> dict[str, Floats]:
+    """Correlation of each candidate with the target over all models that have both: metric -> tasks."""
+    x, y = _checked(candidates, target)
+    found = set_correlations(x, y, np.ones((1, len(y))), metrics)
+    return {metric: values[:, 0] for metric, values in found.items()}
+
+
+def permuted_correlations(
+    candidates: ArrayLike, targets: ArrayLike, metrics: Sequence[str] = METRICS
+) -> dict[str, Floats]:
+    """Correlation of each candidate with each of many targets: metric -> tasks x targets.
+
+    candidates: models x tasks, NaN is a gap. targets: targets x models, complete.
+    """
+    x = np.asarray(candidates, dtype=np.float64)
+    many = np.asarray(targets, dtype=np.float64)
+    out = {metric: np.full((x.shape[1], len(many)), np.nan) for metric in metrics}
+    for tasks, rows in _patterns(x):
+        a, b = x[np.ix_(rows, tasks)].T, many[:, rows]
+        if "pearson" in metrics:
+            out["pearson"][tasks] = _product(a, b)
+        if "spearman" in metrics:
+            out["spearman"][tasks] = _product(rankdata(a, axis=1), rankdata(b, axis=1))
+        if "kendall" in metrics and len(rows) > MOST_MODELS:
+            out["kendall"][tasks] = [[_one("kendall", column, one) for one in b] for column in a]
+        elif "kendall" in metrics:
+            out["kendall"][tasks] = _pairwise(a, b)
+    return out
+
+
+def _patterns(x: Floats) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """(tasks, models that have them) for the tasks that miss the same models: they share what the target needs."""
+    alike: dict[bytes, list[int]] = {}
+    known = np.isfinite(x)
+    for task, column in enumerate(known.T):
+        alike.setdefault(column.tobytes(), []).append(task)
+    for tasks in alike.values():
+        rows = np.flatnonzero(known[:, tasks[0]])
+        if len(rows) >= LEAST_MODELS:
+            yield np.array(tasks), rows
+
+
+def _complete(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> dict[str, Floats]:
+    """metric -> sets x tasks, where no score is missing."""
+    found = {metric: np.full((len(z), x.shape[1]), np.nan) for metric in metrics}
+    ranked = [metric for metric in metrics if metric != "pearson"]
+    members = (z > 0).sum(axis=1)
+    if "pearson" in metrics:
+        found["pearson"] = _pearson(x, y, z)
+    if ranked and len(y) <= MOST_MODELS:
+        found |= by_model(x, y, z, ranked)
+    elif ranked:
+        small = members <= MOST_MEMBERS
+        for metric, values in by_set(x, y, z[small], ranked).items():
+            found[metric][small] = values
+        for place in np.flatnonzero(~small):
+            drawn = np.repeat(np.arange(len(y)), z[place].astype(int))
+            for metric in ranked:
+                found[metric][place] = [_one(metric, column[drawn], y[drawn]) for column in x.T]
+    few = (members < LEAST_MODELS)[:, None]
+    return {metric: np.where(few, np.nan, values) for metric, values in found.items()}
+
+
+def _pearson(x: Floats, y: Floats, z: NDArray[Any]) -> Floats:
+    # Moved to mean 0 and scaled to 1 over all models first, so that the sums below cancel little.
+    a, b = (values - values.mean(axis=0) for values in (x, y[:, None]))
+    a, b = (values / np.where((top := np.abs(values).max(axis=0)) > 0, top, 1.0) for values in (a, b))
+    tasks = x.shape[1]
+    sums = z.astype(np.float64) @ np.hstack([a, a * a, a * b, b, b * b])
+    sa, saa, sab = sums[:, :tasks], sums[:, tasks : 2 * tasks], sums[:, 2 * tasks : 3 * tasks]
+    sb, sbb = sums[:, -2:-1], sums[:, -1:]
+    count = np.maximum(z.sum(axis=1, dtype=np.float64), 1.0)[:, None]
+    va, vb = saa - sa * sa / count, sbb - sb * sb / count
+    va, vb = np.where(va > ROUNDING * saa, va, 0.0), np.where(vb > ROUNDING * sbb, vb, 0.0)
+    return ratio(sab - sa * sb / count, va, vb)
+
+
+def _product(a: Floats, b: Floats) -> Floats:
+    """Pearson's correlation of every row of a with every row of b."""
+    a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
+    return ratio(a @ b.T, (a * a).sum(axis=1)[:, None], (b * b).sum(axis=1)[None, :])
+
+
+def _pairwise(a: Floats, b: Floats) -> Floats:
+    """Kendall's tau-b of every row of a with every row of b, over all pairs of columns at once."""
+    i, j = np.triu_indices(a.shape[1], 1)
+    signs = np.sign(a[:, i] - a[:, j]).astype(np.float32)
+    untied = np.abs(signs).sum(axis=1, dtype=np.float64)
+    out = np.empty((len(a), len(b)))
+    step = max(1, 8_000_000 // max(len(i), 1))
+    for start in range(0, len(b), step):
+        some = b[start : start + step]
+        other = np.sign(some[:, i] - some[:, j]).astype(np.float32)
+        size = np.abs(other).sum(axis=1, dtype=np.float64)
+        agreement = (signs @ other.T).astype(np.float64)
+        out[:, start : start + step] = ratio(agreement, untied[:, None], size[None, :])
+    return out
+
+
+def _one(metric: str, column: Floats, y: Floats) -> float:
+    if len(column) < LEAST_MODELS or np.ptp(column) == 0 or np.ptp(y) == 0:
+        return float("nan")
+    if metric == "kendall":
+        return float(kendalltau(column, y).statistic)
+    return float(np.corrcoef(rankdata(column), rankdata(y))[0, 1])
+
+
+def _checked(candidates: ArrayLike, target: ArrayLike) -> tuple[Floats, Floats]:
+    x, y = np.asarray(candidates, dtype=np.float64), np.asarray(target, dtype=np.float64)
+    if x.ndim != 2 or y.shape != x.shape[:1]:
+        raise ProxyError(
+            f"scores of shape {x.shape} with a target of shape {y.shape}: give both for each model"
+        )
+    if not np.isfinite(y).all():
+        raise ProxyError("the target has gaps here; leave those models out first")
+    return x, y

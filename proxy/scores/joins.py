@@ -1,0 +1,163 @@
+"""Joining score tables of different origin: which names were taken for the same model is part of the result."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy.errors import ProxyError
+from proxy.scores.matrix import ScoreMatrix
+
+#: Endings that name a runtime, not a model, and those of models tuned for conversation.
+RUNTIME = re.compile(r"[-_](hf|turbomind|vllm|lmdeploy|bf16|fp16)$")
+CHAT = re.compile(r"[-_](chat|instruct|it|sft|rlhf|dpo)(?=[-_]|$)|[-_]base(?=[-_]|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Two names taken for one model (or one pair). how: same, mapped (the caller said so) or alike (guessed)."""
+
+    left: str
+    right: str
+    how: Literal["same", "mapped", "alike"]
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A matrix with the left's models and both sides' tasks, and how its rows came together."""
+
+    matrix: ScoreMatrix
+    matches: tuple[Match, ...]
+    left_only: tuple[str, ...]
+    right_only: tuple[str, ...]
+
+
+def join_scores(
+    left: ScoreMatrix,
+    right: ScoreMatrix,
+    *,
+    mapping: Mapping[str, str] | None = None,
+    guess: bool = False,
+    pairs: bool = False,
+) -> Join:
+    """The models that both tables have, with the tasks of both; the left's names stay.
+
+    mapping: left name -> right name, for models named otherwise. guess: also take names for the same that differ in
+    case, an organisation before a slash, underscores, or a runtime's ending (-hf, -turbomind), where that is unique on
+    both sides. pairs: the right side is the same models tuned for conversation, so endings such as -chat, -instruct
+    and -base are ignored too: the paper's base/chat pairs (candidates left, the target right).
+
+    Every match is in `matches` and, where the names differ, in the notes. Raises ProxyError where nothing matches, for
+    a mapping of unknown names or onto one model twice, and for a task that both sides have.
+
+    >>> a = ScoreMatrix(("org/Llama-7b-hf", "b"), ("x",), [[1.0], [2.0]])
+    >>> b = ScoreMatrix(("llama-7b", "b"), ("y",), [[3.0], [4.0]])
+    >>> [(m.left, m.right, m.how) for m in join_scores(a, b, guess=True).matches]
+    [('org/Llama-7b-hf', 'llama-7b', 'alike'), ('b', 'b', 'same')]
+    """
+    shared = [task for task in left.tasks if task in right.tasks]
+    if shared:
+        raise ProxyError(f"both tables have the task {shared[0]!r}; leave it out of one, or rename it")
+    matches = _matches(left, right, dict(mapping or {}), guess or pairs, pairs)
+    if not matches:
+        raise ProxyError(
+            f"no model is in both tables ({left.models[0]!r}, ... and {right.models[0]!r}, ...); "
+            "give a mapping of their names"
+        )
+    a = left.select(models=[match.left for match in matches])
+    b = right.select(models=[match.right for match in matches])
+    renamed = [match for match in matches if match.left != match.right]
+    left_only = tuple(sorted(set(left.models) - {m.left for m in matches}))
+    right_only = tuple(sorted(set(right.models) - {m.right for m in matches}))
+    notes = [*left.notes, *right.notes]
+    notes += [f"{match.left} was joined with {match.right} ({match.how})" for match in renamed]
+    if left_only or right_only:
+        notes.append(
+            f"{len(left_only)} models of the first table and {len(right_only)} of the second found no match"
+        )
+
+    def both(name: str) -> NDArray[np.float64] | None:
+        one, two = getattr(a, name), getattr(b, name)
+        if one is None and two is None:
+            return None
+        return np.hstack([np.full(m.shape, np.nan) if p is None else p for m, p in ((a, one), (b, two))])
+
+    matrix = ScoreMatrix(
+        a.models,
+        (*a.tasks, *b.tasks),
+        np.hstack([a.scores, b.scores]),
+        stderr=both("stderr"),
+        n=both("n"),
+        direction={**a.direction, **b.direction},
+        baseline={**a.baseline, **b.baseline},
+        scale={task: m.scale.get(task, float("nan")) for m in (a, b) for task in m.tasks},
+        notes=tuple(notes),
+    )
+    return Join(matrix, tuple(matches), left_only, right_only)
+
+
+def read_mapping(path: str | os.PathLike[str]) -> dict[str, str]:
+    """A mapping of names from a CSV of two columns with a header (say ``base,chat``)."""
+    name = os.fspath(path)
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except OSError as error:
+        raise ProxyError(f"{name}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise ProxyError(f"{name}: not UTF-8 text; save it as UTF-8 CSV") from None
+    mapping: dict[str, str] = {}
+    for line, row in enumerate(rows[1:], start=2):
+        if len(row) < 2 or not row[0].strip() or not row[1].strip():
+            raise ProxyError(f"{name}, line {line}: expected two names")
+        left, right = row[0].strip(), row[1].strip()
+        if mapping.setdefault(left, right) != right:
+            raise ProxyError(f"{name}, line {line}: {left!r} is mapped to {mapping[left]!r} and to {right!r}")
+    return mapping
+
+
+def _matches(
+    left: ScoreMatrix, right: ScoreMatrix, mapping: dict[str, str], guess: bool, pairs: bool
+) -> list[Match]:
+    for name, other in mapping.items():
+        for known, one, side in ((left.models, name, "first"), (right.models, other, "second")):
+            if one not in known:
+                raise ProxyError(f"the mapping names {one!r}, which is not in the {side} table")
+    twice = [name for name, count in Counter(mapping.values()).items() if count > 1]
+    if twice and not pairs:
+        raise ProxyError(f"the mapping sends two models to {twice[0]!r}; each can be matched once")
+    taken = set(mapping.values())
+    found = {name: Match(name, other, "mapped") for name, other in mapping.items()}
+    for name in left.models:
+        if name not in found and name in right.models and name not in taken:
+            found[name] = Match(name, name, "same")
+            taken.add(name)
+    if guess:
+        rest = {name: plain_name(name, pairs) for name in left.models if name not in found}
+        others = {name: plain_name(name, pairs) for name in right.models if name not in taken}
+        counts, other_counts = Counter(rest.values()), Counter(others.values())
+        by_plain = {plain: name for name, plain in others.items()}
+        for name, plain in rest.items():
+            if counts[plain] == 1 and other_counts[plain] == 1:
+                found[name] = Match(name, by_plain[plain], "alike")
+    return [found[name] for name in left.models if name in found]
+
+
+def plain_name(name: str, pairs: bool = False) -> str:
+    """A name without organisation, case, runtime and, for pairs, without what tells chat from base.
+
+    >>> plain_name("Qwen/Qwen-7B-Chat"), plain_name("qwen-7b-turbomind"), plain_name("Qwen/Qwen-7B-Chat", pairs=True)
+    ('qwen-7b-chat', 'qwen-7b', 'qwen-7b')
+    """
+    plain = re.sub(r"[_\s]+", "-", name.rsplit("/", 1)[-1].lower())
+    while (shorter := RUNTIME.sub("", plain)) != plain:
+        plain = shorter
+    return CHAT.sub("", plain) if pairs else plain

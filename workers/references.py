@@ -1,0 +1,76 @@
+"""The exact path: reference answers of exact grading are scored once a checkpoint, one forward pass each."""
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from firstlight.evaluations.models import Likelihood, Run
+from firstlight.files.task_file import InstanceSpec
+from firstlight.registry.models import Checkpoint, Instance
+
+from workers.engines.base import Engine, EngineRefusal, Score
+
+log = logging.getLogger(__name__)
+AT_ONCE = 32
+
+
+def spec_of(row: Instance) -> InstanceSpec:
+    """A task's instance as engines and graders take it."""
+    return InstanceSpec(
+        id=row.key,
+        prompt=row.prompt,
+        answer=row.answer,
+        grader=row.grader,
+        stop=tuple(row.stop),
+        max_tokens=row.max_tokens,
+        guess_rate=row.guess_rate,
+    )
+
+
+def score_references(
+    engine: Engine, checkpoint: Checkpoint, runs: Iterable[int], *, seconds: float = 10.0
+) -> int:
+    """Score the reference answers of these runs that are not known yet, for about `seconds`. Returns how many.
+
+    What the engine refuses is stored with its reason, so that it is asked once. Nothing may be in flight: an engine
+    need not answer in the middle of a stream.
+    """
+    until = time.monotonic() + seconds
+    tasks = Run.objects.filter(pk__in=runs).values("task")
+    known = Likelihood.objects.filter(checkpoint=checkpoint).values("instance")
+    wanted = Instance.objects.filter(task__in=tasks, grader="exact", excluded="").exclude(answer="")
+    missing = sorted(wanted.exclude(pk__in=known), key=lambda row: (tuple(row.stop), row.pk))
+    done = 0
+    for stop, group in groupby(missing, key=lambda row: tuple(row.stop)):
+        rows = list(group)
+        for start in range(0, len(rows), AT_ONCE):
+            if time.monotonic() > until:
+                return done
+            some = rows[start : start + AT_ONCE]
+            answers = _scores(engine, some, stop)
+            made = [_row(engine, checkpoint, *each) for each in zip(some, answers, strict=True)]
+            Likelihood.objects.bulk_create(made, ignore_conflicts=True)
+            done += len(some)
+    return done
+
+
+def _scores(engine: Engine, rows: Sequence[Instance], stop: tuple[str, ...]) -> list[Score | str]:
+    """The scores, or the reasons of those that are refused: one impossible answer must not take its neighbours."""
+    pairs = [(row.prompt, row.answer) for row in rows]
+    try:
+        return list(engine.score(pairs, stop=stop))
+    except EngineRefusal as error:
+        if len(rows) == 1:
+            return [str(error).removeprefix("pair 0: ")]
+    return [answer for row in rows for answer in _scores(engine, [row], stop)]
+
+
+def _row(engine: Engine, checkpoint: Checkpoint, instance: Instance, answer: Score | str) -> Likelihood:
+    row = Likelihood(checkpoint=checkpoint, instance=instance, fingerprint=engine.fingerprint[:200])
+    if isinstance(answer, str):
+        row.refused = answer[:500]
+    else:
+        row.nll_answer, row.nll_terminator = answer.nll_answer, answer.nll_terminator
+        row.tokens = answer.tokens
+    return row
