@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from proxy._arrays import Floats
 from proxy.errors import ProxyError
-
-Floats = NDArray[np.float64]
 
 
 def holm(p_values: ArrayLike) -> Floats:

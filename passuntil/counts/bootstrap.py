@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from passuntil._arrays import Floats
 from passuntil._checks import confidence, whole
 from passuntil._text import grid
-from passuntil.counts.estimates import Floats
 from passuntil.counts.intervals import Interval
 from passuntil.errors import PassUntilError
 

@@ -20,9 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma, polygamma
 
+from passuntil._arrays import Floats
 from passuntil.errors import PassUntilError
-
-Floats = NDArray[np.float64]
 
 
 def _columns(*values: Any) -> list[NDArray[np.int64]]:

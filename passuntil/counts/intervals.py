@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betainccinv, betaincinv
 
+from passuntil._arrays import Floats
 from passuntil._checks import confidence
-from passuntil.counts.estimates import Floats, _columns, stopped_beyond_floor
+from passuntil.counts.estimates import _columns, stopped_beyond_floor
 
 
 @dataclass(frozen=True, slots=True)

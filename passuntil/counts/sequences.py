@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaln, expit, logsumexp, xlog1py, xlogy
 
+from passuntil._arrays import Floats
 from passuntil._checks import confidence, whole
-from passuntil.counts.estimates import Floats
 from passuntil.errors import PassUntilError
 
 #: The mixture W: Beta(SHAPE, SHAPE * 10^j) for j = 0 .. DECADES, with weights that fall slowly in j.

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
+from passuntil._arrays import Floats
 from passuntil.counts.aggregate import DatasetEstimate
-from passuntil.counts.estimates import Floats
 from passuntil.errors import PassUntilError
 from passuntil.forecasting.methods import METHODS, Law, Series
 from passuntil.laws._series import log_log

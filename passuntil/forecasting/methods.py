@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from passuntil._arrays import Floats
 from passuntil.counts import estimates
 from passuntil.counts.aggregate import DatasetEstimate, dataset_estimate
-from passuntil.counts.estimates import Floats
 from passuntil.counts.tables import TallyRow, check_series
 from passuntil.counts.tally import Tally
 from passuntil.errors import PassUntilError

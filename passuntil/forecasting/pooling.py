@@ -18,7 +18,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
-from passuntil.counts.estimates import Floats
+from passuntil._arrays import Floats
 from passuntil.counts.tables import TallyRow
 from passuntil.errors import PassUntilError
 from passuntil.forecasting.methods import Series, read_series

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from passuntil.growth._instances import Floats, contrasts
+from passuntil._arrays import Floats
+from passuntil.growth._instances import contrasts
 
 HALVINGS = 45
 

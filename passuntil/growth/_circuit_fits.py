@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-from passuntil.growth._instances import Floats
+from passuntil._arrays import Floats
 
 #: (x, y, weights (folds, n), noise (starts, 4)) -> (values (folds, n), the first fold's parameters).
 Fitter = Callable[[Floats, Floats, Floats, Floats], tuple[Floats, Floats]]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from passuntil._arrays import Floats
 from passuntil._checks import confidence, positive, real
 from passuntil.errors import PassUntilError
-from passuntil.growth._instances import Floats
 
 #: A quadratic leaves nothing over on three sizes.
 LEAST_SIZES = 4

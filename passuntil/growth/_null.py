@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
+from passuntil._arrays import Floats
 from passuntil.growth._bending import Bend, bend, ends
-from passuntil.growth._instances import Floats, SharedFit, contrasts, fit_shared, simulate
+from passuntil.growth._instances import SharedFit, contrasts, fit_shared, simulate
 
 #: Cells of one batch of replicates; larger batches leave the processor's cache.
 BATCH_CELLS = 250_000

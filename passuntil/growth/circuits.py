@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp, softmax
 
+from passuntil._arrays import Floats
 from passuntil._checks import whole
 from passuntil.errors import PassUntilError
 from passuntil.growth._circuit_fits import FITTERS
-from passuntil.growth._instances import Floats
 
 #: The forms, with their numbers of parameters (the variance is counted besides).
 FORMS = {"line": 2, "quadratic": 3, "hard_min": 4, "soft_weighted": 4, "soft_min": 4}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from passuntil._arrays import Floats
 from passuntil._checks import real
-from passuntil.counts.estimates import Floats
 from passuntil.errors import PassUntilError
 
 #: exp(-exp(6.4)) is 1e-261: smaller pass probabilities are no more than zero, and exp(exp(6.6)) overflows.

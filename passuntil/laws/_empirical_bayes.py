@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from passuntil.counts.estimates import Floats
+from passuntil._arrays import Floats
 from passuntil.laws._cells import complement, marginal
 
 #: Weak prior of Sigma: this many instances' worth, with these standard deviations of (a, b).

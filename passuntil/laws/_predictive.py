@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from passuntil.counts.estimates import Floats
+from passuntil._arrays import Floats
 from passuntil.laws._cells import Cells, pass_probability
 from passuntil.laws.deviations import DeviationPrior, Deviations, next_deviation
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.stats import t as student
 
-from passuntil.counts.estimates import Floats
+from passuntil._arrays import Floats
 from passuntil.laws.dataset_ols import Forecast
 
 #: What is nearer to 0 or to 1 counts as this, so that F stays finite.

@@ -17,8 +17,8 @@ from scipy.stats import t as student
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
+from passuntil._arrays import Floats
 from passuntil._checks import confidence, positive
-from passuntil.counts.estimates import Floats
 from passuntil.errors import PassUntilError
 
 #: A line always fits two sizes; only a third one tells anything of the scatter.

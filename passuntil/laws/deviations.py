@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from passuntil.counts.estimates import Floats
+from passuntil._arrays import Floats
 from passuntil.errors import PassUntilError
 from passuntil.laws._cells import complement
 

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
+from passuntil._arrays import Floats
 from passuntil._checks import confidence, positive, real, whole
-from passuntil.counts.estimates import Floats
 from passuntil.errors import PassUntilError
 from passuntil.laws import _empirical_bayes as bayes
 from passuntil.laws._cells import check_cells, check_guess, complement, marginal, pass_probability

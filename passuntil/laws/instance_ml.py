@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 from scipy.stats import chi2
 
-from passuntil.counts.estimates import Floats
+from passuntil._arrays import Floats
 from passuntil.laws._cells import check_cells, log_likelihood, pass_probability, score_and_weight
 
 ROUNDS, LONGEST_STEP, FLAT = 200, 1.0, 1e-10

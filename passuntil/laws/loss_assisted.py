@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
+from passuntil._arrays import Floats
 from passuntil._checks import confidence, positive, whole
-from passuntil.counts.estimates import Floats
 from passuntil.errors import PassUntilError
 from passuntil.laws._cells import ROOTS, check_shares, sizes_of
 from passuntil.laws._series import LEAST_P, MOST_P, forecast_with_scatter, lines, log_log, shrunken_lines

@@ -13,8 +13,8 @@ from scipy.stats import t as student
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
+from passuntil._arrays import Floats
 from passuntil._checks import confidence, positive
-from passuntil.counts.estimates import Floats
 from passuntil.errors import PassUntilError
 from passuntil.laws._cells import vector
 

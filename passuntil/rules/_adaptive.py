@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from scipy.special import expit, logit, ndtri
 
+from passuntil._arrays import Floats
 from passuntil._text import grid
-from passuntil.counts.estimates import Floats
 from passuntil.counts.intervals import Interval
 from passuntil.counts.sequences import mixture_boundary, sequence
 from passuntil.rules.allocation import Rounds, weighted_estimates

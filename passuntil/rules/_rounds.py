@@ -10,8 +10,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import betaln, expit, logit
 
-from passuntil.counts.estimates import Floats
-from passuntil.rules.allocation import Ints, neyman
+from passuntil._arrays import Floats, Ints
+from passuntil.rules.allocation import neyman
 from passuntil.rules.planning import BetaPrior
 
 #: Rounds have no weight in the estimate until so many passes (and failures) came before. A round that can

@@ -25,11 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from passuntil.counts.estimates import Floats
+from passuntil._arrays import Floats, Ints
 from passuntil.counts.sequences import whole_columns
 from passuntil.errors import PassUntilError
-
-Ints = NDArray[np.int64]
 
 
 def neyman(

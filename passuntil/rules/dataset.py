@@ -9,20 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from passuntil._arrays import Floats, Ints
 from passuntil._checks import confidence, positive, real, whole
-from passuntil.counts.estimates import Floats
 from passuntil.counts.tally import Tally
 from passuntil.errors import PassUntilError
 from passuntil.rules._adaptive import AdaptiveEstimate, summarise
 from passuntil.rules._base import flag, known, pair
 from passuntil.rules._rounds import EXPLORE, LEAST, Aim, Step, beliefs_about, next_step, unreachable
-from passuntil.rules.allocation import (
-    Allocation,
-    Ints,
-    Rounds,
-    neyman,
-    outcome_arrays,
-)
+from passuntil.rules.allocation import Allocation, Rounds, neyman, outcome_arrays
 from passuntil.rules.fixed import FixedDraws
 from passuntil.rules.planning import BetaPrior, Plan, assemble, beliefs
 

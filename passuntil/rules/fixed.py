@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from passuntil._arrays import Ints
 from passuntil._checks import whole
 from passuntil.counts.tally import Tally
 from passuntil.rules._base import flag, known, not_less, pair, plain
-from passuntil.rules.needed import Ints
 from passuntil.rules.planning import BetaPrior, Plan, assemble, beliefs
 
 

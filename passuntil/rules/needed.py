@@ -8,13 +8,11 @@ posterior Beta(a, b), the passes in m further draws are beta-binomial (Gelman et
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
-from passuntil.counts.estimates import Floats
+from passuntil._arrays import Floats, Ints
 from passuntil.rules.planning import BetaPrior
-
-Ints = NDArray[np.int64]
 
 #: Jeffreys' prior of a pass probability of which nothing is known.
 JEFFREYS = BetaPrior(0.5, 0.5)

@@ -13,9 +13,9 @@ from scipy.optimize import minimize
 from scipy.special import betaincinv, betaln, expit, logit
 from scipy.stats import binom
 
+from passuntil._arrays import Floats
 from passuntil._checks import positive, whole
 from passuntil._text import grid
-from passuntil.counts.estimates import Floats
 from passuntil.counts.sequences import whole_columns
 from passuntil.counts.tally import Tally
 from passuntil.errors import PassUntilError

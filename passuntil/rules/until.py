@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betaincinv
 
+from passuntil._arrays import Ints
 from passuntil._checks import confidence, whole
 from passuntil.counts.gbas import passes_needed, relative_error
 from passuntil.counts.tally import Tally
 from passuntil.errors import PassUntilError
 from passuntil.rules._base import CAUTION, LEAST_WAVE, flag, known, not_less, pair, plain
-from passuntil.rules.needed import Ints, draws_needed
+from passuntil.rules.needed import draws_needed
 from passuntil.rules.planning import (
     BetaPrior,
     Plan,

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import kendalltau, rankdata
 
+from proxy._arrays import Floats
 from proxy.ranking.truth import TruthComparison, compare_with_truth, decision_accuracies
 from proxy.weights.selectors import reliabilities, standardised
-
-Floats = NDArray[np.float64]
 
 #: With more models random weights are judged by a Kendall tau computed in n log n, and by fewer draws.
 MANY_MODELS = 300

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import norm
 
+from proxy._arrays import Floats, Ints
 from proxy._holm import holm
 from proxy.errors import ProxyError
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 #: With more models only neighbours in the ranking are decided pair by pair.
 MOST_PAIRED = 100

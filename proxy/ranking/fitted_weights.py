@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from proxy._arrays import Floats
 from proxy.errors import ProxyError
 from proxy.ranking.inputs import RankingInput
 from proxy.weights.recommended import Recommended, recommend, selector_named
 from proxy.weights.selectors import reliabilities
-
-Floats = NDArray[np.float64]
 
 REFITS = 40
 

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from proxy._arrays import Floats
 from proxy.errors import ProxyError
-
-Floats = NDArray[np.float64]
 
 #: Names under which held-out loss and a forecast join the columns.
 LOSS, FORECAST = "held-out loss", "passuntil"

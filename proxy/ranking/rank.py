@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
+from proxy._arrays import Floats
 from proxy._checks import confidence, one_of, whole
 from proxy.errors import ProxyError
 from proxy.ranking.controls import Control, RandomWeights, control_scores, judged, random_weights
@@ -19,8 +20,6 @@ from proxy.ranking.inputs import read_input, weights_by_task
 from proxy.ranking.truth import TruthComparison, compare_with_truth
 from proxy.weights.recommended import SELECTOR_NAMES
 from proxy.weights.selectors import standardised
-
-Floats = NDArray[np.float64]
 
 FEW_MODELS = 4
 

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import f as f_distribution
 
+from proxy._arrays import Floats
 from proxy._checks import confidence, real, whole
 from proxy.errors import ProxyError
 from proxy.ranking.simulation import pair_accuracy
 from proxy.scores.matrix import ScoreMatrix
-
-Floats = NDArray[np.float64]
 
 #: Name of the advice on the weighted mean of the tasks.
 WEIGHTED = "weighted mean"

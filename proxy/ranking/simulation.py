@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from proxy._arrays import Floats
 from proxy._checks import real, whole
 from proxy.errors import ProxyError
 from proxy.ranking.truth import decision_accuracies
 from proxy.weights.selectors import PooledSelector, Selector, standardised
-
-Floats = NDArray[np.float64]
 
 
 def pair_accuracy(correlation: ArrayLike) -> Floats:

@@ -9,12 +9,11 @@ from itertools import permutations as all_orders
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import norm
 
+from proxy._arrays import Floats
 from proxy.errors import ProxyError
-
-Floats = NDArray[np.float64]
 
 #: Every order is tried up to here; beyond, Kendall's own distribution where nothing is tied.
 ENUMERATED = 8

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from proxy._arrays import Floats
 from proxy._checks import whole
 from proxy.errors import ProxyError
 from proxy.relevance.kernels import METRICS, correlations, set_correlations
 from proxy.relevance.normalisation import TwoWayNormaliser
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
+Places = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def default_top(tasks: int) -> int:
     return max(1, min(5, tasks // 3))
 
 
-def draw_subsets(models: int, subset: int, rounds: int, rng: np.random.Generator) -> Ints:
+def draw_subsets(models: int, subset: int, rounds: int, rng: np.random.Generator) -> Places:
     """rounds x subset: models drawn without replacement, every set equally likely."""
     # The smallest of independent uniform keys belong to a uniformly random subset.
     keys = rng.random((rounds, models))

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from proxy._arrays import Floats
 from proxy.relevance.kernels import correlations
-
-Floats = NDArray[np.float64]
 
 
 def max_t(value: Floats, null: Floats) -> tuple[Floats, Floats, Floats]:

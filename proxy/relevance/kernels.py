@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import kendalltau, rankdata
 
+from proxy._arrays import Floats
 from proxy.errors import ProxyError
 from proxy.relevance.pair_signs import by_model, by_set, ratio
-
-Floats = NDArray[np.float64]
 
 #: The correlations that Algorithm 1 chooses among, in the order of the paper.
 METRICS = ("pearson", "spearman", "kendall")

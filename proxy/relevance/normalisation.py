@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 
+from proxy._arrays import Floats
 from proxy.errors import ProxyError
 
 __all__ = ["FeatureNormaliser", "ProxyError", "SampleNormaliser", "TwoWayNormaliser", "two_way"]
 
-Floats = NDArray[np.float64]
 
 #: A spread below this share of the largest value is rounding, not spread.
 FLAT = 1e-12

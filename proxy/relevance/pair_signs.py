@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-Floats = NDArray[np.float64]
+from proxy._arrays import Floats
 
 #: Numbers in one chunk of sign matrices, so that it stays in the cache.
 CHUNK = 100_000

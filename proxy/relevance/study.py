@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from proxy._arrays import Floats
 from proxy._checks import confidence, one_of, whole
 from proxy.errors import ProxyError
 from proxy.relevance.consistency import choose_metric
@@ -24,8 +25,6 @@ from proxy.relevance.normalisation import FLAT, TwoWayNormaliser
 from proxy.relevance.task_relevance import RelevanceStudy, TaskRelevance
 from proxy.scores.flags import flag_tasks
 from proxy.scores.matrix import ScoreMatrix
-
-Floats = NDArray[np.float64]
 
 NORMALISATIONS = ("raw", "two_way")
 LEAST_MODELS = 4

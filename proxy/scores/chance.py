@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import binom, norm
 from scipy.stats import t as student
 
+from proxy._arrays import Floats
 from proxy._checks import real
 from proxy._holm import holm
 from proxy.scores.matrix import ScoreMatrix
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import kendalltau
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
+from proxy._arrays import Floats
 from proxy.errors import ProxyError
 from proxy.scores.matrix import ScoreMatrix
 from proxy.selection.robustness import CAP
 from proxy.selection.select import select_proxies
 
-Floats = NDArray[np.float64]
 TARGET = "target"
 
 

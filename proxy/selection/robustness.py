@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import expit
 from scipy.stats import f as fisher
 
+from proxy._arrays import Floats
 from proxy._checks import confidence, one_of, real, whole
 from proxy._text import finite
 from proxy.errors import ProxyError
 from proxy.scores.matrix import ScoreMatrix
-
-Floats = NDArray[np.float64]
 
 #: Transformations of the ratio R that a score may weigh with; "sigmoid" is the paper's example.
 PHI = ("ratio", "sigmoid", "none")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from proxy._arrays import Floats
 from proxy._checks import one_of, real, whole
 from proxy._text import finite
 from proxy.errors import ProxyError
@@ -18,8 +18,6 @@ from proxy.relevance.task_relevance import RelevanceStudy
 from proxy.scores.chance import AboveChance, above_chance_of
 from proxy.scores.matrix import ScoreMatrix
 from proxy.selection.robustness import CAP, PHI, VarianceRatio, phi_of, study_robustness
-
-Floats = NDArray[np.float64]
 
 AGGREGATES = ("raw", "z")
 

@@ -7,9 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from scipy.special import log_ndtr, ndtr
 
+from proxy._arrays import Floats
 from proxy.weights.selectors import Selector, standardised
-
-Floats = NDArray[np.float64]
 
 
 def expected_accuracy(difference: ArrayLike, noise: ArrayLike) -> Floats:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import kendalltau
 
+from proxy._arrays import Floats
 from proxy.errors import ProxyError
 from proxy.weights.expected import DecisionSelector
 from proxy.weights.selectors import (
@@ -29,8 +30,6 @@ from proxy.weights.transfer import (
     relevance_of,
     shift_of,
 )
-
-Floats = NDArray[np.float64]
 
 SELECTORS: dict[str, Callable[[], Selector]] = {
     "paper": PaperSelector,

@@ -12,15 +12,14 @@ from __future__ import annotations
 from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import nnls
 from scipy.special import expit
 from scipy.stats import kendalltau
 
+from proxy._arrays import Floats
 from proxy.errors import ProxyError
 from proxy.relevance.normalisation import two_way
-
-Floats = NDArray[np.float64]
 
 #: Fewer models cannot show a relation.
 LEAST_PANEL = 4

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from proxy._arrays import Floats
 from proxy.weights.selectors import Selector, standardised
-
-Floats = NDArray[np.float64]
 
 FOLDS = 10
 #: A proxy of which less than this share is signal cannot play the target.
