@@ -23,9 +23,10 @@ import numpy as np
 from firstlight.files.decoding import Decoding
 from firstlight.files.task_file import InstanceSpec
 
+from passuntil.rules import InstanceRule
 from workers.engines import check_wave
 from workers.engines.base import DrawRequest, Engine, EngineOutOfMemory, EngineRefusal, Wave
-from workers.waves import Judged, StoppingRule, judge, request_for
+from workers.waves import Judged, judge, request_for
 
 log = logging.getLogger(__name__)
 #: A draw is asked for when it will be needed with at least the last of these probabilities; while there are units
@@ -56,7 +57,7 @@ class DrawnUnit:
 
     key: Hashable
     spec: InstanceSpec
-    rule: StoppingRule
+    rule: InstanceRule
     decoding: Decoding
     drawn: int = 0
     passes: int = 0
@@ -198,7 +199,7 @@ class Scheduler:
 
     def _look_ahead(self) -> None:
         """How many draws ahead each unit needs, at each level, where its counts changed."""
-        by_rule: dict[StoppingRule, list[DrawnUnit]] = {}
+        by_rule: dict[InstanceRule, list[DrawnUnit]] = {}
         for unit in self._stale.values():
             by_rule.setdefault(unit.rule, []).append(unit)
         for rule, units in by_rule.items():

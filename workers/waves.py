@@ -10,11 +10,8 @@ from firstlight.files.decoding import Decoding
 from firstlight.files.task_file import InstanceSpec
 from numpy.typing import NDArray
 
-from passuntil import FixedDraws, UntilPasses
 from workers.engines.base import DrawRequest, Wave
 from workers.graders import grade
-
-StoppingRule = UntilPasses | FixedDraws
 
 
 @dataclass(frozen=True, eq=False)
