@@ -27,7 +27,8 @@ from passuntil.rules.kinds.dataset_precision import DatasetPrecision
 from passuntil.rules.kinds.fixed_draws import FixedDraws
 from passuntil.rules.kinds.relative_error import RelativeError
 from passuntil.rules.kinds.until_passes import UntilPasses
-from passuntil.rules.planning import BetaPrior, Plan
+from passuntil.rules.planning import Plan
+from passuntil.rules.prior import BetaPrior
 from passuntil.rules.run_rule import RunRule
 from passuntil.rules.setting import Setting
 

@@ -8,9 +8,11 @@ import numpy as np
 
 from passuntil._checks import whole
 from passuntil.rules._counts import Counts
+from passuntil.rules._planning import assemble, beliefs
 from passuntil.rules._rounds import EXPLORE, LEAST, Aim, beliefs_about, unreachable
 from passuntil.rules.allocation import neyman
-from passuntil.rules.planning import BetaPrior, Plan, assemble, beliefs
+from passuntil.rules.planning import Plan
+from passuntil.rules.prior import BetaPrior
 
 
 def dataset_plan(

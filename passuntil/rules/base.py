@@ -11,7 +11,8 @@ from passuntil.counts.tally import Tally
 from passuntil.errors import PassUntilError
 from passuntil.rules._counts import Counts
 from passuntil.rules.adaptive import AdaptiveEstimate
-from passuntil.rules.planning import BetaPrior, Plan
+from passuntil.rules.planning import Plan
+from passuntil.rules.prior import BetaPrior
 from passuntil.rules.setting import Setting, flag
 
 if TYPE_CHECKING:

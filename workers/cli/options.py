@@ -16,8 +16,10 @@ def add_rule(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "stopping rule", "one of " + ", ".join(_chooser(rule).option for rule in RULES.values())
     )
+    _, *others = RULES.values()
     for setting in _settings():
-        words = f"{setting.meaning} [{setting.start:g}]".replace("%", "%%")
+        begins_with = "" if setting in map(_chooser, others) else f" [{setting.start:g}]"
+        words = f"{setting.meaning}{begins_with}".replace("%", "%%")
         group.add_argument(
             setting.option, dest=_dest(setting), type=_reader(setting), metavar=setting.metavar, help=words
         )

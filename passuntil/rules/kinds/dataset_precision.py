@@ -21,7 +21,8 @@ from passuntil.rules.adaptive import AdaptiveEstimate, summarise
 from passuntil.rules.allocation import Allocation, Rounds
 from passuntil.rules.instance_rule import InstanceRule
 from passuntil.rules.kinds.fixed_draws import FixedDraws
-from passuntil.rules.planning import BetaPrior, Plan
+from passuntil.rules.planning import Plan
+from passuntil.rules.prior import BetaPrior
 from passuntil.rules.run_rule import RunRule
 from passuntil.rules.setting import CAP, MOST_OFFERED, Setting, flag
 

@@ -13,8 +13,10 @@ from numpy.typing import ArrayLike
 from passuntil._arrays import Floats, Ints
 from passuntil._checks import whole
 from passuntil.rules._counts import Counts, not_less, pair
+from passuntil.rules._planning import assemble, beliefs
 from passuntil.rules.instance_rule import InstanceRule
-from passuntil.rules.planning import BetaPrior, Plan, assemble, beliefs
+from passuntil.rules.planning import Plan
+from passuntil.rules.prior import BetaPrior
 from passuntil.rules.setting import MOST_OFFERED, Setting, flag
 
 

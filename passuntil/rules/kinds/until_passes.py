@@ -13,16 +13,11 @@ from passuntil._arrays import Floats, Ints
 from passuntil._checks import whole
 from passuntil.errors import PassUntilError
 from passuntil.rules._counts import Counts, not_less, pair
+from passuntil.rules._planning import assemble, beliefs
 from passuntil.rules.instance_rule import InstanceRule
 from passuntil.rules.needed import draws_needed
-from passuntil.rules.planning import (
-    BetaPrior,
-    Plan,
-    assemble,
-    beliefs,
-    expected_draws,
-    reach_probability,
-)
+from passuntil.rules.planning import Plan, expected_draws, reach_probability
+from passuntil.rules.prior import BetaPrior
 from passuntil.rules.setting import CAP, FLOOR, Setting, flag
 
 
