@@ -11,8 +11,9 @@ from tests.tiny_model import write_tiny_llama
 from workers.engines import DrawRequest, Wave, open_engine
 from workers.engines.reference import ReferenceEngine
 from workers.engines.reference.blas import one_blas_thread
-from workers.engines.reference.decoder import BLOCK, Decoder
+from workers.engines.reference.decoder import Decoder
 from workers.engines.reference.network import prefill
+from workers.engines.reference.products import BLOCK
 
 SHAPES = {
     "64": {"d": 64},
