@@ -53,9 +53,8 @@ class ReferenceEngine:
         self.codec = TextCodec(folder.path / "tokenizer.json", sizes.vocab, eos_ids(folder))
         self.context_length = sizes.context
         strips = min(strip_width(*shape) for shape in self.weights.shapes())
-        self.fingerprint = (
-            f"reference {VERSION}, numpy {np.__version__}, {blas_name()} by {strips}, {folder.digest}, float32"
-        )
+        blas = f"{blas_name()} by {strips}"
+        self.fingerprint = f"reference {VERSION}, numpy {np.__version__}, {blas}, {folder.digest}, float32"
         self.capacity = rows
         self._rows = rows
 

@@ -62,7 +62,13 @@ def _normalise_heads(heads: Array, weight: Array, eps: float) -> None:
 
 
 def project(
-    layer: Layer, sizes: Sizes, h: Array, cos: Array, sin: Array, product: Product = np.matmul, out: Any = None
+    layer: Layer,
+    sizes: Sizes,
+    h: Array,
+    cos: Array,
+    sin: Array,
+    product: Product = np.matmul,
+    out: Any = None,
 ) -> tuple[Array, Array, Array]:
     """Queries, keys and values: (blocks, kv_heads, head_dim, columns), queries with groups after kv_heads."""
     blocks, _, columns = h.shape
@@ -78,7 +84,9 @@ def project(
     return q.reshape(blocks, sizes.kv_heads, sizes.groups, sizes.head_dim, columns), k, v
 
 
-def add_attention(layer: Layer, x: Array, mixed: Array, product: Product = np.matmul, out: Any = None) -> None:
+def add_attention(
+    layer: Layer, x: Array, mixed: Array, product: Product = np.matmul, out: Any = None
+) -> None:
     """x += out_proj(mixed), in place; mixed is (blocks, heads * head_dim, columns)."""
     x += product(layer.out, mixed, out)
     if layer.out_bias is not None:

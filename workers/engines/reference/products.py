@@ -71,4 +71,4 @@ def places_agree(product: Product, width: int, rows: int, inner: int) -> bool:
     matrix = numbers[: rows * inner].reshape(rows, inner)
     columns = np.repeat(numbers[rows * inner :].reshape(count, inner, 1), BLOCK, axis=2)
     result = in_strips(product, width, matrix, columns, np.empty((count, rows, BLOCK), np.float32))
-    return np.array_equal(result, np.repeat(result[:, :, :1], BLOCK, axis=2))
+    return bool((result == result[:, :, :1]).all())

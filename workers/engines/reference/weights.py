@@ -37,7 +37,9 @@ class Weights:
 
     def shapes(self) -> set[tuple[int, ...]]:
         """Shapes of the matrices that a draw is multiplied by."""
-        matrices = [part for layer in self.layers for part in (layer.qkv, layer.out, layer.gate_up, layer.down)]
+        matrices = [
+            part for layer in self.layers for part in (layer.qkv, layer.out, layer.gate_up, layer.down)
+        ]
         return {matrix.shape for matrix in (*matrices, self.head)}
 
 
