@@ -33,9 +33,12 @@ _ASK = "from workers.engines.reference.blas import blas_name; print(blas_name())
 
 def run(name: str | None, *command: str) -> subprocess.CompletedProcess[str]:
     """Run Python with a kernel; None: the one that OpenBLAS takes by itself, whatever this process was told."""
-    told = {key: value for key, value in os.environ.items() if not key.startswith("OPENBLAS_")}
-    told |= {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'platform'}"}
-    told |= {"OPENBLAS_CORETYPE": name} if name else {}
+    told = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'platform'}"}
+    if name is None:
+        for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+            told.pop(variable, None)
+    else:
+        told["OPENBLAS_CORETYPE"] = name
     return subprocess.run([sys.executable, *command], env=told, cwd=ROOT, capture_output=True, text=True)
 
 

@@ -98,6 +98,33 @@ def test_a_column_has_the_same_bits_wherever_it_stands_beside_whatever(shape: tu
     assert np.abs(straight - exact).max() <= 1e-5 * np.abs(matrix).max() * shape[1]
 
 
+@pytest.mark.parametrize("columns", [1, 2, 7, 16, 64])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_product_does_not_depend_on_where_it_lies_in_memory(shape: tuple[int, int], columns: int) -> None:
+    """Else a draw could turn on what was allocated before, a single column's product (gemv) above all."""
+
+    def placed(values: np.ndarray, offset: int) -> np.ndarray:
+        room = np.empty(values.size + 32, np.float32)
+        start = -(room.ctypes.data // 4) % 16 + offset
+        lying = room[start : start + values.size].reshape(values.shape)
+        lying[...] = values
+        return lying
+
+    rng = np.random.default_rng(3)
+    left = rng.standard_normal(shape).astype(np.float32)
+    right = rng.standard_normal((shape[1], columns)).astype(np.float32)
+    with one_blas_thread():
+        first = placed(left, 0) @ placed(right, 0)
+        for a, b in [
+            (4, 0),
+            (0, 4),
+            (8, 12),
+            (12, 8),
+            (4, 4),
+        ]:  # malloc's addresses are multiples of 16 bytes
+            assert np.array_equal(placed(left, a) @ placed(right, b), first)
+
+
 @pytest.mark.parametrize("width", [64, 32, 16, 8, 4, 2, 1])
 def test_strips_are_views_and_give_the_product(width: int) -> None:
     rng = np.random.default_rng(2)
