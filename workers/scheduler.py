@@ -91,11 +91,11 @@ class Progress:
 class Scheduler:
     """Draws units with one engine until their rules are done.
 
-    An engine may name a `grain`: the draws that one request computes at least (the reference engine decodes blocks of
-    64). Draws up to it cost nothing, so requests are rounded up to it, and what of that is not needed is overshoot.
+    An engine has a `grain`: the draws that one request computes at least (the reference engine decodes blocks of 64).
+    Draws up to it cost nothing, so requests are rounded up to it, and what of that is not needed is overshoot.
 
     :param most: draws in flight; IN_FLIGHT times the engine's capacity if left out
-    :param grain: the engine's own if left out, 1 where it names none
+    :param grain: the engine's own if left out
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Scheduler:
     ) -> None:
         self.engine = engine
         self.most = max(1, IN_FLIGHT * engine.capacity if most is None else most)
-        self.grain: int = getattr(engine, "grain", 1) if grain is None else grain
+        self.grain = engine.grain if grain is None else grain
         self.hungry = False
         self._stream = engine.stream()
         self._clock = clock

@@ -114,11 +114,12 @@ class Engine(Protocol):
     """Draws answers and scores references with one checkpoint.
 
     :ivar name: the kind of engine
-    :ivar fingerprint: engine, version, digest of the weights and dtype; draws of one fingerprint may be
-        pooled
+    :ivar fingerprint: engine, version, digest of the weights and dtype, and what else a draw's last bits depend on;
+        draws of one fingerprint may be pooled
     :ivar context_length: prompt and answer together, in tokens
     :ivar repeatable: a draw is a function of (seed, instance, draw number), however draws are cut into requests
     :ivar capacity: draws side by side from which on more of them bring little speed
+    :ivar grain: draws that one request computes at least, in the same time; 1 where fewer draws take less
     """
 
     name: str
@@ -126,6 +127,7 @@ class Engine(Protocol):
     context_length: int
     repeatable: bool
     capacity: int
+    grain: int
 
     def draw(self, requests: Sequence[DrawRequest]) -> list[Wave]:
         """One wave a request, in the order of the requests.

@@ -12,10 +12,11 @@ from firstlight.files.model_folder import ModelFolderError, read_model_folder
 from numpy.typing import NDArray
 
 from workers.engines.base import DrawRequest, EngineRefusal, Score, Wave
-from workers.engines.reference.blas import one_blas_thread
-from workers.engines.reference.decoder import BLOCK, Decoder
+from workers.engines.reference.blas import blas_name, one_blas_thread
+from workers.engines.reference.decoder import Decoder
 from workers.engines.reference.network import Prefix, prefill
 from workers.engines.reference.philox import stream_key, uniforms
+from workers.engines.reference.products import BLOCK, strip_width
 from workers.engines.reference.sampling import sample
 from workers.engines.reference.scores import token_scores
 from workers.engines.reference.weights import Weights, load_weights
@@ -38,7 +39,7 @@ class ReferenceEngine:
 
     name = "reference"
     repeatable = True
-    grain = BLOCK  # a request for fewer draws takes as long
+    grain = BLOCK  # empty places of a block are computed too
 
     def __init__(self, path: str | Path, *, rows: int = 256) -> None:
         if rows < 1:
@@ -51,7 +52,9 @@ class ReferenceEngine:
         sizes = self.weights.sizes
         self.codec = TextCodec(folder.path / "tokenizer.json", sizes.vocab, eos_ids(folder))
         self.context_length = sizes.context
-        self.fingerprint = f"reference {VERSION}, numpy {np.__version__}, {folder.digest}, float32"
+        strips = min(strip_width(*shape) for shape in self.weights.shapes())
+        blas = f"{blas_name()} by {strips}"
+        self.fingerprint = f"reference {VERSION}, numpy {np.__version__}, {blas}, {folder.digest}, float32"
         self.capacity = rows
         self._rows = rows
 
