@@ -47,12 +47,12 @@ Key = tuple[Hashable, int]
 class DrawnUnit:
     """One instance that is being drawn.
 
-    :ivar key: the caller's name for it; two tasks may have instances of one id
-    :ivar drawn: draws complete from the first one on, with `passes` among them
-    :ivar asked: the first draw that no request was made for
-    :ivar early: judged waves before which others are still missing, by their first draw
-    :ivar in_flight: first draws of the waves that the engine has
-    :ivar needed: draws beyond `drawn` that are needed at each of LEVELS, and the most that the rule allows
+    key: the caller's name for it; two tasks may have instances of one id.
+    drawn: draws complete from the first one on, with `passes` among them.
+    asked: the first draw that no request was made for.
+    early: judged waves before which others are still missing, by their first draw.
+    in_flight: first draws of the waves that the engine has.
+    needed: draws beyond `drawn` that are needed at each of LEVELS, and the most that the rule allows.
     """
 
     key: Hashable
@@ -74,10 +74,10 @@ class DrawnUnit:
 class Progress:
     """What came of a unit in one step.
 
-    :ivar waves: judged, in draw order, the first one following what was known before
-    :ivar finished: the rule needs no more
-    :ivar refused: why the engine can never draw this unit, or ""
-    :ivar given_up_draws: draws begun in vain that are in none of the waves, and their tokens
+    waves: judged, in draw order, the first one following what was known before.
+    finished: the rule needs no more.
+    refused: why the engine can never draw this unit, or "".
+    given_up_draws: draws begun in vain that are in none of the waves, and their tokens.
     """
 
     key: Hashable
@@ -94,8 +94,8 @@ class Scheduler:
     An engine has a `grain`: the draws that one request computes at least (the reference engine decodes blocks of 64).
     Draws up to it cost nothing, so requests are rounded up to it, and what of that is not needed is overshoot.
 
-    :param most: draws in flight; IN_FLIGHT times the engine's capacity if left out
-    :param grain: the engine's own if left out
+    most: draws in flight; IN_FLIGHT times the engine's capacity if left out.
+    grain: the engine's own if left out.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class Scheduler:
 
         Nothing where nothing is in flight: then the scheduler is idle, or was told not to fill.
 
-        :raises EngineError: what was in flight is lost; so is the scheduler
+        Raises EngineError: what was in flight is lost; so is the scheduler.
         """
         refused = self._fill() if fill else []
         try:

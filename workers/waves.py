@@ -18,11 +18,11 @@ from workers.graders import grade
 class Judged:
     """Draws after grading, in draw order.
 
-    :ivar key: of the unit
-    :ivar passed: bool, shape (draws,)
-    :ivar tokens: int64, shape (draws,), generated tokens of each
-    :ivar texts: shape (draws,)
-    :ivar seconds: the share of the device's time that they took
+    key: of the unit.
+    passed: bool, shape (draws,).
+    tokens: int64, shape (draws,), generated tokens of each.
+    texts: shape (draws,).
+    seconds: the share of the device's time that they took.
     """
 
     key: Hashable

@@ -49,9 +49,9 @@ class Claim:
 class NewBatch:
     """What was drawn for a claimed unit since its last batch.
 
-    :ivar passed: outcomes in draw order; `tokens`: of each draw
-    :ivar seconds: for which a device was held; `ceiling`: the tokens a second that it draws at its best, if known
-    :ivar given_up_draws: draws begun in vain beyond these, and their tokens
+    passed: outcomes in draw order; `tokens`: of each draw.
+    seconds: for which a device was held; `ceiling`: the tokens a second that it draws at its best, if known.
+    given_up_draws: draws begun in vain beyond these, and their tokens.
     """
 
     claim: Claim

@@ -29,7 +29,7 @@ _FIRST_CAPACITY = 16
 class Decoder:
     """The state of the draws that still run: their places, keys and values, and the buffers of a step.
 
-    :ivar rows: (blocks, BLOCK), which draw of the wave stands at each place, -1 for an empty place
+    rows: (blocks, BLOCK), which draw of the wave stands at each place, -1 for an empty place.
     """
 
     def __init__(self, weights: Weights, prefix: Prefix, draws: int, max_tokens: int) -> None:
@@ -66,7 +66,7 @@ class Decoder:
     def logits(self, tokens: NDArray[np.int64] | None) -> Array:
         """Logits of the next token, (blocks, vocabulary, BLOCK), valid until the next call.
 
-        :param tokens: (blocks, BLOCK), the tokens drawn last; None for the first token after the prompt
+        tokens: (blocks, BLOCK), the tokens drawn last; None for the first token after the prompt.
         """
         logits = self._logits[: self.blocks]
         if tokens is None:
@@ -121,8 +121,8 @@ class Decoder:
         Few columns move: the draws of the emptiest block go to empty places of the others, and the last
         block takes its place.
 
-        :param done: (blocks, BLOCK), the places whose draw has ended
-        :returns: `tokens`, moved along
+        done: (blocks, BLOCK), the places whose draw has ended.
+        Returns `tokens`, moved along.
         """
         self.rows[done] = -1
         while self.blocks and np.count_nonzero(self.rows >= 0) <= (self.blocks - 1) * BLOCK:

@@ -32,9 +32,9 @@ _POSITIONS_AT_ONCE = 16
 class ReferenceEngine:
     """Opens a checkpoint folder.
 
-    :param path: folder with config.json, tokenizer.json and safetensors files
-    :param rows: draws decoded side by side at most; changes speed and memory, never a draw
-    :raises EngineRefusal: the folder is broken, or its architecture or an option of it is not run
+    path: folder with config.json, tokenizer.json and safetensors files.
+    rows: draws decoded side by side at most; changes speed and memory, never a draw.
+    Raises EngineRefusal: the folder is broken, or its architecture or an option of it is not run.
     """
 
     name = "reference"
@@ -61,7 +61,7 @@ class ReferenceEngine:
     def draw(self, requests: Sequence[DrawRequest]) -> list[Wave]:
         """One wave a request; every text depends on (seed, instance, draw number) and the checkpoint only.
 
-        :raises EngineRefusal: a request that cannot be, before anything is drawn
+        Raises EngineRefusal: a request that cannot be, before anything is drawn.
         """
         prompts = [self._prompt(request) for request in requests]
         with one_blas_thread():

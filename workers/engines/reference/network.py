@@ -135,7 +135,7 @@ def prefill(weights: Weights, tokens: np.ndarray) -> Prefix:
     Every matrix product is (out, in) @ (in, length) for one sequence, so a sequence's result does not
     depend on those that run beside it.
 
-    :param tokens: (sequences, length)
+    tokens: (sequences, length).
     """
     sizes = weights.sizes
     count, length = tokens.shape

@@ -46,7 +46,7 @@ class Weights:
 def load_weights(folder: ModelFolder) -> Weights:
     """Read all tensors of the checkpoint.
 
-    :raises EngineRefusal: an architecture or an option that the reference engine does not run
+    Raises EngineRefusal: an architecture or an option that the reference engine does not run.
     """
     sizes = read_sizes(folder)
     tensors = folder.tensors
