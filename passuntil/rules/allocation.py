@@ -151,9 +151,9 @@ def weighted_estimates(rounds: Rounds, weights: Floats) -> tuple[Floats, Floats]
 
 def outcome_arrays(outcomes: Iterable[Any]) -> list[NDArray[np.int64]]:
     """Cumulated passes of each instance's outcomes in draw order, with a leading 0."""
-    from passuntil.counts.tally import _as_outcomes
+    from passuntil.counts._outcomes import outcomes_of
 
     return [
-        np.concatenate([[0], np.cumsum(_as_outcomes(bits), dtype=np.int64)]).astype(np.int64)
+        np.concatenate([[0], np.cumsum(outcomes_of(bits), dtype=np.int64)]).astype(np.int64)
         for bits in outcomes
     ]

@@ -24,7 +24,6 @@ from firstlight.evaluations.progress import settle_state
 from firstlight.evaluations.rounds import next_round
 from firstlight.evaluations.tallies import StoppingRule, tally_of
 from passuntil import rule_from_dict
-from passuntil.counts.continued import continued
 
 log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
@@ -209,7 +208,7 @@ class _Stored:
         rule = self.rules[unit.run_id]
         passed = np.asarray(batch.passed, dtype=bool)
         tokens = np.asarray(batch.tokens, dtype=np.int64)
-        tally = continued(tally_of(rule, unit.draws, unit.passes, unit.stopped_at), passed)
+        tally = tally_of(rule, unit.draws, unit.passes, unit.stopped_at).continued(passed)
         used = int(tokens[: tally.draws - unit.draws].sum())
         finished = tally.finished and unit.allotted is None
         self._batches.append(
