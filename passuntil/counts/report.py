@@ -111,8 +111,8 @@ def tally_report(tally: Tally, level: float = 0.95, *, seed: int = 0) -> TallyRe
     clock = tally.gamma_estimate(level, seed=seed)
     clock_label = not_stopped
     if clock is not None:
-        promise = "no bound below 100%" if clock.epsilon is None else f"within {clock.epsilon:.0%}"
-        clock_label = f"gamma clock, seed {seed}: relative error {promise} at level {level:g}"
+        reach = "may exceed 100%" if clock.epsilon is None else f"within {clock.epsilon:.0%}"
+        clock_label = f"gamma clock, seed {seed}: relative error {reach} at level {level:g}"
     return TallyReport(
         tally,
         (
