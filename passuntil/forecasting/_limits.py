@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from passuntil._checks import positive
 from passuntil.errors import PassUntilError
 from passuntil.forecasting.methods import Series
-from passuntil.laws.dataset_ols import LEAST_SIZES, DatasetOLS
+from passuntil.laws.base import LEAST_SIZES
+from passuntil.laws.dataset_ols import DatasetOLS
 
 #: Beyond this many times the largest fitted size, a forecast says that it reaches far. The paper's own step
 #: is 1.6.

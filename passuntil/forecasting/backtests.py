@@ -13,8 +13,8 @@ from passuntil._arrays import Floats
 from passuntil.counts.aggregate import DatasetEstimate
 from passuntil.errors import PassUntilError
 from passuntil.forecasting.methods import METHODS, Law, Series
-from passuntil.laws._series import log_log
-from passuntil.laws.dataset_ols import LEAST_SIZES, Forecast
+from passuntil.laws._lines import log_log
+from passuntil.laws.base import LEAST_SIZES, Forecast
 
 #: Without evidence: the fit that keeps zeros and counts the models' deviations, then the simplest one.
 PREFERENCE = ("instance_likelihood", "dataset_ols", "loss_assisted", "instance_ols")

@@ -26,10 +26,11 @@ from passuntil.forecasting.pooling import Pooled, read_neighbours, split_tasks
 from passuntil.forecasting.series_forecast import Growth, Judged, ModelPoint, SeriesForecast, TargetForecast
 from passuntil.growth.circuits import CircuitComparison, compare_circuits
 from passuntil.growth.classes import GrowthResult, growth_class
-from passuntil.laws.dataset_ols import DatasetOLS, Forecast
-from passuntil.laws.deviations import DeviationPrior
+from passuntil.laws.base import Forecast
+from passuntil.laws.dataset_ols import DatasetOLS
+from passuntil.laws.deviation_prior import DeviationPrior
 from passuntil.laws.instance_likelihood import InstanceLikelihood
-from passuntil.laws.loss_law import LossFit, fit_loss
+from passuntil.laws.loss_fit import LossFit, fit_loss
 from passuntil.laws.loss_table import check_losses
 
 __all__ = ["FAR", "FEW_SIZES", "SCALES", "forecast_tallies"]

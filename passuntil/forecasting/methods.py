@@ -15,8 +15,9 @@ from passuntil.counts.aggregate import DatasetEstimate, dataset_estimate
 from passuntil.counts.tables import TallyRow, check_series
 from passuntil.counts.tally import Tally
 from passuntil.errors import PassUntilError
-from passuntil.laws.dataset_ols import DatasetOLS, Forecast
-from passuntil.laws.deviations import DeviationPrior
+from passuntil.laws.base import Forecast
+from passuntil.laws.dataset_ols import DatasetOLS
+from passuntil.laws.deviation_prior import DeviationPrior
 from passuntil.laws.instance_likelihood import InstanceLikelihood
 from passuntil.laws.instance_ols import InstanceOLS
 from passuntil.laws.loss_assisted import LossAssisted

@@ -9,8 +9,8 @@ from passuntil._text import grid
 from passuntil.counts.aggregate import DatasetEstimate
 from passuntil.growth.circuits import CircuitComparison
 from passuntil.growth.classes import GrowthResult
-from passuntil.laws.dataset_ols import Forecast
-from passuntil.laws.loss_law import LossFit
+from passuntil.laws.base import Forecast
+from passuntil.laws.loss_fit import LossFit
 
 
 def plain(number: float | None) -> float | int | None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from passuntil._checks import positive, whole
-from passuntil.counts.sequences import whole_columns
+from passuntil.counts._columns import whole_columns
 from passuntil.counts.tally import Tally
 from passuntil.errors import PassUntilError
 from passuntil.rules.planning import Plan

@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from passuntil._arrays import Floats, Ints
-from passuntil.counts.sequences import whole_columns
+from passuntil.counts._columns import whole_columns
+from passuntil.counts._outcomes import outcomes_of
 from passuntil.errors import PassUntilError
 
 
@@ -250,9 +251,8 @@ def outcome_arrays(outcomes: Iterable[Any]) -> list[NDArray[np.int64]]:
     list of ndarray of int, shape (draws + 1,)
         Passes among the first 0, 1, 2, ... draws.
     """
-    from passuntil.counts.tally import _as_outcomes
 
     return [
-        np.concatenate([[0], np.cumsum(_as_outcomes(bits), dtype=np.int64)]).astype(np.int64)
+        np.concatenate([[0], np.cumsum(outcomes_of(bits), dtype=np.int64)]).astype(np.int64)
         for bits in outcomes
     ]

@@ -13,7 +13,7 @@ from scipy.special import betaincinv, betaln, expit, logit
 
 from passuntil._arrays import Floats
 from passuntil._checks import positive
-from passuntil.counts.sequences import whole_columns
+from passuntil.counts._columns import whole_columns
 from passuntil.errors import PassUntilError
 
 #: Nodes of the midpoint rule over a Beta distribution's quantiles.

@@ -239,7 +239,7 @@ def test_a_series_that_never_passed_has_nothing_to_fit(call: Call, tmp_path: Pat
         (f"{COLUMNS}\nm,1000,i,100,101\n", ("line 2", "column passes", "passes (101) exceed draws (100)")),
         (f"{COLUMNS}\nm,1000,i,ten,1\n", ("line 2", "column draws", "'ten'", "whole number")),
         (f"{COLUMNS}\nm,big,i,10,1\n", ("line 2", "column n_params", "'big'")),
-        (f"{COLUMNS}\nm,1000,i,10,1\nm,1000,i,10,1\n", ("line 3", "stands there twice", "keep one")),
+        (f"{COLUMNS}\nm,1000,i,10,1\nm,1000,i,10,1\n", ("line 3", "appears twice", "keep one")),
         ("model,instance,draws,passes\nm,i,10,1\n", ("no column n_params", "the header needs")),
         ("", ("no rows", "expected a header")),
     ],

@@ -183,7 +183,7 @@ def test_the_table_shows_every_model_target_and_warning() -> None:
         (series(**dict.fromkeys(SIZES, 0)), {}, "no model passed any draw"),
         (series(**dict.fromkeys(SIZES, 4000)), {}, "mean pass probability of a, b, c, d, e, f is 1"),
         (series(a=0, b=0, c=0, d=0), {}, "2 distinct sizes have a pass probability above 0"),
-        ([*series(), series()[0]], {}, "instance 'q0' of model 'a' stands there twice"),
+        ([*series(), series()[0]], {}, "instance 'q0' of model 'a' appears twice"),
         (
             [*series(), TallyRow("a", 5.0, "q99", Tally(9, 1), tokens=20 * 36e6)],
             {},

@@ -11,8 +11,11 @@ from passuntil import PassUntilError, Tally, TallyRow, forecast_tallies
 from passuntil.counts.aggregate import dataset_estimate
 from passuntil.forecasting.backtests import Point, choose, disagreement, score, widened
 from passuntil.laws import DeviationPrior, pool_deviations
-from passuntil.laws.dataset_ols import Forecast
-from passuntil.laws.deviations import GRID, deviations_of, kernel, next_deviation
+from passuntil.laws._drift import kernel
+from passuntil.laws._kriging import next_deviation
+from passuntil.laws.base import Forecast
+from passuntil.laws.deviation_prior import GRID
+from passuntil.laws.deviations import deviations_of
 
 X = np.log(np.geomspace(1.0, 100.0, 8))
 

@@ -12,7 +12,8 @@ from passuntil.forecasting.methods import read_series
 from passuntil.forecasting.pooling import Neighbours, read_neighbours, split_tasks
 from passuntil.laws import DeviationPrior, deviations_of, pool_deviations
 from passuntil.laws._cells import complement
-from passuntil.laws.deviations import kernel, next_deviation
+from passuntil.laws._drift import kernel
+from passuntil.laws._kriging import next_deviation
 
 SIZES = np.array([3e7, 1e8, 3e8, 1e9])
 
@@ -102,7 +103,7 @@ def test_what_says_nothing_is_named_with_the_reason() -> None:
     blank = [replace(row, task="blank", tally=Tally(50, 0)) for row in mine]
     result = forecast_tallies([*mine, *short, *blank], [3e9], task="mine")
     assert result.pooled == ()
-    assert "2 distinct sizes" in result.pooled_left_out["short"]
+    assert "3 distinct sizes, not 2" in result.pooled_left_out["short"]
     assert "no instance passed" in result.pooled_left_out["blank"]
     assert result.targets == forecast_tallies(mine, [3e9]).targets
 
@@ -135,7 +136,7 @@ def test_a_loss_that_some_model_lacks_serves_no_forecast_and_is_told() -> None:
     rows = rows_of("", 3, np.zeros(4))
     result = forecast_tallies(rows, [3e9], losses={"validation": {"m0": 2.0, "m1": 1.9}})
     assert "no loss of all models" in result.methods_left_out["loss_assisted"]
-    assert "2 distinct sizes" in result.pooled_left_out["validation (loss)"]
+    assert "3 distinct sizes, not 2" in result.pooled_left_out["validation (loss)"]
     with pytest.raises(PassUntilError, match="loss validation of m0 must be above 0"):
         forecast_tallies(rows, [3e9], losses={"validation": {"m0": -1.0}})
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from passuntil.counts.gbas import passes_needed, relative_error
+from passuntil._checks import relative_error
+from passuntil.counts.gbas import passes_needed
 from passuntil.errors import PassUntilError
 from passuntil.rules._counts import not_less
 from passuntil.rules.kinds.until_passes import UntilPasses

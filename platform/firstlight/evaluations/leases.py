@@ -20,7 +20,6 @@ from firstlight.evaluations.models import Batch, Run, Sample, Unit
 from firstlight.evaluations.processes import is_alive, this_host
 from firstlight.evaluations.progress import settle_state
 from firstlight.evaluations.rounds import next_round
-from passuntil.counts.continued import continued
 from passuntil.rules import Rule
 
 log = logging.getLogger(__name__)
@@ -220,7 +219,7 @@ class _Stored:
         rule = self.rules[unit.run_id]
         passed = np.asarray(batch.passed, dtype=bool)
         tokens = np.asarray(batch.tokens, dtype=np.int64)
-        tally = continued(rule.tally(unit.draws, unit.passes, unit.stopped_at), passed)
+        tally = rule.tally(unit.draws, unit.passes, unit.stopped_at).continued(passed)
         used = int(tokens[: tally.draws - unit.draws].sum())
         finished = tally.finished and unit.allotted is None
         self._batches.append(

@@ -16,7 +16,7 @@ from firstlight.forecasts.models import Forecast
 from firstlight.registry.models import Checkpoint, Task
 from firstlight.teams.access import User, record, require_writer
 from passuntil import PassUntilError, TallyRow, forecast_tallies
-from passuntil.laws.dataset_ols import LEAST_SIZES
+from passuntil.laws.base import LEAST_SIZES
 
 LEVEL = 0.9
 #: What two dozen tasks say of the deviations of models, more would not say better.
