@@ -1,4 +1,4 @@
-"""Results as text: counted things and columns in line."""
+"""Results as text: counted things, sizes, and columns in line."""
 
 from __future__ import annotations
 
@@ -21,3 +21,13 @@ def grid(header: Sequence[str], rows: Sequence[Sequence[str | float]]) -> list[s
         ).rstrip()
         for line in lines
     ]
+
+
+def size_text(size: float) -> str:
+    """A model's size, or what else is counted in such numbers: 59,376, 4.619M, 2.45B, 7.2e20."""
+    for unit, scale in (("T", 1e12), ("B", 1e9), ("M", 1e6)):
+        if scale <= size < 1e15:
+            return f"{size / scale:.4g}{unit}"
+    if size < 1e6 and float(size).is_integer():
+        return f"{size:,.0f}"
+    return f"{size:.4g}".replace("e+", "e")

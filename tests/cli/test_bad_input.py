@@ -206,8 +206,8 @@ def tallies(file: Path, *sizes: int, passes: int = 10, draws: int = 100) -> Path
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--target", 4000), ("target 4000", "largest fitted size, 4000", "give a larger target")),
-        (("--target", 1500), ("target 1500", "give a larger target")),
+        (("--target", 4000), ("target 4,000", "largest fitted size, 4,000", "give a larger target")),
+        (("--target", 1500), ("target 1,500", "give a larger target")),
         (("--target", -5), ("-5", "above 0")),
         (("--target", "nan"), ("nan", "finite")),
         (("--target", 8000, "--level", 2), ("not 2", "between 0 and 1")),
