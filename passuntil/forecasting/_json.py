@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from passuntil.laws.dataset_ols import Forecast
+from passuntil.laws.base import Forecast
 
 
 def plain(number: float) -> float | int:

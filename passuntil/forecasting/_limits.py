@@ -8,7 +8,8 @@ from passuntil._checks import positive
 from passuntil._text import counted, size_text
 from passuntil.errors import PassUntilError
 from passuntil.forecasting.series import Series
-from passuntil.laws.dataset_ols import LEAST_SIZES, DatasetOLS
+from passuntil.laws.base import LEAST_SIZES
+from passuntil.laws.dataset_ols import DatasetOLS
 
 #: Beyond this many times the largest fitted size, a forecast says that it reaches far. The paper's own step
 #: is 1.6.

@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from passuntil._arrays import Floats
 from passuntil.laws._lines import log_log
-from passuntil.laws.dataset_ols import Forecast
+from passuntil.laws.base import Forecast
 
 #: Scores compare F within this range of p: .999 and .9999 are the same ability, and 2.3 apart in F.
 SMALLEST, LARGEST = 1e-6, 0.999

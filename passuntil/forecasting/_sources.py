@@ -11,7 +11,7 @@ from passuntil.forecasting.choice import Choice
 from passuntil.forecasting.methods import Fitted
 from passuntil.forecasting.pooling import Pooled
 from passuntil.laws._lines import log_log
-from passuntil.laws.dataset_ols import Forecast
+from passuntil.laws.base import Forecast
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from passuntil.forecasting.methods import Fitted
 from passuntil.forecasting.per_model import HeldOut
 from passuntil.forecasting.series import Series
-from passuntil.laws.dataset_ols import LEAST_SIZES
+from passuntil.laws.base import LEAST_SIZES
 
 
 def backtest(series: Series, fit: Callable[[Series], Fitted], level: float) -> list[HeldOut]:

@@ -23,7 +23,7 @@ from passuntil.growth.circuit_comparison import CircuitComparison, compare_circu
 from passuntil.growth.classification import growth_class
 from passuntil.growth.growth_result import GrowthResult
 from passuntil.laws.dataset_ols import DatasetOLS
-from passuntil.laws.deviations import DeviationPrior
+from passuntil.laws.deviation_prior import DeviationPrior
 from passuntil.laws.instance_likelihood import InstanceLikelihood
 from passuntil.laws.loss_fit import LossFit, fit_loss
 

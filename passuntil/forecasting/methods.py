@@ -9,8 +9,9 @@ import numpy as np
 
 from passuntil.errors import PassUntilError
 from passuntil.forecasting.series import Series
-from passuntil.laws.dataset_ols import DatasetOLS, Forecast
-from passuntil.laws.deviations import DeviationPrior
+from passuntil.laws.base import Forecast
+from passuntil.laws.dataset_ols import DatasetOLS
+from passuntil.laws.deviation_prior import DeviationPrior
 from passuntil.laws.instance_likelihood import InstanceLikelihood
 from passuntil.laws.instance_ols import InstanceOLS
 from passuntil.laws.loss_assisted import LossAssisted

@@ -7,7 +7,7 @@ from typing import Any
 
 from passuntil.counts.aggregate import DatasetEstimate
 from passuntil.forecasting._json import bounds, plain
-from passuntil.laws.dataset_ols import Forecast
+from passuntil.laws.base import Forecast
 
 
 @dataclass(frozen=True, slots=True)

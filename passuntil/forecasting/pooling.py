@@ -23,8 +23,9 @@ from passuntil.forecasting.series import Neighbours, Series
 from passuntil.laws._inputs import sizes_of
 from passuntil.laws._kriging import next_deviation
 from passuntil.laws._lines import log_log
-from passuntil.laws.dataset_ols import LEAST_SIZES
-from passuntil.laws.deviations import DeviationPrior, Deviations, deviations_of, pool_deviations
+from passuntil.laws.base import LEAST_SIZES
+from passuntil.laws.deviation_prior import DeviationPrior
+from passuntil.laws.deviations import Deviations, deviations_of, pool_deviations
 from passuntil.laws.instance_likelihood import InstanceLikelihood
 
 #: No loss of a task is believed to be nearer to 0: its logarithm would say nothing of the models.

@@ -18,7 +18,7 @@ from passuntil._checks import whole
 from passuntil._text import counted, grid
 from passuntil.errors import PassUntilError
 from passuntil.growth._circuit_fits import FITTERS
-from passuntil.laws.dataset_ols import LEAST_SIZES
+from passuntil.laws.base import LEAST_SIZES
 
 #: The forms, with their numbers of parameters (the variance is counted besides).
 FORMS = {"line": 2, "quadratic": 3, "hard_min": 4, "soft_weighted": 4, "soft_min": 4}
