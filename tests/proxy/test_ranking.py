@@ -81,8 +81,7 @@ def test_a_task_of_its_own_direction_is_turned_and_so_is_the_panel_s() -> None:
     ranking = rank_configurations(matrix, weights={"loss": 1})
     assert [row.model for row in ranking.ranking] == ["c", "b", "a"]
     panel = small([[1.0, 9.0], [2.0, 7.0], [3.0, 6.0], [4.0, 1.0], [5.0, 0.5]], ("x", "loss"))
-    settings = RankingSettings(selector="pooled")
-    fitted = rank_configurations(matrix, settings, target="x", panel=panel)
+    fitted = rank_configurations(matrix, RankingSettings(selector="pooled"), target="x", panel=panel)
     assert [row.model for row in fitted.ranking] == ["c", "b", "a"]
 
 
@@ -155,9 +154,7 @@ def test_the_target_s_noise_decides_how_far_its_own_score_counts() -> None:
     assert chance.weights["t"] < 0.2
 
 
-@pytest.mark.parametrize(
-    "budget", [["1B"] * 3 + ["7B"] * 3, {f"m{i}": "1B" if i < 3 else "7B" for i in range(7)}]
-)
+@pytest.mark.parametrize("budget", [["1B"] * 3 + ["7B"] * 3, {f"m{i}": i < 3 for i in range(7)}])
 def test_only_equal_budgets_are_compared_with_the_truth(budget: Any) -> None:
     ranking = rank_configurations(table(6), weights=[1] * 4, truth=Truth(np.arange(6.0), budget=budget))
     assert ranking.truth is not None
