@@ -53,8 +53,8 @@ def test_a_run_shows_what_it_cost_and_the_exact_bounds(
         pass
     page = signed_in(site, open_page, world, width)
     page.goto(f"{site}/runs/{run.pk}")
-    page.get_by_text("Exact, at least", exact=True).wait_for()
-    page.get_by_text("Rate of the device").wait_for()
+    page.get_by_text("Exact lower bound", exact=True).wait_for()
+    page.get_by_text("Device throughput").wait_for()
     page.get_by_text("draws after the stop, not counted").wait_for()
     assert overflow(page) == 0
     assert complaints == []

@@ -175,7 +175,7 @@ def test_a_recipe_is_an_object(world: World) -> None:
 
 
 def test_the_same_instances_again_are_refused_and_others_are_version_2(world: World) -> None:
-    with pytest.raises(Refused, match="nothing changed: letters v1"):
+    with pytest.raises(Refused, match="Nothing changed: letters v1"):
         actions.import_task(world.user, world.team, name="letters", specs=specs())
     second = actions.import_task(world.user, world.team, name="letters", specs=specs(max_tokens=7))
     assert (second.version, second.instances.count()) == (2, 4)
