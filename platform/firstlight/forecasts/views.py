@@ -15,7 +15,7 @@ from firstlight.forecasts.forms import ForecastForm
 from firstlight.forecasts.models import Forecast
 from firstlight.pages.listing import keyset, whole_parameter
 from firstlight.pages.page import attempt, render_page
-from firstlight.pages.templatetags.words import told
+from firstlight.pages.templatetags.words import method_name, told
 from firstlight.registry.models import Checkpoint, Series, Task
 from firstlight.teams.access import get_visible, may_write, visible
 
@@ -179,7 +179,8 @@ def _curve_page(
         "inputs_digest": forecast.inputs_digest if forecast else None,
         "curve": drawn.facts(),
     }
-    chart = {"kind": "curve", **drawn.facts()}
+    line = method_name(drawn.law["name"]) if drawn.law else ""
+    chart = {"kind": "curve", "line": line, **drawn.facts()}
     return render_page(
         request,
         "forecasts/forecast.html",

@@ -94,7 +94,7 @@ def duration(seconds: Any) -> str:
         return DASH
     whole = max(round(float(seconds)), 0)
     if whole < 60:
-        return f"{whole} s"
+        return "under 1 s" if 0 < float(seconds) < 1 else f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     if whole < 48 * 3600:

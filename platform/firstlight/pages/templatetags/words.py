@@ -55,6 +55,10 @@ _PHRASES = {
     "scaling_law": GROWTH["scaling_law"],
     "sub_scaling": GROWTH["sub_scaling"],
     "1 degrees of freedom": "1 degree of freedom",
+    "1 instances were not measured on all models and are": "1 instance was not measured on all models and is",
+    "1 cells are unfinished; their estimates are": "1 cell is unfinished; its estimate is",
+    "1 instances": "1 instance",
+    "1 models": "1 model",
 }
 _PHRASE = re.compile(r"\b(" + "|".join(map(re.escape, _PHRASES)) + r")\b")
 _EXPONENT = re.compile(r"\b\d+(?:\.\d+)?e[+-]?\d+\b")
