@@ -63,12 +63,12 @@ class World:
 
     def weights(self, name: str, n_params: int) -> Checkpoint:
         """A checkpoint with weights that no test reads."""
-        made = actions.plan_checkpoint(
+        checkpoint = actions.plan_checkpoint(
             self.owner, self.series, self.configuration, name=name, n_params=n_params, tokens=20 * n_params
         )
-        made.planned = False
-        made.save()
-        return made
+        checkpoint.planned = False
+        checkpoint.save()
+        return checkpoint
 
 
 def draw(run: Run, every: int, *, units: int | None = None, text: str = "no") -> None:

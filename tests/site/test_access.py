@@ -54,13 +54,13 @@ ELSEWHERE = {"logout"}
 
 def names() -> list[str]:
     def walk(patterns: Iterable[object]) -> list[str]:
-        found: list[str] = []
+        known: list[str] = []
         for pattern in patterns:
             if isinstance(pattern, URLResolver):
-                found += walk(pattern.url_patterns)
+                known += walk(pattern.url_patterns)
             elif isinstance(pattern, URLPattern) and pattern.name:
-                found.append(pattern.name)
-        return found
+                known.append(pattern.name)
+        return known
 
     return sorted(set(walk(get_resolver().url_patterns)))
 
@@ -106,9 +106,9 @@ def test_who_gets_what(world: World, measured: Measured) -> None:
             ("administrator", 200 if base in ADMINISTRATORS else outsider),
         ):
             client = world.client(who) if who else Client()
-            found = send(client, name, world, measured)
-            if found != expected:
-                wrong.append(f"{name} as {who}: {found}, expected {expected}")
+            status = send(client, name, world, measured)
+            if status != expected:
+                wrong.append(f"{name} as {who}: {status}, expected {expected}")
     assert not wrong, "\n".join(wrong)
 
 

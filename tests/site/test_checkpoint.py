@@ -30,9 +30,9 @@ def test_saving_takes_what_was_shown(client: Client, world: World) -> None:
     path = f"/series/{world.series.pk}/register"
     digest = read_model_folder(world.folder).digest
     answer = client.post(path, form(world, do="save", expected_digest=digest, tokens=5))
-    made = Checkpoint.objects.get(name="again")
-    assert answer.headers["Location"] == f"/checkpoints/{made.pk}"
-    assert (made.digest, made.tokens) == (digest, 5)
+    checkpoint = Checkpoint.objects.get(name="again")
+    assert answer.headers["Location"] == f"/checkpoints/{checkpoint.pk}"
+    assert (checkpoint.digest, checkpoint.tokens) == (digest, 5)
 
 
 def test_saving_without_a_look_shows_the_folder_first(client: Client, world: World) -> None:

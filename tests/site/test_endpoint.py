@@ -102,16 +102,16 @@ def serve(world: World, **changes: object) -> HttpResponse:
 
 def test_a_served_model_is_registered_with_the_n_that_was_said(world: World, client: Client) -> None:
     assert serve(world, tokenizer=str(world.folder)).status_code == 302
-    made = Checkpoint.objects.get(name="seven")
-    assert (made.served_model, made.n_params, made.tokenizer) == (
+    checkpoint = Checkpoint.objects.get(name="seven")
+    assert (checkpoint.served_model, checkpoint.n_params, checkpoint.tokenizer) == (
         "org/served-7b",
         6_500_000_000,
         str(world.folder),
     )
-    page = client.get(f"/checkpoints/{made.pk}").content.decode()
+    page = client.get(f"/checkpoints/{checkpoint.pk}").content.decode()
     assert "org/served-7b" in page
     assert "Digest" not in page
-    facts = client.get(f"/checkpoints/{made.pk}.json").json()
+    facts = client.get(f"/checkpoints/{checkpoint.pk}.json").json()
     assert facts["served_model"] == "org/served-7b"
     assert "gpu-1" not in page
     assert "gpu-1.example" not in str(facts), "addresses of endpoints are the administrators'"

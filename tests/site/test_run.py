@@ -221,9 +221,9 @@ def test_samples_show_what_cannot_be_seen(client: Client, world: World) -> None:
 
 
 def test_a_sample_of_another_run_is_not_shown(client: Client, world: World) -> None:
-    mine, other = world.run(), world.run()
+    ours, other = world.run(), world.run()
     draw(other, 3)
-    data = client.get(f"/runs/{mine.pk}.json?sample={other.units.first().pk}").json()
+    data = client.get(f"/runs/{ours.pk}.json?sample={other.units.first().pk}").json()
     assert data["samples"] is None
 
 

@@ -56,8 +56,8 @@ class _Reader(HTMLParser):
 def words(page: str) -> str:
     reader = _Reader()
     reader.feed(page)
-    found = re.sub(r"[ \t]+", " ", "".join(reader.pieces))
-    return re.sub(r"\s*\n\s*", "\n", found)
+    text = re.sub(r"[ \t]+", " ", "".join(reader.pieces))
+    return re.sub(r"\s*\n\s*", "\n", text)
 
 
 def faults(page: str) -> list[str]:
