@@ -14,7 +14,7 @@ CLASSES = {
     "sub_scaling": "below the law (sub-scaling)",
     "accelerated": "beyond the law (accelerated)",
     "mixed": "now below the law, now beyond it (mixed)",
-    "undetermined": "undetermined",
+    "undetermined": "cannot be told yet",
 }
 
 

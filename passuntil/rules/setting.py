@@ -117,7 +117,7 @@ FLOOR = Setting(
     name="floor",
     type="whole",
     label="Floor",
-    meaning="Draw each instance at least this often, so that easy instances do not rest on a handful of draws.",
+    meaning="The least number of draws per instance, so that easy instances do not rest on a handful.",
     check=partial(whole, least=0),
     start=64,
     offered=(0, MOST_OFFERED),
@@ -128,7 +128,9 @@ CAP = Setting(
     name="cap",
     type="whole",
     label="Cap",
-    meaning="Draw each instance at most this often. A pass probability far below 1/cap gets an upper bound only.",
+    meaning=(
+        "The most draws per instance. If the pass probability is far below 1/cap, only an upper bound can be given."
+    ),
     check=partial(whole, least=1),
     start=10_000,
     offered=(1, MOST_OFFERED),
@@ -139,7 +141,7 @@ LEVEL = Setting(
     name="level",
     type="real",
     label="Level",
-    meaning="The probability with which the promise of the rule holds, such as 0.95.",
+    meaning="The confidence with which the relative error is kept.",
     check=lambda _, value: confidence(value),
     start=0.95,
     offered=(0.5, 0.999),

@@ -266,6 +266,7 @@ def test_a_table_that_cannot_be_read_is_refused(call: Call, tmp_path: Path) -> N
         (("frobnicate",), "'frobnicate'"),
         (("passuntil",), "MODEL_DIR"),
         (("passuntil", "a", "b", "--passes", "many"), "'many'"),
+        (("passuntil", "a", "b", "--target", "soon"), "a share of the mean such as 2%, not 'soon'"),
         (("passuntil", "a", "b", "--wat"), "--wat"),
         (("exact", "a"), "TASK.jsonl"),
         (("forecast", "t.csv", "--target", "big"), "'big'"),

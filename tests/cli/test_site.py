@@ -158,7 +158,6 @@ def test_every_stopping_rule_has_its_flags(
         (("--passes", 3, "--fixed", 5), ("--passes and --fixed", "choose one")),
         (("--target", "2%", "--floor", 5), ("--floor", "--target", "leave it out")),
         (("--pilot", 5), ("--pilot", "leave it out")),
-        (("--target", "soon"), ("'soon'", "2%")),
         (("--relative-error", 2), ("2",)),
         (("--engine", "abacus"), ("'abacus'", "reference")),
     ],

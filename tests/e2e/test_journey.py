@@ -37,7 +37,7 @@ def test_from_signing_in_to_a_run(
     page = open_page()
     sign_in(page, site, "ada", "first-light-4")
 
-    page.get_by_role("link", name="Do that now").click()
+    page.get_by_role("link", name="Create a series").click()
     page.get_by_label("Name").fill("ladder")
     page.get_by_role("button", name="Create series").click()
     page.get_by_role("heading", name="ladder", exact=True).wait_for()

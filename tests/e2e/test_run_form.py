@@ -33,7 +33,7 @@ def test_each_rule_shows_its_own_fields(
     page.goto(f"{site}/runs/new?checkpoint={world.checkpoint.pk}&task={world.task.pk}")
     everything = set().union(*FIELDS.values())
     for kind, fields in FIELDS.items():
-        page.get_by_label("Stop", exact=True).select_option(kind)
+        page.get_by_label("Stop when", exact=True).select_option(kind)
         assert {name for name in everything if page.locator(f"#id_{name}").is_visible()} == fields
     assert overflow(page) == 0
     assert complaints == []
@@ -53,8 +53,8 @@ def test_a_run_shows_what_it_cost_and_the_exact_bounds(
         pass
     page = signed_in(site, open_page, world, width)
     page.goto(f"{site}/runs/{run.pk}")
-    page.get_by_text("Exact, at least", exact=True).wait_for()
-    page.get_by_text("Rate of the device").wait_for()
+    page.get_by_text("Exact lower bound", exact=True).wait_for()
+    page.get_by_text("Device throughput").wait_for()
     page.get_by_text("draws after the stop, not counted").wait_for()
     assert overflow(page) == 0
     assert complaints == []

@@ -164,7 +164,7 @@ def test_a_prompt_longer_than_the_context_fails_alone(world: World) -> None:
     assert "300 prompt tokens" in bad.last_error
     assert "shorten the prompt" in bad.last_error
     assert run.state == Run.State.PARTIAL
-    assert "1 of 5 units are quarantined" in run.reason
+    assert "1 of 5 instances is quarantined" in run.reason
     assert [row for row in counts(run) if row[0]] == counts(plain)
     assert reconcile(run) == []
 

@@ -175,7 +175,7 @@ def test_a_recipe_is_an_object(world: World) -> None:
 
 
 def test_the_same_instances_again_are_refused_and_others_are_version_2(world: World) -> None:
-    with pytest.raises(Refused, match="nothing changed: letters v1"):
+    with pytest.raises(Refused, match="Nothing changed: letters v1"):
         actions.import_task(world.user, world.team, name="letters", specs=specs())
     second = actions.import_task(world.user, world.team, name="letters", specs=specs(max_tokens=7))
     assert (second.version, second.instances.count()) == (2, 4)
@@ -195,7 +195,7 @@ def test_an_excluded_instance_gets_no_unit_and_a_task_of_them_alone_no_run(world
     assert create_run(world.user, world.checkpoint, world.task, rule=RULE).units_total == 3
     for instance in rest:
         actions.exclude_instance(world.user, instance, reason="so are these")
-    with pytest.raises(Refused, match="every instance of letters v1 is excluded"):
+    with pytest.raises(Refused, match="Every instance of letters v1 is left out"):
         create_run(world.user, world.checkpoint, world.task, rule=RULE)
 
 

@@ -162,8 +162,8 @@ def test_an_endpoint_that_is_gone_is_said_when_it_is_used(world: World, administ
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": "other"}, "no enabled endpoint serves 'other'"),
-        ({"model": "../../etc"}, "no enabled endpoint serves"),
+        ({"model": "other"}, "No enabled endpoint serves 'other'"),
+        ({"model": "../../etc"}, "No enabled endpoint serves"),
         ({"n_params": 0}, "N must be a whole number from 1"),
         ({"tokenizer": "/etc"}, "outside the allowed folders"),
         ({"tokenizer": "bare"}, r"has no tokenizer\.json"),

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
@@ -63,12 +63,12 @@ class World:
 
     def weights(self, name: str, n_params: int) -> Checkpoint:
         """A checkpoint with weights that no test reads."""
-        made = actions.plan_checkpoint(
+        checkpoint = actions.plan_checkpoint(
             self.owner, self.series, self.configuration, name=name, n_params=n_params, tokens=20 * n_params
         )
-        made.planned = False
-        made.save()
-        return made
+        checkpoint.planned = False
+        checkpoint.save()
+        return checkpoint
 
 
 def draw(run: Run, every: int, *, units: int | None = None, text: str = "no") -> None:
@@ -99,14 +99,14 @@ def lines(instances: int, prompt: str = "2+3=") -> list[bytes]:
 
 
 @pytest.fixture(autouse=True)
-def _quick(settings: Any, tmp_path: Path) -> None:
+def _quick(settings: LazySettings, tmp_path: Path) -> None:
     """Passwords are hashed cheaply, and static files come from the finders alone."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STATIC_ROOT = str(tmp_path)
 
 
 @pytest.fixture
-def world(db: None, tmp_path: Path, settings: Any) -> World:
+def world(db: None, tmp_path: Path, settings: LazySettings) -> World:
     settings.MODEL_ROOTS = [tmp_path]
     folder = write_tiny_llama(tmp_path / "tiny", d=32, layers=1, heads=1, seed=1)
     people = {
@@ -180,14 +180,14 @@ def client(world: World) -> Client:
     return world.client()
 
 
-QueryCount = Callable[[Callable[[], Any]], int]
+QueryCount = Callable[[Callable[[], object]], int]
 
 
 @pytest.fixture
 def queries() -> QueryCount:
     """How many queries a call makes."""
 
-    def count(call: Callable[[], Any]) -> int:
+    def count(call: Callable[[], object]) -> int:
         with _captured() as captured:
             call()
         return len(captured)

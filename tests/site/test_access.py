@@ -1,10 +1,12 @@
 """Every address x (anonymous, outsider, viewer, member, administrator of the site) against one table."""
 
-from typing import Any
+from collections.abc import Iterable
 
 import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from tests.site.conftest import Measured, World
 
 #: name -> (arguments, method, outsider, viewer, member). Without arguments: own lists, maybe empty.
 TABLE: dict[str, tuple[str, str, int, int, int]] = {
@@ -51,26 +53,26 @@ ELSEWHERE = {"logout"}
 
 
 def names() -> list[str]:
-    def walk(patterns: Any) -> list[str]:
-        found: list[str] = []
+    def walk(patterns: Iterable[object]) -> list[str]:
+        known: list[str] = []
         for pattern in patterns:
             if isinstance(pattern, URLResolver):
-                found += walk(pattern.url_patterns)
+                known += walk(pattern.url_patterns)
             elif isinstance(pattern, URLPattern) and pattern.name:
-                found.append(pattern.name)
-        return found
+                known.append(pattern.name)
+        return known
 
     return sorted(set(walk(get_resolver().url_patterns)))
 
 
-def address(name: str, world: Any, measured: Any) -> str:
+def address(name: str, world: World, measured: Measured) -> str:
     which = TABLE[name.removesuffix(".json")][0]
     things = {"run": measured.runs[0], "forecast": measured.forecast, "instance": measured.instance}
     thing = things.get(which) or (getattr(world, which) if which else None)
     return reverse(name, args=[thing.pk] if thing else [])
 
 
-def send(client: Client, name: str, world: Any, measured: Any) -> int:
+def send(client: Client, name: str, world: World, measured: Measured) -> int:
     base = name.removesuffix(".json")
     data = {"reason": "distracting", "sure": "yes", "task": world.task.pk, "target": world.planned.pk}
     if TABLE[base][1] == "post":
@@ -88,7 +90,7 @@ def test_every_page_has_a_json_twin() -> None:
     assert {f"{name}.json" for name in pages} == {name for name in names() if name.endswith(".json")}
 
 
-def test_who_gets_what(world: Any, measured: Any) -> None:
+def test_who_gets_what(world: World, measured: Measured) -> None:
     wrong = []
     for name in names():
         base = name.removesuffix(".json")
@@ -104,13 +106,13 @@ def test_who_gets_what(world: Any, measured: Any) -> None:
             ("administrator", 200 if base in ADMINISTRATORS else outsider),
         ):
             client = world.client(who) if who else Client()
-            found = send(client, name, world, measured)
-            if found != expected:
-                wrong.append(f"{name} as {who}: {found}, expected {expected}")
+            status = send(client, name, world, measured)
+            if status != expected:
+                wrong.append(f"{name} as {who}: {status}, expected {expected}")
     assert not wrong, "\n".join(wrong)
 
 
-def test_an_anonymous_page_leads_to_the_login(world: Any) -> None:
+def test_an_anonymous_page_leads_to_the_login(world: World) -> None:
     answer = Client().get(reverse("series", args=[world.series.pk]))
     assert answer.headers["Location"].startswith("/login?next=/series/")
 
@@ -120,7 +122,7 @@ def test_what_needs_no_login(db: None, name: str) -> None:
     assert Client().get(reverse(name)).status_code == 200
 
 
-def test_viewers_see_no_buttons(world: Any, measured: Any) -> None:
+def test_viewers_see_no_buttons(world: World, measured: Measured) -> None:
     client = world.client("viewer")
     for name in (
         "series-list",
@@ -138,7 +140,7 @@ def test_viewers_see_no_buttons(world: Any, measured: Any) -> None:
         assert forms == 1, f"{name} has {forms} forms that post; only signing out is a viewer's"
 
 
-def test_an_outsider_sees_no_name_of_ours(world: Any, measured: Any) -> None:
+def test_an_outsider_sees_no_name_of_ours(world: World, measured: Measured) -> None:
     client = world.client("outsider")
     for name in (
         "home",
@@ -160,7 +162,7 @@ def test_an_id_beyond_every_database_is_not_found(client: Client, huge: int) -> 
         assert client.get(path).status_code in (200, 404)
 
 
-def test_nonsense_in_the_query_is_no_error(client: Client, measured: Any) -> None:
+def test_nonsense_in_the_query_is_no_error(client: Client, measured: Measured) -> None:
     for query in (
         "after=x",
         "after=-1",

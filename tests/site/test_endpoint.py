@@ -1,12 +1,11 @@
 """Pages of endpoints, which only administrators see, and the form that registers a model behind one."""
 
-from typing import Any
-
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 from firstlight.registry.models import Checkpoint, Endpoint
 
-from tests.site.conftest import KEY_VARIABLE
+from tests.site.conftest import KEY_VARIABLE, QueryCount, World
 
 FORM = {
     "name": "gpu-2",
@@ -19,7 +18,7 @@ FORM = {
 
 
 @pytest.fixture
-def administrator(world: Any) -> Client:
+def administrator(world: World) -> Client:
     client: Client = world.client("administrator")
     return client
 
@@ -43,7 +42,7 @@ def test_a_refusal_stands_in_the_form_and_nothing_is_saved(administrator: Client
     assert not Endpoint.objects.filter(name="gpu-2").exists()
 
 
-def test_a_key_shows_nowhere(administrator: Client, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_shows_nowhere(administrator: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY_VARIABLE, "open-sesame")
     for path in (
         "/endpoints",
@@ -56,13 +55,13 @@ def test_a_key_shows_nowhere(administrator: Client, world: Any, monkeypatch: pyt
         assert "open-sesame" not in answer.content.decode()
 
 
-def test_the_list_tells_what_each_serves(administrator: Client, world: Any) -> None:
+def test_the_list_tells_what_each_serves(administrator: Client, world: World) -> None:
     serve(world)
     row = administrator.get("/endpoints.json").json()["endpoints"][0]
     assert (row["name"], row["served"], row["checkpoints"]) == ("gpu-1", ["org/served-7b"], 1)
 
 
-def test_the_list_costs_the_same_for_many(administrator: Client, queries: Any) -> None:
+def test_the_list_costs_the_same_for_many(administrator: Client, queries: QueryCount) -> None:
     few = queries(lambda: administrator.get("/endpoints"))
     for k in range(30):
         Endpoint.objects.create(name=f"e{k}", base_url="https://h/v1", served=["m"])
@@ -75,7 +74,7 @@ def test_only_administrators_find_the_way(administrator: Client, client: Client)
 
 
 @pytest.mark.parametrize("who", ["owner", "mate", "viewer", "outsider"])
-def test_nobody_else_changes_one(world: Any, who: str) -> None:
+def test_nobody_else_changes_one(world: World, who: str) -> None:
     for path in ("/endpoints/new", f"/endpoints/{world.endpoint.pk}/edit"):
         assert world.client(who).post(path, FORM).status_code == 403
     world.endpoint.refresh_from_db()
@@ -90,7 +89,7 @@ def test_an_endpoint_that_is_not_there(administrator: Client) -> None:
 # --- A model behind an endpoint ---
 
 
-def serve(world: Any, **changes: Any) -> Any:
+def serve(world: World, **changes: object) -> HttpResponse:
     data = {
         "model": "org/served-7b",
         "name": "seven",
@@ -101,24 +100,24 @@ def serve(world: Any, **changes: Any) -> Any:
     return world.client("mate").post(f"/series/{world.series.pk}/serve", data)
 
 
-def test_a_served_model_is_registered_with_the_n_that_was_said(world: Any, client: Client) -> None:
+def test_a_served_model_is_registered_with_the_n_that_was_said(world: World, client: Client) -> None:
     assert serve(world, tokenizer=str(world.folder)).status_code == 302
-    made = Checkpoint.objects.get(name="seven")
-    assert (made.served_model, made.n_params, made.tokenizer) == (
+    checkpoint = Checkpoint.objects.get(name="seven")
+    assert (checkpoint.served_model, checkpoint.n_params, checkpoint.tokenizer) == (
         "org/served-7b",
         6_500_000_000,
         str(world.folder),
     )
-    page = client.get(f"/checkpoints/{made.pk}").content.decode()
+    page = client.get(f"/checkpoints/{checkpoint.pk}").content.decode()
     assert "org/served-7b" in page
     assert "Digest" not in page
-    facts = client.get(f"/checkpoints/{made.pk}.json").json()
+    facts = client.get(f"/checkpoints/{checkpoint.pk}.json").json()
     assert facts["served_model"] == "org/served-7b"
     assert "gpu-1" not in page
     assert "gpu-1.example" not in str(facts), "addresses of endpoints are the administrators'"
 
 
-def test_only_listed_models_may_be_chosen(world: Any) -> None:
+def test_only_listed_models_may_be_chosen(world: World) -> None:
     assert serve(world, model="gpt").status_code == 200
     world.endpoint.enabled = False
     world.endpoint.save()
@@ -128,6 +127,6 @@ def test_only_listed_models_may_be_chosen(world: Any) -> None:
     assert not Checkpoint.objects.filter(name="seven").exists()
 
 
-def test_another_teams_configuration_is_no_choice(world: Any) -> None:
+def test_another_teams_configuration_is_no_choice(world: World) -> None:
     assert serve(world, configuration=world.other_configuration.pk).status_code == 200
     assert not Checkpoint.objects.filter(name="seven").exists()

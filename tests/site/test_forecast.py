@@ -1,13 +1,11 @@
-from typing import Any
-
 import pytest
 from django.test import Client
 from firstlight.forecasts.models import Forecast
 
-from tests.site.conftest import finish
+from tests.site.conftest import Measured, QueryCount, World, finish
 
 
-def test_the_page_has_points_law_band_and_target(client: Client, measured: Any) -> None:
+def test_the_page_has_points_law_band_and_target(client: Client, measured: Measured) -> None:
     data = client.get(f"/forecasts/{measured.forecast.pk}.json").json()
     curve = data["curve"]
     assert [p["name"] for p in curve["points"]] == ["m20000", "m80000", "m320000", "m1280000"]
@@ -20,13 +18,13 @@ def test_the_page_has_points_law_band_and_target(client: Client, measured: Any) 
     assert last["low"] <= last["mean"] <= last["high"]
 
 
-def test_the_law_on_the_page_is_the_law_of_the_forecast(client: Client, measured: Any) -> None:
+def test_the_law_on_the_page_is_the_law_of_the_forecast(client: Client, measured: Measured) -> None:
     law = client.get(f"/forecasts/{measured.forecast.pk}.json").json()["curve"]["law"]
     stored = measured.forecast.result["diagnostics"]["law"]
     assert law["alpha"] == pytest.approx(stored["alpha"])
 
 
-def test_a_size_without_a_pass_is_an_upper_bound_and_named(client: Client, measured: Any) -> None:
+def test_a_size_without_a_pass_is_an_upper_bound_and_named(client: Client, measured: Measured) -> None:
     curve = client.get(f"/forecasts/{measured.forecast.pk}.json").json()["curve"]
     zero = curve["points"][0]
     assert zero["zero"]
@@ -37,12 +35,12 @@ def test_a_size_without_a_pass_is_an_upper_bound_and_named(client: Client, measu
     assert any(d["name"] == "tiny" and "not measured" in d["reason"] for d in curve["dropped"])
 
 
-def test_a_far_target_is_warned_of(client: Client, measured: Any) -> None:
+def test_a_far_target_is_warned_of(client: Client, measured: Measured) -> None:
     curve = client.get(f"/forecasts/{measured.forecast.pk}.json").json()["curve"]
     assert any("times the largest" in warning for warning in curve["warnings"])
 
 
-def test_the_table_has_the_numbers_of_the_chart(client: Client, measured: Any) -> None:
+def test_the_table_has_the_numbers_of_the_chart(client: Client, measured: Measured) -> None:
     page = client.get(f"/forecasts/{measured.forecast.pk}").content.decode()
     assert 'data-chart="curve-data"' in page
     assert 'id="curve-data" type="application/json"' in page
@@ -50,7 +48,7 @@ def test_the_table_has_the_numbers_of_the_chart(client: Client, measured: Any) -
         assert text in page
 
 
-def test_making_locking_and_refreshing(client: Client, world: Any, measured: Any) -> None:
+def test_making_locking_and_refreshing(client: Client, world: World, measured: Measured) -> None:
     Forecast.objects.all().delete()
     answer = client.post("/forecasts/make", {"task": world.task.pk, "target": world.planned.pk})
     forecast = Forecast.objects.get()
@@ -60,11 +58,11 @@ def test_making_locking_and_refreshing(client: Client, world: Any, measured: Any
     assert forecast.locked_at
     page = client.post(f"/forecasts/{forecast.pk}/refresh", follow=True).content.decode()
     assert "is locked since" in page
-    assert "Lock it now" not in page
+    assert "Lock the forecast" not in page
 
 
 @pytest.mark.parametrize("field", ["task", "target"])
-def test_a_foreign_id_is_not_found(client: Client, world: Any, field: str) -> None:
+def test_a_foreign_id_is_not_found(client: Client, world: World, field: str) -> None:
     data = {"task": world.task.pk, "target": world.planned.pk}
     foreign = {"task": world.other_task.pk, "target": 10**12}[field]
     assert client.post("/forecasts/make", data | {field: foreign}).status_code == 404
@@ -72,7 +70,7 @@ def test_a_foreign_id_is_not_found(client: Client, world: Any, field: str) -> No
 
 
 def test_a_later_run_is_named_until_the_forecast_is_refreshed(
-    client: Client, world: Any, measured: Any
+    client: Client, world: World, measured: Measured
 ) -> None:
     client.post(f"/forecasts/{measured.forecast.pk}/lock")
     finish(world.run(world.weights("late", 640_000)), 9)
@@ -81,7 +79,7 @@ def test_a_later_run_is_named_until_the_forecast_is_refreshed(
     assert any(d["name"] == "late" and "locked" in d["reason"] for d in curve["dropped"])
 
 
-def test_a_scored_forecast_says_hit_or_miss(client: Client, world: Any, measured: Any) -> None:
+def test_a_scored_forecast_says_hit_or_miss(client: Client, world: World, measured: Measured) -> None:
     client.post(f"/forecasts/{measured.forecast.pk}/lock")
     world.planned.planned = False
     world.planned.save()
@@ -97,7 +95,7 @@ def test_a_scored_forecast_says_hit_or_miss(client: Client, world: Any, measured
     assert client.get("/forecasts.json?outcome=open").json()["forecasts"] == []
 
 
-def test_a_curve_without_data_says_the_next_step(client: Client, world: Any) -> None:
+def test_a_curve_without_data_says_the_next_step(client: Client, world: World) -> None:
     page = client.get(f"/series/{world.series.pk}/curve").content.decode()
     assert "No complete run yet" in page
     assert "data-chart" not in page
@@ -105,7 +103,7 @@ def test_a_curve_without_data_says_the_next_step(client: Client, world: Any) -> 
     assert "data-chart" not in page
 
 
-def test_two_sizes_are_points_without_a_law(client: Client, world: Any) -> None:
+def test_two_sizes_are_points_without_a_law(client: Client, world: World) -> None:
     for n, every in ((1000, 20), (4000, 10)):
         finish(world.run(world.weights(f"w{n}", n)), every)
     curve = client.get(f"/series/{world.series.pk}/curve.json").json()["curve"]
@@ -114,7 +112,7 @@ def test_two_sizes_are_points_without_a_law(client: Client, world: Any) -> None:
     assert "3 distinct sizes with a pass probability above 0, not 2" in curve["no_law"]
 
 
-def test_only_zero_passes_still_draw_upper_bounds(client: Client, world: Any) -> None:
+def test_only_zero_passes_still_draw_upper_bounds(client: Client, world: World) -> None:
     finish(world.run(), 0)
     path = f"/series/{world.series.pk}/curve"
     curve = client.get(f"{path}.json").json()["curve"]
@@ -123,14 +121,14 @@ def test_only_zero_passes_still_draw_upper_bounds(client: Client, world: Any) ->
     assert "data-chart" in client.get(path).content.decode()
 
 
-def test_every_instance_solved_is_no_error(client: Client, world: Any) -> None:
+def test_every_instance_solved_is_no_error(client: Client, world: World) -> None:
     for n in (1000, 2000, 3000):
         finish(world.run(world.weights(f"w{n}", n)), 1)
     data = client.get(f"/series/{world.series.pk}/curve.json").json()
     assert data["curve"]["law"] is None
 
 
-def test_queries_do_not_grow(client: Client, world: Any, measured: Any, queries: Any) -> None:
+def test_queries_do_not_grow(client: Client, world: World, measured: Measured, queries: QueryCount) -> None:
     path = f"/series/{world.series.pk}/curve?task={world.task.pk}"
     few = queries(lambda: client.get(path))
     for n in (2000, 3000, 4000):
@@ -140,7 +138,9 @@ def test_queries_do_not_grow(client: Client, world: Any, measured: Any, queries:
     assert queries(lambda: client.get("/forecasts")) <= 10
 
 
-def test_the_page_names_the_other_tasks_that_tell_of_the_deviations(client: Client, measured: Any) -> None:
+def test_the_page_names_the_other_tasks_that_tell_of_the_deviations(
+    client: Client, measured: Measured
+) -> None:
     forecast = measured.forecast
     assert "Deviations of models" not in client.get(f"/forecasts/{forecast.pk}").content.decode()
     forecast.result["diagnostics"]["pooled"] = ["products v1", "divide v2"]

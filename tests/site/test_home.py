@@ -1,8 +1,8 @@
-from typing import Any
-
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+
+from tests.site.conftest import Measured, QueryCount, World
 
 
 def test_an_empty_site_says_the_next_step(db: None) -> None:
@@ -13,7 +13,7 @@ def test_an_empty_site_says_the_next_step(db: None) -> None:
     assert "firstlight demo" in page
 
 
-def test_it_shows_what_runs_and_what_was_forecast(client: Client, world: Any, measured: Any) -> None:
+def test_it_shows_what_runs_and_what_was_forecast(client: Client, world: World, measured: Measured) -> None:
     run = world.run()
     data = client.get("/.json").json()
     assert [r["id"] for r in data["running"]] == [run.pk]
@@ -22,7 +22,7 @@ def test_it_shows_what_runs_and_what_was_forecast(client: Client, world: Any, me
 
 
 def test_its_queries_do_not_grow_with_its_rows(
-    client: Client, world: Any, queries: Any, measured: Any
+    client: Client, world: World, queries: QueryCount, measured: Measured
 ) -> None:
     world.run()
     few = queries(lambda: client.get("/"))
@@ -44,7 +44,7 @@ def test_a_missing_page_answers_in_kind(client: Client, path: str, kind: str) ->
 
 
 def test_a_broken_page_answers_in_kind(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any) -> None:
+    def broken(*_: object) -> None:
         raise RuntimeError("broken")
 
     monkeypatch.setattr("firstlight.home.front.next_step", broken)

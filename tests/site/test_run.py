@@ -1,6 +1,5 @@
 import csv
 import io
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -11,10 +10,10 @@ from firstlight.evaluations.models import Likelihood, Run, Unit
 from firstlight.evaluations.progress import settle_state
 from firstlight.evaluations.views import guarded
 
-from tests.site.conftest import draw, finish
+from tests.site.conftest import QueryCount, World, draw, finish
 
 
-def form(world: Any, **more: Any) -> dict[str, Any]:
+def form(world: World, **more: object) -> dict[str, object]:
     return {
         "checkpoint": world.checkpoint.pk,
         "task": world.task.pk,
@@ -28,7 +27,7 @@ def form(world: Any, **more: Any) -> dict[str, Any]:
     } | more
 
 
-def test_a_run_is_started(client: Client, world: Any) -> None:
+def test_a_run_is_started(client: Client, world: World) -> None:
     answer = client.post("/runs/new", form(world))
     run = Run.objects.get()
     assert answer.headers["Location"] == f"/runs/{run.pk}"
@@ -36,7 +35,7 @@ def test_a_run_is_started(client: Client, world: Any) -> None:
     assert (run.seed, run.units_total) == (7, 4)
 
 
-def test_the_cost_comes_before_the_start(client: Client, world: Any) -> None:
+def test_the_cost_comes_before_the_start(client: Client, world: World) -> None:
     answer = client.post("/runs/new", form(world, do="cost"), headers={"HX-Request": "true"})
     page = answer.content.decode()
     assert page.lstrip().startswith('<div id="cost"')
@@ -45,7 +44,7 @@ def test_the_cost_comes_before_the_start(client: Client, world: Any) -> None:
     assert not Run.objects.exists()
 
 
-def test_without_javascript_the_cost_is_on_the_page(client: Client, world: Any) -> None:
+def test_without_javascript_the_cost_is_on_the_page(client: Client, world: World) -> None:
     assert "256 – 40k" in client.post("/runs/new", form(world, do="cost")).content.decode()
     assert not Run.objects.exists()
 
@@ -62,7 +61,7 @@ def test_without_javascript_the_cost_is_on_the_page(client: Client, world: Any) 
         {"seed": 2**64},
     ],
 )
-def test_an_impossible_rule_is_refused(client: Client, world: Any, wrong: dict[str, Any]) -> None:
+def test_an_impossible_rule_is_refused(client: Client, world: World, wrong: dict[str, object]) -> None:
     page = client.post("/runs/new", form(world, **wrong))
     assert page.status_code == 200
     assert b"errors" in page.content or b"note-error" in page.content
@@ -89,7 +88,7 @@ def test_an_impossible_rule_is_refused(client: Client, world: Any, wrong: dict[s
     ids=str,
 )
 def test_every_stopping_rule_can_be_started_and_cloned(
-    client: Client, world: Any, fields: dict[str, Any], rule: dict[str, Any]
+    client: Client, world: World, fields: dict[str, object], rule: dict[str, object]
 ) -> None:
     client.post("/runs/new", form(world, engine="vllm", **fields))
     run = Run.objects.get()
@@ -99,13 +98,13 @@ def test_every_stopping_rule_can_be_started_and_cloned(
     assert {name: shown[name]["initial"] for name in rule} == rule
 
 
-def test_a_rule_without_its_number_is_refused_at_the_field(client: Client, world: Any) -> None:
+def test_a_rule_without_its_number_is_refused_at_the_field(client: Client, world: World) -> None:
     page = client.post("/runs/new", form(world, kind="fixed_draws", n="")).content.decode()
     assert "This rule needs a value here." in page
     assert not Run.objects.exists()
 
 
-def test_the_cost_expects_what_an_earlier_run_found(client: Client, world: Any) -> None:
+def test_the_cost_expects_what_an_earlier_run_found(client: Client, world: World) -> None:
     finish(world.run(), 4)
     page = client.post("/runs/new", form(world, do="cost", r=10, floor=0)).content.decode()
     assert "Expected" in page
@@ -116,16 +115,16 @@ def test_the_cost_expects_what_an_earlier_run_found(client: Client, world: Any) 
     assert fixed.draws_expected == fixed.draws_least == fixed.draws_most == 200
 
 
-def test_the_form_says_which_engines_have_a_worker(client: Client, world: Any) -> None:
+def test_the_form_says_which_engines_have_a_worker(client: Client, world: World) -> None:
     from firstlight.evaluations.engine_workers import say_alive
 
     say_alive("host/1/1", ["vllm"])
     page = client.get("/runs/new").content.decode()
-    assert "vllm (a worker is up)" in page
-    assert "torch (no worker is up)" in page
+    assert "vllm (a worker is running)" in page
+    assert "torch (no worker running)" in page
 
 
-def test_the_exact_bound_stands_beside_the_drawn_estimate(client: Client, world: Any) -> None:
+def test_the_exact_bound_stands_beside_the_drawn_estimate(client: Client, world: World) -> None:
     run = finish(world.run(), 4)
     instance = run.units.first().instance
     Likelihood.objects.create(
@@ -133,26 +132,26 @@ def test_the_exact_bound_stands_beside_the_drawn_estimate(client: Client, world:
     )
     units = client.get(f"/runs/{run.pk}.json").json()["units"]
     assert [unit["bound"] for unit in units] == [pytest.approx(0.22313, abs=1e-5), None, None, None]
-    assert "Exact, at least" in client.get(f"/runs/{run.pk}").content.decode()
+    assert "Exact lower bound" in client.get(f"/runs/{run.pk}").content.decode()
     rows = list(csv.DictReader(io.StringIO(b"".join(client.get(f"/runs/{run.pk}/units.csv")).decode())))
     assert [row["nll"] for row in rows] == ["1.5", "", "", ""]
 
 
 @pytest.mark.parametrize("field", ["checkpoint", "task"])
-def test_a_foreign_id_is_no_choice(client: Client, world: Any, field: str) -> None:
+def test_a_foreign_id_is_no_choice(client: Client, world: World, field: str) -> None:
     foreign = {"task": world.other_task.pk, "checkpoint": world.planned.pk}[field]
     assert (
         "Select a valid choice" in client.post("/runs/new", form(world, **{field: foreign})).content.decode()
     )
 
 
-def test_the_same_again(client: Client, world: Any) -> None:
+def test_the_same_again(client: Client, world: World) -> None:
     run = world.run(cap=77)
     fields = client.get(f"/runs/new.json?clone={run.pk}").json()["fields"]
     assert (fields["cap"]["initial"], fields["checkpoint"]["initial"]) == (77, world.checkpoint.pk)
 
 
-def test_an_open_run_asks_again_and_a_finished_one_does_not(client: Client, world: Any) -> None:
+def test_an_open_run_asks_again_and_a_finished_one_does_not(client: Client, world: World) -> None:
     run = world.run()
     path = f"/runs/{run.pk}"
     draw(run, 5, units=2)
@@ -164,7 +163,7 @@ def test_an_open_run_asks_again_and_a_finished_one_does_not(client: Client, worl
     assert "hx-trigger" not in client.get(path).content.decode()
 
 
-def test_the_facts_of_a_run(client: Client, world: Any) -> None:
+def test_the_facts_of_a_run(client: Client, world: World) -> None:
     run = finish(world.run(), 4)
     data = client.get(f"/runs/{run.pk}.json").json()
     assert (data["state"], data["units_done"], data["units_total"]) == ("complete", 4, 4)
@@ -176,7 +175,7 @@ def test_the_facts_of_a_run(client: Client, world: Any) -> None:
     assert data["estimate"]["instances"] == 4
 
 
-def test_pausing_resuming_and_cancelling(client: Client, world: Any) -> None:
+def test_pausing_resuming_and_cancelling(client: Client, world: World) -> None:
     run = world.run()
     states = []
     for button, data in (
@@ -191,10 +190,10 @@ def test_pausing_resuming_and_cancelling(client: Client, world: Any) -> None:
         run.refresh_from_db()
         states.append(run.state)
     assert states == ["paused", "running", "running", "cancelled", "cancelled"]
-    assert "works only while it is" in answer.content.decode()
+    assert "possible only while it is" in answer.content.decode()
 
 
-def test_errors_are_grouped_and_retried(client: Client, world: Any) -> None:
+def test_errors_are_grouped_and_retried(client: Client, world: World) -> None:
     run = world.run()
     fail_units(claim_units(run.pk, "test/0/0", 3), "prompt is too long", final=True)
     draw(run, 4)
@@ -209,7 +208,7 @@ def test_errors_are_grouped_and_retried(client: Client, world: Any) -> None:
     assert not run.units.filter(state=Unit.State.QUARANTINED).exists()
 
 
-def test_samples_show_what_cannot_be_seen(client: Client, world: Any) -> None:
+def test_samples_show_what_cannot_be_seen(client: Client, world: World) -> None:
     run = world.run()
     draw(run, 3, text="<script>\u202e\x07")
     unit = run.units.last()
@@ -221,14 +220,14 @@ def test_samples_show_what_cannot_be_seen(client: Client, world: Any) -> None:
     assert [s["passed"] for s in passes] == [True]
 
 
-def test_a_sample_of_another_run_is_not_shown(client: Client, world: Any) -> None:
-    mine, other = world.run(), world.run()
+def test_a_sample_of_another_run_is_not_shown(client: Client, world: World) -> None:
+    ours, other = world.run(), world.run()
     draw(other, 3)
-    data = client.get(f"/runs/{mine.pk}.json?sample={other.units.first().pk}").json()
+    data = client.get(f"/runs/{ours.pk}.json?sample={other.units.first().pk}").json()
     assert data["samples"] is None
 
 
-def test_the_export_is_a_tallies_file(client: Client, world: Any) -> None:
+def test_the_export_is_a_tallies_file(client: Client, world: World) -> None:
     run = finish(world.run(), 4)
     answer = client.get(f"/runs/{run.pk}/units.csv")
     rows = list(csv.DictReader(io.StringIO(b"".join(answer).decode())))
@@ -243,7 +242,7 @@ def test_no_cell_of_the_export_is_a_formula(text: str) -> None:
     assert guarded(f"a{text}") == f"a{text}"
 
 
-def test_the_list_filters_and_pages(client: Client, world: Any) -> None:
+def test_the_list_filters_and_pages(client: Client, world: World) -> None:
     runs = [world.run() for _ in range(55)]
     client.post(f"/runs/{runs[0].pk}/pause")
     assert [r["id"] for r in client.get("/runs.json?state=paused").json()["runs"]] == [runs[0].pk]
@@ -254,7 +253,7 @@ def test_the_list_filters_and_pages(client: Client, world: Any) -> None:
     assert client.get(f"/runs.json?task={world.other_task.pk}").json()["runs"] == []
 
 
-def test_queries_do_not_grow(client: Client, world: Any, queries: Any) -> None:
+def test_queries_do_not_grow(client: Client, world: World, queries: QueryCount) -> None:
     world.run()
     few = queries(lambda: client.get("/runs"))
     runs = [world.run() for _ in range(8)]
@@ -265,7 +264,7 @@ def test_queries_do_not_grow(client: Client, world: Any, queries: Any) -> None:
     assert queries(lambda: client.get(f"/runs/{runs[0].pk}")) == one <= 14
 
 
-def test_a_live_page_without_a_session_leads_to_the_login(world: Any) -> None:
+def test_a_live_page_without_a_session_leads_to_the_login(world: World) -> None:
     answer = Client().get(f"/runs/{world.run().pk}/live")
     assert answer.status_code == 401
     assert answer.headers["HX-Redirect"].startswith("/login?next=/runs/")

@@ -1,42 +1,42 @@
-from typing import Any
-
+from django.conf import LazySettings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import HttpResponse
 from django.test import Client
 from firstlight.registry.models import Task
 
-from tests.site.conftest import lines
+from tests.site.conftest import QueryCount, World, lines
 
 
-def upload(client: Client, world: Any, content: bytes, name: str = "sums") -> Any:
+def upload(client: Client, world: World, content: bytes, name: str = "sums") -> HttpResponse:
     file = SimpleUploadedFile("task.jsonl", content)
     return client.post("/tasks/new", {"team": world.team.pk, "name": name, "file": file})
 
 
-def test_another_file_becomes_the_next_version(client: Client, world: Any) -> None:
+def test_another_file_becomes_the_next_version(client: Client, world: World) -> None:
     upload(client, world, b"\n".join(lines(5)))
     assert Task.objects.get(name="sums", version=2).instances.count() == 5
 
 
-def test_an_error_names_the_line_and_saves_nothing(client: Client, world: Any) -> None:
+def test_an_error_names_the_line_and_saves_nothing(client: Client, world: World) -> None:
     page = upload(client, world, b"\n".join([*lines(3), b'{"id": "x"}']), "broken").content.decode()
     assert "task.jsonl, line 4" in page
     assert not Task.objects.filter(name="broken").exists()
 
 
-def test_the_same_file_again_is_refused(client: Client, world: Any) -> None:
-    assert "nothing changed" in upload(client, world, b"\n".join(lines(4))).content.decode()
+def test_the_same_file_again_is_refused(client: Client, world: World) -> None:
+    assert "Nothing changed" in upload(client, world, b"\n".join(lines(4))).content.decode()
 
 
-def test_a_file_beyond_the_cap_is_refused(client: Client, world: Any, settings: Any) -> None:
+def test_a_file_beyond_the_cap_is_refused(client: Client, world: World, settings: LazySettings) -> None:
     settings.TASK_UPLOAD_MAX_BYTES = 100
     assert "split the task" in upload(client, world, b"\n".join(lines(4)), "large").content.decode()
 
 
-def test_one_endless_line_is_refused(client: Client, world: Any) -> None:
+def test_one_endless_line_is_refused(client: Client, world: World) -> None:
     assert "line 1" in upload(client, world, b"[" * 3_000_000, "endless").content.decode()
 
 
-def test_instances_are_listed_and_unseen_characters_shown(client: Client, world: Any) -> None:
+def test_instances_are_listed_and_unseen_characters_shown(client: Client, world: World) -> None:
     upload(
         client,
         world,
@@ -51,7 +51,7 @@ def test_instances_are_listed_and_unseen_characters_shown(client: Client, world:
     assert "<b>" not in page.split("<h2")[-1].split("<table")[1]
 
 
-def test_leaving_an_instance_out_needs_a_reason_and_can_be_undone(client: Client, world: Any) -> None:
+def test_leaving_an_instance_out_needs_a_reason_and_can_be_undone(client: Client, world: World) -> None:
     instance = world.task.instances.first()
     path = f"/instances/{instance.pk}/exclude"
     client.post(path, {"reason": " ", "do": "exclude"})
@@ -68,7 +68,7 @@ def test_leaving_an_instance_out_needs_a_reason_and_can_be_undone(client: Client
     assert instance.excluded == ""
 
 
-def test_fifty_instances_a_page(client: Client, world: Any, queries: Any) -> None:
+def test_fifty_instances_a_page(client: Client, world: World, queries: QueryCount) -> None:
     upload(client, world, b"\n".join(lines(120)), "long")
     task = Task.objects.get(name="long")
     seen, after = [], None
@@ -82,6 +82,6 @@ def test_fifty_instances_a_page(client: Client, world: Any, queries: Any) -> Non
     assert queries(lambda: client.get(f"/tasks/{task.pk}")) <= 10
 
 
-def test_the_list_counts_instances(client: Client, world: Any) -> None:
+def test_the_list_counts_instances(client: Client, world: World) -> None:
     (task,) = client.get("/tasks.json").json()["tasks"]
     assert (task["name"], task["version"], task["instances"]) == ("sums", 1, 4)

@@ -95,8 +95,8 @@ class DatasetPrecision(RunRule):
             type="real",
             label="Standard error of the mean",
             meaning=(
-                "Draw until the mean over instances has this standard error from draws. What the choice of instances "
-                "adds, no draw can remove."
+                "The standard error of the mean over instances, as far as it comes from drawing. More draws cannot "
+                "reduce the part that comes from the choice of instances."
             ),
             check=partial(positive, most=1.0),
             start=0.02,
@@ -117,7 +117,7 @@ class DatasetPrecision(RunRule):
             name="pilot",
             type="whole",
             label="Pilot",
-            meaning="Draws of each instance in the first round, which only plans the others.",
+            meaning="Draws of each instance in the first round, which is used only for planning.",
             check=partial(whole, least=LEAST),
             start=32,
             offered=(LEAST, MOST_OFFERED),

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from passuntil._arrays import Floats, Ints
 from passuntil._checks import whole
+from passuntil._text import counted
 from passuntil.rules._counts import Counts, not_less, pair
 from passuntil.rules._planning import assemble, beliefs
 from passuntil.rules.instance_rule import InstanceRule
@@ -51,7 +52,7 @@ class FixedDraws(InstanceRule):
             name="n",
             type="whole",
             label="Draws n",
-            meaning="Draw each instance exactly this many times, whatever passes.",
+            meaning="Every instance is drawn exactly this often.",
             check=partial(whole, least=1),
             start=1000,
             offered=(1, MOST_OFFERED),
@@ -84,7 +85,7 @@ class FixedDraws(InstanceRule):
         return np.maximum(self.n - np.asarray(draws, np.float64), 0.0)
 
     def words(self) -> str:
-        return f"{self.n:,} {'draw' if self.n == 1 else 'draws'} of each instance, whatever passes"
+        return f"exactly {counted(self.n, 'draw')} of each instance"
 
     def plan(
         self,

@@ -52,15 +52,15 @@ class RelativeError(UntilPasses):
     """
 
     kind: ClassVar[str] = "relative_error"
-    title: ClassVar[str] = "Until each instance is known to a share of itself"
+    title: ClassVar[str] = "Until each instance reaches a relative error"
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting(
             name="epsilon",
             type="real",
             label="Relative error",
             meaning=(
-                "Draw until each pass probability is known to this share of itself: 0.5, 0.2 and 0.1 take 17, 97 "
-                "and 385 passes at level 0.95."
+                "Each instance is drawn until its pass probability is known to within this share of itself. Relative "
+                "errors of 0.5, 0.2 and 0.1 take 17, 97 and 385 passes at level 0.95."
             ),
             check=relative_error,
             start=0.2,
@@ -88,8 +88,8 @@ class RelativeError(UntilPasses):
 
     def words(self) -> str:
         return (
-            f"until each instance's pass probability is known to {self.epsilon:.0%} of itself ({self.r} passes), "
-            f"at least {self.floor:,} and at most {self.cap:,} draws"
+            f"until each instance's pass probability is known to within {self.epsilon:.0%} of itself "
+            f"({self.r} passes), at least {self.floor:,} and at most {self.cap:,} draws"
         )
 
     def extend_to(  # type: ignore[override]  # r follows from epsilon here

@@ -80,7 +80,7 @@ class UntilPasses(InstanceRule):
             name="r",
             type="whole",
             label="Passes r",
-            meaning="Draw each instance until it has passed r times. More passes give narrower intervals.",
+            meaning="Each instance is drawn until it has passed r times. More passes give narrower intervals.",
             check=_passes,
             start=5,
             offered=(2, 1000),

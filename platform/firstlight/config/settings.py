@@ -54,7 +54,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
-            "builtins": ["firstlight.pages.templatetags.numbers"],
+            "builtins": [f"firstlight.pages.templatetags.{name}" for name in ("numbers", "words", "layout")],
         },
     }
 ]

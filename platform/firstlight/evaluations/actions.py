@@ -47,7 +47,7 @@ def create_run(
     decoding = Decoding(seed=seed, temperature=temperature, top_p=top_p)
     instances = list(task.instances.filter(excluded="").order_by("position"))
     if not instances:
-        raise Refused(f"every instance of {task} is excluded: take one back first.")
+        raise Refused(f"Every instance of {task} is left out: include one first.")
     with transaction.atomic():
         run = Run.objects.create(
             checkpoint=checkpoint,
@@ -103,7 +103,7 @@ def retry_failed(actor: User, run: Run) -> Run:
             state=Unit.State.PENDING, attempts=0, not_before=None, lease_until=None, last_error=""
         )
         if not back:
-            raise Refused(f"run {run.pk} has no quarantined units: there is nothing to retry.")
+            raise Refused(f"Run {run.pk} has no quarantined instances: there is nothing to retry.")
         if run.run_rule:
             # the rounds are those of all units together, so all of them go on
             run.units.filter(state=Unit.State.DONE).update(state=Unit.State.PENDING)
@@ -120,7 +120,9 @@ def _move(actor: User, run: Run, verb: str, allowed: tuple[str, ...], state: str
     with transaction.atomic():
         run = Run.objects.select_for_update().get(pk=run.pk)
         if run.state not in allowed:
-            raise Refused(f"run {run.pk} is {run.state}: that works only while it is {' or '.join(allowed)}.")
+            raise Refused(
+                f"Run {run.pk} is {run.state}: this is possible only while it is {' or '.join(allowed)}."
+            )
         run.state = state
         run.save(update_fields=["state"])
         if state == Run.State.CANCELLED:

@@ -31,9 +31,9 @@ class CheckpointChoice(forms.ModelChoiceField):
 
 class RunForm(SiteForm):
     checkpoint = CheckpointChoice(Checkpoint.objects.none(), help_text="A checkpoint with weights.")
-    task = forms.ModelChoiceField(Task.objects.none(), help_text="The version is fixed when the run starts.")
+    task = forms.ModelChoiceField(Task.objects.none(), help_text="The run keeps this version of the task.")
     kind = forms.ChoiceField(
-        label="Stop",
+        label="Stop when",
         choices=[(kind, rule.title) for kind, rule in RULES.items()],
         required=False,
         initial=DEFAULTS["kind"],
@@ -72,7 +72,8 @@ class RunForm(SiteForm):
         engine = self.fields["engine"]
         assert isinstance(engine, forms.ChoiceField)
         engine.choices = [
-            (name, f"{name} ({'a worker is up' if name in alive else 'no worker is up'})") for name in ENGINES
+            (name, f"{name} ({'a worker is running' if name in alive else 'no worker running'})")
+            for name in ENGINES
         ]
         engine.help_text = (
             "The run waits for a worker of this engine: firstlight worker --engine KIND starts one."

@@ -20,7 +20,9 @@ def settle_state(run: Run) -> bool:
     else:
         state = Run.State.PARTIAL if counts.get(Unit.State.DONE) else Run.State.FAILED
         first = run.units.filter(state=Unit.State.QUARANTINED).order_by("id").first()
-        reason = f"{lost} of {run.units_total} units are quarantined; the first: {first.last_error if first else ''}"
+        verb = "is" if lost == 1 else "are"
+        last = first.last_error if first else ""
+        reason = f"{lost} of {run.units_total} instances {verb} quarantined. The first: {last}"
     moved = Run.objects.filter(pk=run.pk, state__in=Run.OPEN).update(
         state=state, reason=reason[:500], finished_at=Now()
     )

@@ -125,7 +125,9 @@ def run_new(request: HttpRequest) -> HttpResponse:
         "clone": clone,
         "workers": living(),
     }
-    return render_page(request, "evaluations/run_new.html", data, form=form, cost=planned)
+    return render_page(
+        request, "evaluations/run_new.html", data, form=form, cost=planned, back=reverse("run-list")
+    )
 
 
 def _settings_of(run: Run) -> dict[str, Any]:
@@ -212,6 +214,7 @@ def _live_context(request: HttpRequest, run: Run) -> dict[str, Any]:
         "is_open": run.state in Run.OPEN,
         "can_write": may_write(request.user, run.checkpoint.series.team),
         "unit_states": Unit.State.choices,
+        "verdicts": [("pass", "Passes"), ("fail", "Failures")],
         "page_path": reverse("run", args=[run.pk]),
         "can_pause": run.state in Run.OPEN,
         "can_resume": run.state == Run.State.PAUSED,
@@ -299,26 +302,29 @@ def _button(request: HttpRequest, pk: int, action: Callable[[Any, Run], Run], do
 
 
 def run_pause(request: HttpRequest, pk: int) -> HttpResponse:
-    return _button(request, pk, actions.pause_run, "Paused. What is drawn stays; resume it when you like.")
+    return _button(
+        request,
+        pk,
+        actions.pause_run,
+        "The run is paused. Its draws are kept; you can resume it at any time.",
+    )
 
 
 def run_resume(request: HttpRequest, pk: int) -> HttpResponse:
-    return _button(request, pk, actions.resume_run, "Resumed: it goes on where it stopped.")
+    return _button(request, pk, actions.resume_run, "The run goes on where it stopped.")
 
 
 def run_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Cancelling is final, so the person says so first."""
     get_visible(Run, request.user, pk=pk)
     if request.POST.get("sure") != "yes":
-        messages.error(
-            request, "Cancelling is final: tick the box to say that you mean it, or pause the run instead."
-        )
+        messages.error(request, "Cancelling is final: tick the box to confirm it, or pause the run instead.")
         return redirect("run", pk)
-    return _button(request, pk, actions.cancel_run, "Cancelled. Its draws stay on record.")
+    return _button(request, pk, actions.cancel_run, "The run is cancelled. Its draws stay on record.")
 
 
 def run_retry(request: HttpRequest, pk: int) -> HttpResponse:
-    return _button(request, pk, actions.retry_failed, "The quarantined units get a fresh set of attempts.")
+    return _button(request, pk, actions.retry_failed, "The quarantined instances are tried again.")
 
 
 @require_safe

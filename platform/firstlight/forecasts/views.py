@@ -15,6 +15,7 @@ from firstlight.forecasts.forms import ForecastForm
 from firstlight.forecasts.models import Forecast
 from firstlight.pages.listing import keyset, whole_parameter
 from firstlight.pages.page import attempt, render_page
+from firstlight.pages.templatetags.words import method_name, told
 from firstlight.registry.models import Checkpoint, Series, Task
 from firstlight.teams.access import get_visible, may_write, visible
 
@@ -71,7 +72,7 @@ def forecast_list(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(measured=None)
     chosen = {name: whole_parameter(request, name) for name in ("task", "series")}
     rows = rows.filter(**{f"{name}_id": value for name, value in chosen.items() if value is not None})
-    found = keyset(request, rows, {"newest": "-id", "target": "-target__n_params"}, default="newest")
+    page = keyset(request, rows, {"newest": "-id", "target": "-target__n_params"}, default="newest")
     counts = every.aggregate(
         locked_scored=Count("id", filter=LOCKED & SCORED),
         locked_hit=Count("id", filter=LOCKED & SCORED & HIT),
@@ -80,15 +81,16 @@ def forecast_list(request: HttpRequest) -> HttpResponse:
         waiting=Count("id", filter=LOCKED & Q(measured=None)),
     )
     data = {
-        **found.facts(),
+        **page.facts(),
         "filters": {"outcome": outcome, **chosen},
         "counts": counts,
-        "forecasts": [forecast_facts(forecast) for forecast in found.rows],
+        "forecasts": [forecast_facts(forecast) for forecast in page.rows],
     }
     return render_page(
         request,
         "forecasts/forecast_list.html",
         data,
+        outcomes=[("hit", "Hit"), ("miss", "Miss"), ("open", "Not measured yet")],
         tasks=visible(Task, request.user).order_by("name", "-version")[:200],
         all_series=visible(Series, request.user).order_by("name")[:200],
     )
@@ -97,8 +99,8 @@ def forecast_list(request: HttpRequest) -> HttpResponse:
 def forecast(request: HttpRequest, pk: int) -> HttpResponse:
     """One forecast on its curve."""
     rows = visible(Forecast, request.user).select_related("series__team", "task", "target", "created_by")
-    it = rows.filter(pk=pk).first() or get_visible(Forecast, request.user, pk=pk)
-    return _curve_page(request, it.series, it.task, it.target, it)
+    forecast = rows.filter(pk=pk).first() or get_visible(Forecast, request.user, pk=pk)
+    return _curve_page(request, forecast.series, forecast.task, forecast.target, forecast)
 
 
 def curve(request: HttpRequest, pk: int) -> HttpResponse:
@@ -111,22 +113,22 @@ def curve(request: HttpRequest, pk: int) -> HttpResponse:
     if task is None and wanted is not None:
         task = get_visible(Task, request.user, pk=wanted, team=series.team)
     target = get_visible(Checkpoint, request.user, pk=aim, series=series) if aim is not None else None
-    made = None
+    forecast = None
     if task and target:
-        made = (
+        forecast = (
             visible(Forecast, request.user)
             .select_related("series__team", "task", "target", "created_by")
             .filter(task=task, target=target)
             .first()
         )
-    return _curve_page(request, series, task, target, made, tasks)
+    return _curve_page(request, series, task, target, forecast, tasks)
 
 
 def _tasks(request: HttpRequest, series: Series) -> list[Task]:
     """Tasks that this series was asked, or all tasks of the team where it was asked none."""
-    mine = visible(Task, request.user).filter(team=series.team)
-    measured = mine.filter(runs__checkpoint__series=series).distinct()
-    return list(measured.order_by("name", "-version")[:50]) or list(mine.order_by("name", "-version")[:50])
+    ours = visible(Task, request.user).filter(team=series.team)
+    measured = ours.filter(runs__checkpoint__series=series).distinct()
+    return list(measured.order_by("name", "-version")[:50]) or list(ours.order_by("name", "-version")[:50])
 
 
 def _curve_page(
@@ -134,16 +136,16 @@ def _curve_page(
     series: Series,
     task: Task | None,
     target: Checkpoint | None,
-    it: Forecast | None,
+    forecast: Forecast | None,
     tasks: list[Task] | None = None,
 ) -> HttpResponse:
     tasks = _tasks(request, series) if tasks is None else tasks
     every = visible(Checkpoint, request.user).filter(series=series)
     checkpoints = list(every.order_by("-n_params", "-id")[:MOST_POINTS])[::-1]
     runs = list(visible(Run, request.user).filter(task=task, checkpoint__in=checkpoints)) if task else []
-    found = curves.build(checkpoints, runs, target, it) if task else curves.Curve()
+    drawn = curves.build(checkpoints, runs, target, forecast) if task else curves.Curve()
     address = reverse("curve", args=[series.pk])
-    diagnostics = it.result.get("diagnostics", {}) if it else {}
+    diagnostics = forecast.result.get("diagnostics", {}) if forecast else {}
     data: dict[str, Any] = {
         "series": series.name,
         "series_url": reverse("series", args=[series.pk]),
@@ -168,23 +170,24 @@ def _curve_page(
             }
             for c in curves.targets_of(checkpoints)[:12]
         ],
-        "forecast": forecast_facts(it) if it else None,
-        "growth": it.result.get("growth") if it else None,
-        "methods": _methods(it) if it else [],
+        "forecast": forecast_facts(forecast) if forecast else None,
+        "growth": forecast.result.get("growth") if forecast else None,
+        "methods": _methods(forecast) if forecast else [],
         "recommended_because": diagnostics.get("recommended_because", ""),
         "pooled": diagnostics.get("pooled", []),
-        "backtest": it.result.get("backtest", []) if it else [],
-        "inputs_digest": it.inputs_digest if it else None,
-        "curve": found.facts(),
+        "backtest": forecast.result.get("backtest", []) if forecast else [],
+        "inputs_digest": forecast.inputs_digest if forecast else None,
+        "curve": drawn.facts(),
     }
-    chart = {"kind": "curve", **found.facts()}
+    line = method_name(drawn.law["name"]) if drawn.law else ""
+    chart = {"kind": "curve", "line": line, **drawn.facts()}
     return render_page(
         request,
         "forecasts/forecast.html",
         data,
         chart=chart,
         series_id=series.pk,
-        by=it.created_by.get_username() if it and it.created_by else "",
+        by=forecast.created_by.get_username() if forecast and forecast.created_by else "",
         can_write=may_write(request.user, series.team),
         measured_already=target is not None and any(r.checkpoint_id == target.pk and r.draws for r in runs),
     )
@@ -196,32 +199,32 @@ def forecast_make(request: HttpRequest) -> HttpResponse:
         raise Http404("no such task or target")  # a foreign id says no more than an absent one
     task, target = form.cleaned_data["task"], form.cleaned_data["target"]
     try:
-        made = actions.make_forecast(request.user, task, target)
+        forecast = actions.make_forecast(request.user, task, target)
     except Refused as error:
         messages.error(request, str(error))
         return redirect(f"{reverse('curve', args=[target.series_id])}?task={task.pk}&target={target.pk}")
-    if made.refused:
-        messages.warning(request, f"There is no forecast yet: {made.refused}")
-    return redirect("forecast", made.pk)
+    if forecast.refused:
+        messages.warning(request, f"There is no forecast yet. {told(forecast.refused)}")
+    return redirect("forecast", forecast.pk)
 
 
 def forecast_refresh(request: HttpRequest, pk: int) -> HttpResponse:
-    it = get_visible(Forecast, request.user, pk=pk)
+    forecast = get_visible(Forecast, request.user, pk=pk)
     return attempt(
         request,
-        lambda: actions.make_forecast(request.user, it.task, it.target),
+        lambda: actions.make_forecast(request.user, forecast.task, forecast.target),
         reverse("forecast", args=[pk]),
-        done="Made anew from the newest complete runs.",
+        done="The forecast was made again from the newest complete runs.",
     )
 
 
 def forecast_lock(request: HttpRequest, pk: int) -> HttpResponse:
-    it = get_visible(Forecast, request.user, pk=pk)
+    forecast = get_visible(Forecast, request.user, pk=pk)
     return attempt(
         request,
-        lambda: actions.lock_forecast(request.user, it),
+        lambda: actions.lock_forecast(request.user, forecast),
         reverse("forecast", args=[pk]),
-        done="Locked. From now on only the measurement can add to it.",
+        done="The forecast is locked. From now on only its measurement can be added.",
     )
 
 

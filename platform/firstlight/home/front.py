@@ -41,7 +41,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "forecasts": [forecast_facts(forecast) for forecast in forecasts],
         "next_step": None if running or forecasts else next_step(request.user),
     }
-    return render_page(request, "home/home.html", data)
+    return render_page(request, "home/home.html", data, can_write=writable_teams(request.user).exists())
 
 
 def run_line(run: Run) -> dict[str, Any]:
@@ -63,26 +63,35 @@ def run_line(run: Run) -> dict[str, Any]:
 
 
 def next_step(user: User) -> dict[str, str] | None:
-    """What to do where nothing is measured yet."""
+    """What to do where nothing is measured yet: a sentence, and the button that leads there."""
     if not writable_teams(user).exists():
-        return {
-            "text": "You are in no team in which you may change things: ask an owner to add you.",
-            "url": "",
-        }
+        return _step("You cannot change anything yet: ask an owner of a team to make you a member.")
     if not visible(Series, user).exists():
-        return {"text": "Create a series: models that differ in size only.", "url": reverse("series-new")}
+        return _step(
+            "Create a series: models that differ in size only.", "Create a series", reverse("series-new")
+        )
     if not visible(Checkpoint, user).exists():
         newest = visible(Series, user).order_by("-id").first()
         assert newest is not None
-        return {
-            "text": f"Register the first checkpoint of {newest.name}.",
-            "url": reverse("checkpoint-register", args=[newest.pk]),
-        }
+        return _step(
+            f"Register the first checkpoint of {newest.name}.",
+            "Register a checkpoint",
+            reverse("checkpoint-register", args=[newest.pk]),
+        )
     if not visible(Task, user).exists():
-        return {"text": "Upload a task: a JSONL file, one instance a line.", "url": reverse("task-new")}
+        return _step(
+            "Upload a task: a JSONL file with one instance per line.", "Upload a task", reverse("task-new")
+        )
     if not visible(Run, user).exists():
-        return {"text": "Start a run: a checkpoint, a task and a stopping rule.", "url": reverse("run-new")}
-    return {
-        "text": "Plan a larger checkpoint in a series and forecast it before it is trained.",
-        "url": reverse("series-list"),
-    }
+        return _step(
+            "Start a run: choose a checkpoint, a task and a stopping rule.", "New run", reverse("run-new")
+        )
+    return _step(
+        "Plan a larger checkpoint in a series and forecast it before it is trained.",
+        "Open the series",
+        reverse("series-list"),
+    )
+
+
+def _step(text: str, action: str = "", url: str = "") -> dict[str, str]:
+    return {"text": text, "action": action, "url": url}

@@ -8,32 +8,49 @@ from firstlight.pages.page import json_response, wants_json
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _error(request, 400, "That request cannot be read.")
+    return _error(
+        request,
+        400,
+        "Request not understood",
+        "That request cannot be read.",
+        "Go back and try again. If you changed the address by hand, check it.",
+    )
 
 
 def denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _error(request, 403, str(exception) or "Your role does not allow that.")
+    return _refused(request, str(exception) or "Your role does not allow that.")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _error(request, 404, "There is no such page, or it belongs to a team that you are not in.")
+    return _error(
+        request,
+        404,
+        "Page not found",
+        "There is no such page, or it belongs to a team that you are not in.",
+        "Check the address, or start from the lists above.",
+    )
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return _error(
-        request, 403, "This form is too old or came from elsewhere: go back, reload it and send it again."
+    return _refused(
+        request, "This form is too old or came from another site: go back, reload the page and send it again."
     )
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """No query and no context processor: the database may be what failed."""
-    message = "Something broke on our side. It is in the log; nothing was half saved."
+    message = "The error is in the log, and no change was left half done."
     if wants_json(request):
         return json_response({"error": message, "status": 500}, status=500)
     return HttpResponse(render_to_string("500.html", {"message": message}), status=500)
 
 
-def _error(request: HttpRequest, status: int, message: str) -> HttpResponse:
+def _refused(request: HttpRequest, message: str) -> HttpResponse:
+    return _error(request, 403, "Not allowed", message, "If you need this, ask an owner of the team.")
+
+
+def _error(request: HttpRequest, status: int, title: str, message: str, advice: str) -> HttpResponse:
     if wants_json(request):
         return json_response({"error": message, "status": status}, status=status)
-    return render(request, f"{status}.html", {"message": message}, status=status)
+    facts = {"status": status, "title": title, "message": message, "advice": advice}
+    return render(request, "error.html", facts, status=status)

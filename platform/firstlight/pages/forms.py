@@ -23,6 +23,8 @@ class SiteForm(forms.Form):
             kind = "form-select" if isinstance(widget, forms.Select) else "form-control"
             if not isinstance(widget, forms.HiddenInput | forms.CheckboxInput):
                 widget.attrs["class"] = f"{kind} {widget.attrs.get('class', '')}".strip()
+            if isinstance(field, forms.ModelChoiceField):
+                field.empty_label = "choose one"
 
     def attempt(self, action: Callable[[], T]) -> T | None:
         """The action's answer, or None with its refusal as an error of this form."""

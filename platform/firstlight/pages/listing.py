@@ -19,30 +19,38 @@ class Listing:
 
     rows: list[Any]
     sort: str
+    falling: bool
     next: int | None
 
     def facts(self) -> dict[str, Any]:
-        return {"sort": self.sort, "next_after": self.next, "rows_a_page": ROWS}
+        return {
+            "sort": self.sort,
+            "falling": self.falling,
+            "next_after": self.next,
+            "rows_a_page": ROWS,
+        }
 
 
 def keyset(request: HttpRequest, rows: QuerySet[Any], sorts: Mapping[str, str], *, default: str) -> Listing:
     """Sorted rows behind `?after=ID`: as quick on the last page as on the first.
 
-    `sorts` maps the word in the URL to one column that is never null, with `-` in front for falling order.
+    `sorts` maps the word in the URL to one column that is never null, with `-` in front for falling order;
+    a `-` in front of the word turns that order round.
     """
     word = request.GET.get("sort", default)
-    word = word if word in sorts else default
-    falling = sorts[word].startswith("-")
-    column = sorts[word].lstrip("-")
-    rows = rows.order_by(sorts[word], "-id" if falling else "id")
+    word = word if word.removeprefix("-") in sorts else default
+    order = sorts[word.removeprefix("-")]
+    column = order.removeprefix("-")
+    falling = order.startswith("-") != word.startswith("-")
+    rows = rows.order_by(f"-{column}" if falling else column, "-id" if falling else "id")
     after = whole_parameter(request, "after")
     if after is not None:
         edge = visible(rows.model, request.user).filter(pk=after).values_list(column, flat=True).first()
         if edge is not None:
             side = "lt" if falling else "gt"
             rows = rows.filter(Q(**{f"{column}__{side}": edge}) | Q(**{column: edge, f"id__{side}": after}))
-    found = list(rows[: ROWS + 1])
-    return Listing(found[:ROWS], word, found[ROWS - 1].pk if len(found) > ROWS else None)
+    shown = list(rows[: ROWS + 1])
+    return Listing(shown[:ROWS], word, falling, shown[ROWS - 1].pk if len(shown) > ROWS else None)
 
 
 def whole_parameter(request: HttpRequest, name: str) -> int | None:

@@ -23,7 +23,7 @@ Whole = TypeVar("Whole", int, int | None)
 def _name(kind: str, name: str) -> str:
     name = name.strip()
     if not name or len(name) > 120 or not name.isprintable():
-        raise Refused(f"the name of a {kind} has 1 to 120 printable characters, not {name[:130]!r}.")
+        raise Refused(f"The name of a {kind} must have 1 to 120 printable characters, not {name[:130]!r}.")
     return name
 
 
@@ -64,7 +64,7 @@ def create_configuration(
     """Raises Refused where the name is taken or the recipe is not a JSON object."""
     require_writer(actor, team)
     if not isinstance(recipe, dict):
-        raise Refused(f"a recipe is a JSON object, not {type(recipe).__name__}: write it as {{...}}.")
+        raise Refused(f"A recipe must be a JSON object, not {type(recipe).__name__}: write it as {{...}}.")
     try:
         with transaction.atomic():
             configuration = TrainingConfiguration.objects.create(
@@ -119,7 +119,7 @@ def register_checkpoint(
     _same_team(actor, series, configuration)
     folder = read_location(location)
     if expected_digest and folder.digest != expected_digest:
-        raise Refused("the folder changed since it was read: read it again and look before saving.")
+        raise Refused("The folder has changed since it was read: read it again and check it before saving.")
     checkpoint = Checkpoint(
         series=series,
         configuration=configuration,
@@ -148,7 +148,7 @@ def register_served_checkpoint(
     """Register a model that endpoints serve. A server tells neither N nor a digest: N is the person's word."""
     _same_team(actor, series, configuration)
     if model not in served_models():
-        raise Refused(f"no enabled endpoint serves {model!r}: choose one of those listed.")
+        raise Refused(f"No enabled endpoint serves {model!r}: choose one of the listed models.")
     checkpoint = Checkpoint(
         series=series,
         configuration=configuration,
@@ -195,8 +195,8 @@ def attach_weights(actor: User, checkpoint: Checkpoint, *, location: str) -> Che
             raise Refused(f"{checkpoint} already has weights: register the folder as a new checkpoint.")
         if folder.n_params != checkpoint.n_params:
             raise Refused(
-                f"the folder has N = {folder.n_params:,}, but {checkpoint} was planned with {checkpoint.n_params:,}: "
-                "register it as a new checkpoint, since forecasts aimed at the planned size."
+                f"The folder has N = {folder.n_params:,}, but {checkpoint} was planned with {checkpoint.n_params:,}: "
+                "register it as a new checkpoint, because the forecasts are for the planned size."
             )
         for field, value in _facts(location, folder).items():
             setattr(checkpoint, field, value)
@@ -213,7 +213,7 @@ def import_task(
     require_writer(actor, team)
     name = _name("task", name)
     if not specs:
-        raise Refused("a task needs at least one instance: the file is empty.")
+        raise Refused("A task needs at least one instance, but the file is empty.")
     fresh = digest(specs)
     with transaction.atomic():
         Team.objects.select_for_update().get(
@@ -221,7 +221,7 @@ def import_task(
         )  # one import at a time, so that versions do not collide
         same = Task.objects.filter(team=team, name=name, digest=fresh).first()
         if same:
-            raise Refused(f"nothing changed: {same} holds the same {len(specs)} instances.")
+            raise Refused(f"Nothing changed: {same} already holds the same instances.")
         newest = Task.objects.filter(team=team, name=name).aggregate(Max("version"))["version__max"] or 0
         author = actor if actor.pk else None
         task = Task.objects.create(
@@ -257,7 +257,7 @@ def exclude_instance(actor: User, instance: Instance, *, reason: str) -> Instanc
     """Leave an instance out of later runs, with the reason (the papers remove distracting items); "" takes it back."""
     require_writer(actor, instance.task.team)
     if len(reason) > 300:
-        raise Refused(f"a reason has at most 300 characters, not {len(reason)}: shorten it.")
+        raise Refused(f"A reason may have at most 300 characters, not {len(reason)}: shorten it.")
     with transaction.atomic():
         instance.excluded = reason.strip()
         instance.save(update_fields=["excluded"])
@@ -274,7 +274,9 @@ def exclude_instance(actor: User, instance: Instance, *, reason: str) -> Instanc
 def _same_team(actor: User, series: Series, configuration: TrainingConfiguration) -> None:
     require_writer(actor, series.team)
     if configuration.team_id != series.team_id:
-        raise Refused(f"{configuration} belongs to another team than {series}: choose one of {series.team}.")
+        raise Refused(
+            f"{configuration} belongs to another team than {series}: choose a configuration of {series.team}."
+        )
 
 
 def _facts(location: str, folder: ModelFolder) -> dict[str, Any]:

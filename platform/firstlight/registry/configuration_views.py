@@ -34,9 +34,9 @@ def configuration_list(request: HttpRequest) -> HttpResponse:
     status = request.GET.get("status", "")
     if status in TrainingConfiguration.Status.values:
         rows = rows.filter(status=status)
-    found = keyset(request, rows, {"newest": "-id", "name": "name"}, default="newest")
+    page = keyset(request, rows, {"newest": "-id", "name": "name"}, default="newest")
     data = {
-        **found.facts(),
+        **page.facts(),
         "status": status,
         "configurations": [
             {
@@ -48,7 +48,7 @@ def configuration_list(request: HttpRequest) -> HttpResponse:
                 "checkpoints": c.used,
                 "created_at": c.created_at,
             }
-            for c in found.rows
+            for c in page.rows
         ],
     }
     return render_page(
@@ -65,10 +65,10 @@ def configuration_new(request: HttpRequest) -> HttpResponse:
     form = ConfigurationForm(request.user, request.POST or None)
     if form.is_valid():
         values = form.cleaned_data
-        made = form.attempt(lambda: actions.create_configuration(request.user, **values))
-        if made:
-            messages.success(request, f"Training configuration {made} is there.")
-            return redirect("configuration", made.pk)
+        created = form.attempt(lambda: actions.create_configuration(request.user, **values))
+        if created:
+            messages.success(request, f"Training configuration {created} has been created.")
+            return redirect("configuration", created.pk)
     return render_page(
         request,
         "registry/form.html",
@@ -83,23 +83,25 @@ def configuration_new(request: HttpRequest) -> HttpResponse:
 
 def configuration(request: HttpRequest, pk: int) -> HttpResponse:
     """The recipe, who uses it, and with `?diff=ID` what differs from another one."""
-    it = get_visible(TrainingConfiguration, request.user, pk=pk)
-    used = list(visible(Checkpoint, request.user).filter(configuration=it).select_related("series")[:50])
+    configuration = get_visible(TrainingConfiguration, request.user, pk=pk)
+    used = list(
+        visible(Checkpoint, request.user).filter(configuration=configuration).select_related("series")[:50]
+    )
     others = (
         visible(TrainingConfiguration, request.user)
-        .filter(team=it.team)
+        .filter(team=configuration.team)
         .exclude(pk=pk)
         .order_by("name")[:200]
     )
     other_id = whole_parameter(request, "diff")
     other = get_visible(TrainingConfiguration, request.user, pk=other_id) if other_id is not None else None
     data = {
-        "id": it.pk,
-        "name": it.name,
-        "status": it.status,
-        "recipe": it.recipe,
+        "id": configuration.pk,
+        "name": configuration.name,
+        "status": configuration.status,
+        "recipe": configuration.recipe,
         "fixed": bool(used),
-        "created_at": it.created_at,
+        "created_at": configuration.created_at,
         "used_by": [
             {
                 "name": c.name,
@@ -111,56 +113,65 @@ def configuration(request: HttpRequest, pk: int) -> HttpResponse:
             for c in used
         ],
         "diff_to": {"id": other.pk, "name": other.name} if other else None,
-        "diff": recipe_diff(it.recipe, other.recipe) if other else [],
+        "diff": recipe_diff(configuration.recipe, other.recipe) if other else [],
     }
     return render_page(
         request,
         "registry/configuration.html",
         data,
-        lines=sorted(flat(it.recipe).items()),
-        text=json.dumps(it.recipe, indent=2, ensure_ascii=False),
+        lines=sorted(flat(configuration.recipe).items()),
+        text=json.dumps(configuration.recipe, indent=2, ensure_ascii=False),
         others=others,
-        can_write=may_write(request.user, it.team),
+        can_write=may_write(request.user, configuration.team),
     )
 
 
 def configuration_edit(request: HttpRequest, pk: int) -> HttpResponse:
-    it = get_visible(TrainingConfiguration, request.user, pk=pk)
-    require_writer(request.user, it.team)
-    fixed = visible(Checkpoint, request.user).filter(configuration=it).exists()
-    start = {"status": it.status, "recipe": json.dumps(it.recipe, indent=2, ensure_ascii=False)}
+    configuration = get_visible(TrainingConfiguration, request.user, pk=pk)
+    require_writer(request.user, configuration.team)
+    fixed = visible(Checkpoint, request.user).filter(configuration=configuration).exists()
+    start = {
+        "status": configuration.status,
+        "recipe": json.dumps(configuration.recipe, indent=2, ensure_ascii=False),
+    }
     form = ConfigurationEditForm(request.POST or None, initial=start, fixed=fixed)
     if form.is_valid():
-        status, recipe = form.cleaned_data["status"], form.cleaned_data.get("recipe", it.recipe)
-        if form.attempt(lambda: actions.update_configuration(request.user, it, recipe=recipe, status=status)):
-            messages.success(request, f"{it} is saved.")
-            return redirect("configuration", it.pk)
-    lead = "Checkpoints use it, so its recipe is fixed; its status may still move." if fixed else ""
+        status, recipe = form.cleaned_data["status"], form.cleaned_data.get("recipe", configuration.recipe)
+        if form.attempt(
+            lambda: actions.update_configuration(request.user, configuration, recipe=recipe, status=status)
+        ):
+            messages.success(request, f"{configuration} is saved.")
+            return redirect("configuration", configuration.pk)
+    lead = (
+        "Checkpoints use this configuration, so its recipe is fixed. Its status can still change."
+        if fixed
+        else ""
+    )
     return render_page(
         request,
         "registry/form.html",
         form_facts(form),
         form=form,
-        title=f"Edit {it}",
+        title=f"Edit {configuration}",
         lead=lead,
         save="Save",
-        back=reverse("configuration", args=[it.pk]),
+        back=reverse("configuration", args=[configuration.pk]),
     )
 
 
 def flat(value: Any, path: str = "") -> dict[str, str]:
     """{"data": {"code": 0.3}} -> {"data.code": "0.3"}"""
     if isinstance(value, dict) and value:
-        found: dict[str, str] = {}
+        keys: dict[str, str] = {}
         for key, item in value.items():
-            found |= flat(item, f"{path}.{key}" if path else str(key))
-        return found
+            keys |= flat(item, f"{path}.{key}" if path else str(key))
+        return keys
     return {path: json.dumps(value, ensure_ascii=False)} if path else {}
 
 
-def recipe_diff(mine: dict[str, Any], theirs: dict[str, Any]) -> list[dict[str, str | None]]:
+def recipe_diff(ours: dict[str, Any], theirs: dict[str, Any]) -> list[dict[str, str | None]]:
     """Only the keys whose values differ; None where a side has no such key."""
-    here, there = flat(mine), flat(theirs)
+    here, there = flat(ours), flat(theirs)
     return [
         {"key": key, "here": here.get(key), "there": there.get(key)}
         for key in sorted(here.keys() | there.keys())

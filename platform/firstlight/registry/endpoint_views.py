@@ -60,7 +60,7 @@ def _edit(request: HttpRequest, row: Endpoint | None, form: EndpointForm) -> Htt
         form_facts(form),
         form=form,
         title=f"Edit endpoint {row}" if row else "New endpoint",
-        lead="A server with OpenAI's completions API: vLLM, SGLang, llama.cpp and others.",
+        lead="A server that offers OpenAI's completions API, such as vLLM, SGLang or llama.cpp.",
         save="Save endpoint",
         back=reverse("endpoint-list"),
     )
@@ -84,21 +84,26 @@ def _facts(row: Endpoint, used: Counter[str]) -> dict[str, Any]:
 
 def checkpoint_serve(request: HttpRequest, pk: int) -> HttpResponse:
     """Register a model that endpoints serve; its N is what the person says."""
-    it = get_visible(Series, request.user, pk=pk)
-    require_writer(request.user, it.team)
-    form = ServeForm(request.user, it, request.POST or None)
+    series = get_visible(Series, request.user, pk=pk)
+    require_writer(request.user, series.team)
+    form = ServeForm(request.user, series, request.POST or None)
     if form.is_valid():
         values = form.cleaned_data
-        made = form.attempt(lambda: actions.register_served_checkpoint(request.user, it, **values))
-        if made:
-            messages.success(request, f"{made} is registered with N = {made.n_params:,}.")
-            return redirect("checkpoint", made.pk)
+        checkpoint = form.attempt(lambda: actions.register_served_checkpoint(request.user, series, **values))
+        if checkpoint:
+            messages.success(request, f"{checkpoint} is registered with N = {checkpoint.n_params:,}.")
+            return redirect("checkpoint", checkpoint.pk)
     return render_page(
         request,
         "registry/serve.html",
         form_facts(form),
         form=form,
-        series=it,
+        title="Register a served model",
+        lead="A model that an endpoint serves. The server reports neither the model's size nor a digest of its "
+        "weights, so you vouch for both.",
+        save="Save checkpoint",
+        back=reverse("series", args=[series.pk]),
+        series=series,
         folders=list(known_folders()),
         administers=is_administrator(request.user),
     )

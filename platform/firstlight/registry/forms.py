@@ -89,11 +89,14 @@ class ConfigurationEditForm(SiteForm):
 
 
 class _ConfiguredForm(SiteForm):
-    name = forms.CharField(max_length=120, help_text="For example ladder-4.6M, unique in its series.")
+    name = forms.CharField(
+        max_length=120,
+        help_text="For example ladder-4.6M. No other checkpoint of the series may have this name.",
+    )
     configuration = forms.ModelChoiceField(
         TrainingConfiguration.objects.none(),
         label="Training configuration",
-        help_text="The recipe it was trained with.",
+        help_text="The recipe that the model is trained with.",
     )
 
     def __init__(self, user: User, series: Series, *args: Any, **kwargs: Any) -> None:
@@ -110,7 +113,7 @@ class FolderForm(SiteForm):
     location = forms.CharField(
         label="Folder",
         max_length=1000,
-        help_text="A folder below the allowed roots, with config.json and safetensors.",
+        help_text="A folder in an allowed place that holds a config.json and safetensors files.",
         widget=forms.TextInput(
             attrs={"list": "known-folders", "class": "mono", "autocomplete": "off", "spellcheck": "false"}
         ),
@@ -119,7 +122,7 @@ class FolderForm(SiteForm):
 
 
 class RegisterForm(_ConfiguredForm, FolderForm):
-    tokens = whole("Training tokens D", least=1, help_text="Compute C = 6ND needs it.")
+    tokens = whole("Training tokens D", least=1, help_text="Needed for the training compute C = 6ND.")
     step = whole("Training step")
     seed = whole("Training seed")
 
@@ -133,31 +136,32 @@ class PlanForm(_ConfiguredForm):
         required=True,
         help_text="The size the model will have. Weights of another size cannot be attached later.",
     )
-    tokens = whole("Training tokens D", least=1, help_text="Planned; leave it empty if it is not settled.")
+    tokens = whole("Training tokens D", least=1, help_text="Leave this empty if it is not decided yet.")
 
 
 class ServeForm(_ConfiguredForm):
     """A model behind endpoints: chosen from what administrators listed."""
 
     model = forms.ChoiceField(
-        label="Served model", help_text="A name that an administrator listed for an endpoint."
+        label="Served model", help_text="One of the models that the administrators listed for an endpoint."
     )
     n_params = whole(
         "Non-embedding parameters N",
         least=1,
         required=True,
-        help_text="A server does not tell it: count without embeddings and output head.",
+        help_text="The server does not report it. Do not count the embeddings and the output head.",
     )
     tokenizer = forms.CharField(
         label="Folder of the tokenizer",
         required=False,
         max_length=1000,
-        help_text="With tokenizer.json and config.json. Prompts go out as tokens then, and answers can be scored.",
+        help_text="A folder that holds tokenizer.json and config.json. "
+        "With it, prompts are sent as tokens and answers can be scored.",
         widget=forms.TextInput(
             attrs={"list": "known-folders", "class": "mono", "autocomplete": "off", "spellcheck": "false"}
         ),
     )
-    tokens = whole("Training tokens D", least=1, help_text="Compute C = 6ND needs it.")
+    tokens = whole("Training tokens D", least=1, help_text="Needed for the training compute C = 6ND.")
     step = whole("Training step")
     seed = whole("Training seed")
 
@@ -171,41 +175,41 @@ class ServeForm(_ConfiguredForm):
 
 
 class EndpointForm(SiteForm):
-    name = forms.CharField(
-        max_length=60, help_text="For example gpu-1. It stands in the record of every draw."
-    )
+    name = forms.CharField(max_length=60, help_text="For example gpu-1. The record of every draw names it.")
     base_url = forms.CharField(
         label="Base URL",
         max_length=300,
-        help_text="What /completions is appended to, such as https://gpu-1.example.org/v1.",
+        help_text="The address without /completions, for example https://gpu-1.example.org/v1.",
         widget=forms.TextInput(attrs={"class": "mono", "autocomplete": "off", "spellcheck": "false"}),
     )
     served = forms.CharField(
         label="Served models",
         max_length=25_000,
-        help_text="Their names at the server, one a line. All endpoints that list a name must run the same weights.",
+        help_text="The names that the server gives its models, one per line. "
+        "Endpoints that list the same name must serve the same weights.",
         widget=forms.Textarea(attrs={"rows": 4, "class": "mono", "spellcheck": "false"}),
     )
     key_variable = forms.CharField(
-        label="Variable of the key",
+        label="Environment variable of the key",
         required=False,
         max_length=100,
-        help_text=f"An environment variable of the workers, {KEY_PREFIX}... The key itself is not kept here.",
+        help_text=f"The workers read the key from it; its name begins with {KEY_PREFIX}. "
+        "The key itself is not stored here.",
         widget=forms.TextInput(attrs={"class": "mono", "autocomplete": "off", "spellcheck": "false"}),
     )
     parallel = forms.IntegerField(
-        label="Requests at once", min_value=1, max_value=MOST_PARALLEL, initial=8, help_text="Of each worker."
+        label="Parallel requests", min_value=1, max_value=MOST_PARALLEL, initial=8, help_text="Per worker."
     )
     allow_private = forms.BooleanField(
-        label="May be a loopback, private or link-local address",
+        label="Allow loopback, private and link-local addresses",
         required=False,
-        help_text="Only for servers of your own: whoever can change this row can reach that network.",
+        help_text="Only for your own servers: anyone who can edit endpoints can then reach that network.",
     )
     enabled = forms.BooleanField(
         label="Enabled",
         required=False,
         initial=True,
-        help_text="Workers use it; new runs may name its models.",
+        help_text="Workers draw from it, and its models can be registered.",
     )
 
     def clean_served(self) -> list[str]:
@@ -215,13 +219,13 @@ class EndpointForm(SiteForm):
 class TaskForm(TeamForm):
     name = forms.CharField(
         max_length=120,
-        help_text="A name that stands already gets a new version.",
+        help_text="An existing name gets a new version.",
         widget=forms.TextInput(attrs={"list": "known-tasks", "autocomplete": "off"}),
     )
     description = forms.CharField(required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 3}))
     file = forms.FileField(
         label="Task file (JSONL)",
-        help_text='One a line: {"id": "a1", "prompt": "2+3=", "answer": "5", "grader": "exact"}',
+        help_text='One instance per line, for example {"id": "a1", "prompt": "2+3=", "answer": "5", "grader": "exact"}',
         widget=forms.FileInput(attrs={"accept": ".jsonl,.json,application/jsonl"}),
     )
 
@@ -233,7 +237,7 @@ class TaskForm(TeamForm):
         size = upload.size or 0
         if size > most:
             raise forms.ValidationError(
-                f"The file has {filesizeformat(size)}, at most {filesizeformat(most)} go: split the task."
+                f"The file has {filesizeformat(size)}, and at most {filesizeformat(most)} are allowed: split the task."
             )
         stream = upload.file
         assert stream is not None

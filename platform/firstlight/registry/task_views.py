@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.defaultfilters import pluralize
 from django.urls import reverse
 
 from firstlight.pages.forms import form_facts
@@ -26,9 +27,9 @@ def task_list(request: HttpRequest) -> HttpResponse:
             excluded_count=Count("instances", filter=~Q(instances__excluded="")),
         )
     )
-    found = keyset(request, rows, {"newest": "-id", "name": "name"}, default="newest")
+    page = keyset(request, rows, {"newest": "-id", "name": "name"}, default="newest")
     data = {
-        **found.facts(),
+        **page.facts(),
         "tasks": [
             {
                 "id": t.pk,
@@ -41,7 +42,7 @@ def task_list(request: HttpRequest) -> HttpResponse:
                 "digest": t.digest,
                 "created_at": t.created_at,
             }
-            for t in found.rows
+            for t in page.rows
         ],
     }
     return render_page(
@@ -55,17 +56,18 @@ def task_new(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         values = dict(form.cleaned_data)
         specs = values.pop("file")
-        made = form.attempt(lambda: actions.import_task(request.user, specs=specs, **values))
-        if made:
-            messages.success(request, f"{made} is imported: {len(specs):,} instances.")
-            return redirect("task", made.pk)
+        imported = form.attempt(lambda: actions.import_task(request.user, specs=specs, **values))
+        if imported:
+            counted = f"{len(specs):,} instance{pluralize(len(specs))}"
+            messages.success(request, f"{imported} is imported with {counted}.")
+            return redirect("task", imported.pk)
     return render_page(
         request,
         "registry/form.html",
         form_facts(form),
         form=form,
         title="Upload a task",
-        lead="The whole file is taken, or nothing. A name that stands already gets its next version.",
+        lead="Either the whole file is imported or nothing. An existing name gets its next version.",
         save="Upload",
         back=reverse("task-list"),
         known_tasks=form.known_names(),
@@ -74,25 +76,25 @@ def task_new(request: HttpRequest) -> HttpResponse:
 
 
 def task(request: HttpRequest, pk: int) -> HttpResponse:
-    it = get_visible(Task, request.user, pk=pk)
-    versions = visible(Task, request.user).filter(team=it.team, name=it.name).order_by("-version")
-    every = visible(Instance, request.user).filter(task=it)
+    task = get_visible(Task, request.user, pk=pk)
+    versions = visible(Task, request.user).filter(team=task.team, name=task.name).order_by("-version")
+    every = visible(Instance, request.user).filter(task=task)
     rows = every
     show = request.GET.get("show", "")
     if show == "excluded":
         rows = rows.exclude(excluded="")
     elif show == "included":
         rows = rows.filter(excluded="")
-    found = keyset(request, rows, {"position": "position", "id": "key"}, default="position")
+    page = keyset(request, rows, {"position": "position", "id": "key"}, default="position")
     counts = every.aggregate(total=Count("id"), excluded=Count("id", filter=~Q(excluded="")))
     data: dict[str, Any] = {
-        "id": it.pk,
-        "name": it.name,
-        "version": it.version,
-        "title": str(it),
-        "description": it.description,
-        "digest": it.digest,
-        "created_at": it.created_at,
+        "id": task.pk,
+        "name": task.name,
+        "version": task.version,
+        "title": str(task),
+        "description": task.description,
+        "digest": task.digest,
+        "created_at": task.created_at,
         "instances_total": counts["total"],
         "instances_excluded": counts["excluded"],
         "show": show,
@@ -105,7 +107,7 @@ def task(request: HttpRequest, pk: int) -> HttpResponse:
             }
             for v in versions[:50]
         ],
-        **found.facts(),
+        **page.facts(),
         "instances": [
             {
                 "id": i.pk,
@@ -119,25 +121,31 @@ def task(request: HttpRequest, pk: int) -> HttpResponse:
                 "guess_rate": i.guess_rate,
                 "excluded": i.excluded,
             }
-            for i in found.rows
+            for i in page.rows
         ],
     }
-    return render_page(request, "registry/task.html", data, can_write=may_write(request.user, it.team))
+    return render_page(
+        request,
+        "registry/task.html",
+        data,
+        shows=[("included", "Included"), ("excluded", "Left out")],
+        can_write=may_write(request.user, task.team),
+    )
 
 
 def instance_exclude(request: HttpRequest, pk: int) -> HttpResponse:
-    """Leave an instance out of later runs with a reason; the button "Take back" sends none."""
-    it = get_visible(Instance, request.user, pk=pk)
-    to = reverse("task", args=[it.task_id])
+    """Leave an instance out of later runs with a reason; the button "Include again" sends none."""
+    instance = get_visible(Instance, request.user, pk=pk)
+    to = reverse("task", args=[instance.task_id])
     form = ExcludeForm(request.POST)
     back = request.POST.get("do") == "include"
     if not form.is_valid() or (not back and not form.cleaned_data["reason"].strip()):
-        messages.error(request, "Say why, in at most 300 characters: the reason stands beside the instance.")
+        messages.error(request, "Give a reason of at most 300 characters: it is shown beside the instance.")
         return redirect(to)
     reason = "" if back else form.cleaned_data["reason"]
     return attempt(
         request,
-        lambda: actions.exclude_instance(request.user, it, reason=reason),
+        lambda: actions.exclude_instance(request.user, instance, reason=reason),
         to,
-        done=f"{it} is {'back in' if back else 'left out of'} later runs.",
+        done=f"{instance} is {'included in' if back else 'left out of'} later runs.",
     )

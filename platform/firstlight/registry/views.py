@@ -44,9 +44,9 @@ def series_list(request: HttpRequest) -> HttpResponse:
             newest=Max("checkpoints__created_at"),
         )
     )
-    found = keyset(request, rows, {"newest": "-id", "name": "name"}, default="newest")
+    page = keyset(request, rows, {"newest": "-id", "name": "name"}, default="newest")
     data = {
-        **found.facts(),
+        **page.facts(),
         "series": [
             {
                 "id": s.pk,
@@ -59,7 +59,7 @@ def series_list(request: HttpRequest) -> HttpResponse:
                 "largest": s.largest,
                 "newest_checkpoint_at": s.newest,
             }
-            for s in found.rows
+            for s in page.rows
         ],
     }
     return render_page(
@@ -72,10 +72,12 @@ def series_new(request: HttpRequest) -> HttpResponse:
     form = SeriesForm(request.user, request.POST or None)
     if form.is_valid():
         values = form.cleaned_data
-        made = form.attempt(lambda: actions.create_series(request.user, **values))
-        if made:
-            messages.success(request, f"Series {made} is there. Register its first checkpoint next.")
-            return redirect("series", made.pk)
+        created = form.attempt(lambda: actions.create_series(request.user, **values))
+        if created:
+            messages.success(
+                request, f"Series {created} has been created. Register its first checkpoint next."
+            )
+            return redirect("series", created.pk)
     return render_page(
         request,
         "registry/form.html",
@@ -90,12 +92,12 @@ def series_new(request: HttpRequest) -> HttpResponse:
 
 def checkpoint_register(request: HttpRequest, pk: int) -> HttpResponse:
     """Read a folder, look at what it holds, save. Two steps, with or without JavaScript."""
-    it = get_visible(Series, request.user, pk=pk)
-    require_writer(request.user, it.team)
-    form = RegisterForm(request.user, it, request.POST or None)
+    series = get_visible(Series, request.user, pk=pk)
+    require_writer(request.user, series.team)
+    form = RegisterForm(request.user, series, request.POST or None)
     folder: ModelFolder | None = None
     if request.method == "POST" and request.POST.get("do") != "save":
-        form, folder = _read_folder(request, RegisterForm(request.user, it, initial=request.POST.dict()))
+        form, folder = _read_folder(request, RegisterForm(request.user, series, initial=request.POST.dict()))
         if request.headers.get("HX-Request") == "true":
             return render(request, "registry/_folder.html", _folder_context(form, folder))
     elif form.is_valid():
@@ -103,18 +105,23 @@ def checkpoint_register(request: HttpRequest, pk: int) -> HttpResponse:
         if not values["expected_digest"]:
             form, folder = _read_folder(request, form)
             if folder:
-                form.add_error(None, "Look at what the folder holds, then save.")
+                form.add_error(None, "Check what was found in the folder, then save.")
         else:
-            made = form.attempt(lambda: actions.register_checkpoint(request.user, it, **values))
-            if made:
-                messages.success(request, f"{made} is registered with N = {made.n_params:,}.")
-                return redirect("checkpoint", made.pk)
+            checkpoint = form.attempt(lambda: actions.register_checkpoint(request.user, series, **values))
+            if checkpoint:
+                messages.success(request, f"{checkpoint} is registered with N = {checkpoint.n_params:,}.")
+                return redirect("checkpoint", checkpoint.pk)
     return render_page(
         request,
         "registry/register.html",
         form_facts(form),
         form=form,
-        series=it,
+        title="Register a checkpoint",
+        lead="Choose a folder, read it, check what was found, and save. "
+        "Only safetensors files are read, and no code from the folder is run.",
+        save="Save checkpoint",
+        back=reverse("series", args=[series.pk]),
+        series=series,
         folders=list(known_folders()),
         **_folder_context(form, folder),
     )
@@ -143,44 +150,48 @@ def _folder_context(form: Any, folder: ModelFolder | None) -> dict[str, Any]:
 
 
 def checkpoint_plan(request: HttpRequest, pk: int) -> HttpResponse:
-    it = get_visible(Series, request.user, pk=pk)
-    require_writer(request.user, it.team)
-    form = PlanForm(request.user, it, request.POST or None)
+    series = get_visible(Series, request.user, pk=pk)
+    require_writer(request.user, series.team)
+    form = PlanForm(request.user, series, request.POST or None)
     if form.is_valid():
         values = form.cleaned_data
-        made = form.attempt(lambda: actions.plan_checkpoint(request.user, it, **values))
-        if made:
-            messages.success(request, f"{made} is planned. Forecast a task at it, then lock the forecast.")
-            return redirect("checkpoint", made.pk)
+        checkpoint = form.attempt(lambda: actions.plan_checkpoint(request.user, series, **values))
+        if checkpoint:
+            messages.success(
+                request, f"{checkpoint} is planned. Forecast a task for it, then lock the forecast."
+            )
+            return redirect("checkpoint", checkpoint.pk)
     return render_page(
         request,
         "registry/form.html",
         form_facts(form),
         form=form,
-        title=f"Plan a checkpoint of {it}",
-        lead="A model to come: it has N and no weights, and forecasts aim at it.",
+        title=f"Plan a checkpoint of {series}",
+        lead="A model to come. It has a size N but no weights yet, and tasks can be forecast for it.",
         save="Plan checkpoint",
-        back=reverse("series", args=[it.pk]),
+        back=reverse("series", args=[series.pk]),
     )
 
 
 def checkpoint_attach(request: HttpRequest, pk: int) -> HttpResponse:
-    it = get_visible(Checkpoint, request.user, pk=pk)
-    require_writer(request.user, it.series.team)
+    checkpoint = get_visible(Checkpoint, request.user, pk=pk)
+    require_writer(request.user, checkpoint.series.team)
     form = FolderForm(request.POST or None)
     if form.is_valid():
         location = form.cleaned_data["location"]
-        if form.attempt(lambda: actions.attach_weights(request.user, it, location=location)):
-            messages.success(request, f"{it} has its weights. Measure it, and its forecasts are scored.")
-            return redirect("checkpoint", it.pk)
+        if form.attempt(lambda: actions.attach_weights(request.user, checkpoint, location=location)):
+            messages.success(
+                request, f"{checkpoint} has its weights now. Its forecasts are scored once it is measured."
+            )
+            return redirect("checkpoint", checkpoint.pk)
     return render_page(
         request,
         "registry/form.html",
         form_facts(form),
         form=form,
-        title=f"Attach weights to {it}",
-        lead=f"The folder's N must be the planned one, {it.n_params:,}.",
+        title=f"Attach weights to {checkpoint}",
+        lead=f"The model in the folder must have the planned size, N = {checkpoint.n_params:,}.",
         save="Attach weights",
-        back=reverse("checkpoint", args=[it.pk]),
+        back=reverse("checkpoint", args=[checkpoint.pk]),
         folders=list(known_folders()),
     )

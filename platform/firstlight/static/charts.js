@@ -7,14 +7,16 @@
     const value = parseInt(probe.fillStyle.slice(1), 16);
     return `rgba(${value >> 16}, ${(value >> 8) & 255}, ${value & 255}, ${share})`;
   };
+  const superscript = (power) => [...power].map((c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "")).join("");
   const narrow = () => window.innerWidth < 640;
   const digits = (value) =>
     value === null || value === undefined
       ? "–"
       : value !== 0 && Math.abs(value) < 0.001
-        ? value.toExponential(2).replace("e", " × 10^")
+        ? value.toExponential(2).replace(/e(.*)/, (_, power) => ` × 10${superscript(power)}`)
         : Number(value.toPrecision(3)).toString();
   const whole = (value) => value.toLocaleString("en-GB");
+  const count = (value, noun) => `${whole(value)} ${noun}${value === 1 ? "" : "s"}`;
   const escape = (text) => String(text).replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c]);
   const cut = (text) => escape(String(text).length > 60 ? `${String(text).slice(0, 59)}…` : text);
 
@@ -49,9 +51,9 @@
   const facts = (p) =>
     `<b>${cut(p.name)}</b><br>N = ${whole(p.n_params)}<br>` +
     (p.mean === 0
-      ? `no pass; PU at most ${digits(p.high)}`
+      ? `no pass, PU at most ${digits(p.high)}`
       : `PU = ${digits(p.mean)}<br>${Math.round(p.level * 100)}% interval ${digits(p.low)} – ${digits(p.high)}`) +
-    (p.draws ? `<br>${whole(p.draws)} draws, ${p.instances} instances` : "") +
+    (p.draws ? `<br>${count(p.draws, "draw")}, ${count(p.instances, "instance")}` : "") +
     (p.run ? `<br>run ${p.run}: click to open` : "");
   const bars = (points, key, color) => ({
     type: "data",
@@ -115,17 +117,17 @@
     const shared = { type: "scatter", mode: "lines", hoverinfo: "skip", x: part.map((b) => b.n_params), line: { width: 0 } };
     return [
       { ...shared, y: part.map((b) => clip(b[low])), showlegend: false },
-      { ...shared, y: part.map((b) => clip(b[high])), fill: "tonexty", fillcolor: soft("--chart-1", 0.15), name: `${Math.round(curve.law.level * 100)}% band of the dataset line` },
+      { ...shared, y: part.map((b) => clip(b[high])), fill: "tonexty", fillcolor: soft("--chart-1", 0.15), name: `${Math.round(curve.law.level * 100)}% band of the line` },
     ];
   };
   const line = (curve, key) => {
     const edge = curve.law.largest_fitted;
     const inside = curve.band.filter((b) => b.n_params <= edge * 1.0001);
     const outside = curve.band.filter((b) => b.n_params >= (inside.at(-1)?.n_params ?? 0));
-    const shared = { type: "scatter", mode: "lines", hovertemplate: "N = %{x:.3s}<br>dataset line: %{customdata}<extra></extra>" };
+    const shared = { type: "scatter", mode: "lines", hovertemplate: "N = %{x:.3s}<br>line: %{customdata}<extra></extra>" };
     return [
-      { ...shared, name: "dataset line", x: inside.map((b) => b.n_params), y: inside.map((b) => b[key]), customdata: inside.map((b) => digits(b.mean)), line: { color: css("--chart-1"), width: 2 } },
-      { ...shared, name: "dataset line, extrapolated", x: outside.map((b) => b.n_params), y: outside.map((b) => b[key]), customdata: outside.map((b) => digits(b.mean)), line: { color: css("--chart-1"), width: 2, dash: "dash" } },
+      { ...shared, name: curve.line, x: inside.map((b) => b.n_params), y: inside.map((b) => b[key]), customdata: inside.map((b) => digits(b.mean)), line: { color: css("--chart-1"), width: 2 } },
+      { ...shared, name: `${curve.line}, extrapolated`, x: outside.map((b) => b.n_params), y: outside.map((b) => b[key]), customdata: outside.map((b) => digits(b.mean)), line: { color: css("--chart-1"), width: 2, dash: "dash" } },
     ];
   };
 
@@ -166,12 +168,12 @@
     if (key === "mean") {
       const values = shown.flatMap((p) => (p.mean === 0 ? [p.high / 3] : [p.low || p.mean / 3, p.mean]));
       const lowest = Math.max(Math.min(...values.filter((v) => v > 0)), 1e-10);
-      yaxis = axis("Pass probability PU", { type: "log", range: [Math.log10(lowest) - 0.15, 0.08], exponentformat: "power", dtick: 1 });
+      yaxis = axis("Pass probability (PU)", { type: "log", range: [Math.log10(lowest) - 0.15, 0.08], exponentformat: "power", dtick: 1 });
     } else {
       const values = shown.flatMap((p) => [p.f, p.f_low, p.f_high]).filter((v) => v !== null && v !== undefined);
       const [low, high] = [Math.min(...values), Math.max(...values)];
       const room = Math.max((high - low) * 0.08, 0.1);
-      yaxis = axis(narrow() ? "log(−log PU), up is abler" : "log(−log PU), axis reversed: up is abler", { range: [high + room + 0.1, low - room] });
+      yaxis = axis(narrow() ? "log(−log PU), reversed" : "log(−log PU), axis reversed: better is up", { range: [high + room + 0.1, low - room] });
     }
     const xaxis = logX("Non-embedding parameters N", from, to);
     return Plotly.react(node, traces, layout({ xaxis, yaxis, annotations, shapes }), config);
@@ -198,7 +200,7 @@
     const values = all.flatMap((p) => (p.mean === 0 ? [p.high / 3] : [p.low || p.mean / 3]));
     const lowest = Math.max(Math.min(...values), 1e-10);
     const xaxis = logX("Non-embedding parameters N", Math.min(...sizes) * 0.8, Math.max(...sizes) * 1.25);
-    const yaxis = axis("Pass probability PU", { type: "log", range: [Math.log10(lowest) - 0.15, 0.08], exponentformat: "power", dtick: 1 });
+    const yaxis = axis("Pass probability (PU)", { type: "log", range: [Math.log10(lowest) - 0.15, 0.08], exponentformat: "power", dtick: 1 });
     return Plotly.react(node, traces, layout({ xaxis, yaxis, annotations }), config);
   };
 

@@ -34,22 +34,22 @@ def visible(model: type[M], user: User) -> models.QuerySet[M]:
 
 def get_visible(model: type[M], user: User, **lookup: Any) -> M:
     """One visible row; raises Http404 where it is absent or another team's, without telling which."""
-    found = visible(model, user).filter(**lookup).first()
-    if found is None:
+    row = visible(model, user).filter(**lookup).first()
+    if row is None:
         raise Http404(f"No {model._meta.verbose_name} matches.")
-    return found
+    return row
 
 
 def writable_teams(user: User) -> models.QuerySet[Team]:
     """The teams in which this person may change things."""
-    mine = Membership.objects.filter(user_id=_id(user), role__in=WRITERS)
-    return teams_of(user).filter(pk__in=mine.values("team")).order_by("name")
+    memberships = Membership.objects.filter(user_id=_id(user), role__in=WRITERS)
+    return teams_of(user).filter(pk__in=memberships.values("team")).order_by("name")
 
 
 def require_some_team(user: User) -> None:
     """Raises PermissionDenied for a person who may change nothing anywhere."""
     if not writable_teams(user).exists():
-        raise PermissionDenied("Your role is read-only in every team: ask an owner for the role of a member.")
+        raise PermissionDenied("Your role is read-only in every team: ask an owner to make you a member.")
 
 
 def may_write(user: User, team: Team) -> bool:
@@ -59,7 +59,7 @@ def may_write(user: User, team: Team) -> bool:
 def require_writer(user: User, team: Team) -> None:
     """Raises PermissionDenied unless `user` may change things of `team`."""
     if not may_write(user, team):
-        raise PermissionDenied(f"Your role in {team} is read-only: ask an owner for the role of a member.")
+        raise PermissionDenied(f"Your role in {team} is read-only: ask an owner to make you a member.")
 
 
 def is_administrator(user: User) -> bool:

@@ -17,7 +17,7 @@ def create_team(name: str, owner: DjangoUser) -> Team:
             Membership.objects.create(team=team, user=owner, role=Membership.Role.OWNER)
             record(owner, team, "created team", team)
     except IntegrityError as error:
-        raise Refused(f"there is a team named {name!r} already: choose another name.") from error
+        raise Refused(f"There is already a team named {name!r}: choose another name.") from error
     return team
 
 
@@ -26,7 +26,7 @@ def add_member(
 ) -> Membership:
     """Only an owner adds people, or changes the role of one who is there."""
     if not Membership.objects.filter(team=team, user=actor, role=Membership.Role.OWNER).exists():
-        raise Refused(f"only an owner of {team} adds people: ask one of them.")
+        raise Refused(f"Only an owner of {team} can add people: ask one of them.")
     with transaction.atomic():
         membership, _ = Membership.objects.update_or_create(team=team, user=user, defaults={"role": role})
         record(actor, team, "added member", membership, role=role)

@@ -1,4 +1,4 @@
-"""How numbers, times, states and foreign text look on every page."""
+"""How numbers and times look on every page. No number is shown as 5.938e+04."""
 
 import math
 from datetime import UTC, datetime
@@ -6,74 +6,53 @@ from typing import Any
 
 from django import template
 from django.utils import timezone
-from django.utils.html import conditional_escape, format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 register = template.Library()
 DASH = "–"
 _DIGITS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-#: state -> (word, symbol): the symbol and the word say it too, never the colour alone
-_STATES = {
-    "queued": ("Queued", "○"),
-    "running": ("Running", "●"),
-    "paused": ("Paused", "‖"),
-    "complete": ("Complete", "✓"),
-    "partial": ("Partial", "◐"),
-    "failed": ("Failed", "✕"),
-    "cancelled": ("Cancelled", "⊘"),
-    "pending": ("Pending", "○"),
-    "done": ("Done", "✓"),
-    "quarantined": ("Quarantined", "✕"),
-    "planned": ("Planned", "◌"),
-    "trained": ("Trained", "✓"),
-    "hit": ("Hit", "✓"),
-    "miss": ("Miss", "✕"),
-    "open": ("Not measured yet", "○"),
-    "locked": ("Locked", "◆"),
-    "unlocked": ("Not locked", "◇"),
-    "passed": ("Pass", "✓"),
-    "missed": ("Fail", "✕"),
-    "none": ("No forecast", DASH),
-}
+_UNITS = {0: "", 3: "k", 6: "M", 9: "B", 12: "T"}
 
 
-@register.filter
-def number(value: Any) -> str:
-    """1234567 -> 1,234,567"""
-    if value is None or value == "":
-        return DASH
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
-
-
-@register.filter
-def short(value: Any) -> str:
-    """4605184 -> 4.61M; three digits that count."""
-    if value is None or value == "":
-        return DASH
-    size = float(value)
-    for unit, power in (
-        ("Q", 30),
-        ("R", 27),
-        ("Y", 24),
-        ("Z", 21),
-        ("E", 18),
-        ("P", 15),
-        ("T", 12),
-        ("B", 9),
-    ):
-        if abs(size) >= 10**power:
-            return f"{size / 10**power:.3g}{unit}" if power < 15 else scientific(size)
-    for unit, power in (("M", 6), ("k", 3)):
-        if abs(size) >= 10**power:
-            return f"{size / 10**power:.3g}{unit}"
-    return f"{size:.3g}"
+def _missing(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and not math.isfinite(value))
 
 
 def scientific(value: float) -> str:
     """3.2e-05 -> 3.20 × 10⁻⁵"""
     mantissa, _, exponent = f"{value:.2e}".partition("e")
     return f"{mantissa} × 10{str(int(exponent)).translate(_DIGITS)}"
+
+
+@register.filter
+def number(value: Any) -> str:
+    """1234567 -> 1,234,567; a fraction keeps six digits that count."""
+    if _missing(value):
+        return DASH
+    if isinstance(value, int):
+        return f"{value:,}"
+    text = f"{value:,.6g}"
+    return scientific(value) if "e" in text else text
+
+
+@register.filter
+def short(value: Any) -> str:
+    """4605184 -> 4.61M; three digits that count."""
+    if _missing(value):
+        return DASH
+    mantissa, _, exponent = f"{float(value):.2e}".partition("e")
+    power = int(exponent)
+    unit = max(power // 3 * 3, 0)
+    if power < -4 or unit not in _UNITS:
+        return scientific(float(value))
+    return f"{float(mantissa) * 10.0 ** (power - unit):.3g}{_UNITS[unit]}"
+
+
+@register.filter
+def size(value: Any) -> SafeString | str:
+    """A size as people say it, 4.61M, with the exact number on hover."""
+    return DASH if _missing(value) else format_html('<span title="{}">{}</span>', number(value), short(value))
 
 
 @register.filter
@@ -84,7 +63,7 @@ def flops(value: Any) -> str:
 @register.filter
 def pu(value: Any) -> str:
     """A pass probability with three digits that count, however small."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if _missing(value):
         return DASH
     value = float(value)
     if value == 0 or value >= 0.001:
@@ -102,7 +81,10 @@ def interval(value: Any) -> str:
 @register.filter
 def percent(value: Any) -> str:
     """0.9 -> 90%"""
-    return DASH if value is None else f"{100 * float(value):.3g}%"
+    if _missing(value):
+        return DASH
+    share = 100 * float(value)
+    return f"{share:.3g}%" if share < 999.5 else f"{share:,.0f}%"
 
 
 @register.filter
@@ -112,7 +94,7 @@ def duration(seconds: Any) -> str:
         return DASH
     whole = max(round(float(seconds)), 0)
     if whole < 60:
-        return f"{whole} s"
+        return "under 1 s" if 0 < float(seconds) < 1 else f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     if whole < 48 * 3600:
@@ -140,63 +122,3 @@ def since(moment: datetime | None) -> SafeString | str:
 @register.filter
 def utc(moment: datetime | None) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if moment else DASH
-
-
-@register.filter
-def digest(value: str) -> str:
-    """sha256:0123456789abcdef... -> 01234567"""
-    return value.removeprefix("sha256:")[:8] if value else DASH
-
-
-@register.filter
-def state(value: str) -> SafeString:
-    """A badge: symbol and word, and a colour besides."""
-    word, symbol = _STATES.get(value, (value, "•"))
-    return format_html(
-        '<span class="state state-{}"><span aria-hidden="true">{}</span> {}</span>', value, symbol, word
-    )
-
-
-@register.filter
-def visible(text: Any) -> SafeString:
-    """Foreign text with its control, bidi and other unseen characters shown as names; line breaks stay."""
-    runs: list[tuple[str, str]] = []
-    plain = ""
-    for character in str(text):
-        name = _unseen(character)
-        if name is None:
-            plain += character
-            continue
-        runs.append((plain, name))
-        plain = "\n" if character == "\n" else ""
-    marked = format_html_join(
-        "", '{}<span class="unseen" title="a character that cannot be seen">{}</span>', runs
-    )
-    return mark_safe(marked + conditional_escape(plain))  # both halves are escaped
-
-
-_NAMES = {"\n": "↵", "\t": "⇥", "\r": "␍"}
-
-
-def _unseen(character: str) -> str | None:
-    if character in _NAMES:
-        return _NAMES[character]
-    if character.isprintable():
-        return None
-    return f"U+{ord(character):04X}"
-
-
-@register.filter
-def state_of(value: bool | None) -> str:
-    """A verdict as the name of a state."""
-    return "open" if value is None else "hit" if value else "miss"
-
-
-_SECTIONS = {"checkpoint": "series", "configuration": "series", "curve": "forecasts", "forecast": "forecasts"}
-
-
-@register.filter
-def section(url_name: str) -> str:
-    """Which entry of the navigation an address belongs to."""
-    first = url_name.split("-")[0]
-    return _SECTIONS.get(first, {"task": "tasks", "run": "runs"}.get(first, first))

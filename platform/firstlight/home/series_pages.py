@@ -15,10 +15,10 @@ from firstlight.teams.access import get_visible, may_write, visible
 
 def series(request: HttpRequest, pk: int) -> HttpResponse:
     """The checkpoints of a series and the newest estimate of each on each task."""
-    it = get_visible(Series, request.user, pk=pk)
-    rows = visible(Checkpoint, request.user).filter(series=it).select_related("configuration")
-    found = keyset(request, rows, {"size": "n_params", "newest": "-id", "name": "name"}, default="size")
-    complete = visible(Run, request.user).filter(checkpoint__in=found.rows, state=Run.State.COMPLETE)
+    series = get_visible(Series, request.user, pk=pk)
+    rows = visible(Checkpoint, request.user).filter(series=series).select_related("configuration")
+    page = keyset(request, rows, {"size": "n_params", "newest": "-id", "name": "name"}, default="size")
+    complete = visible(Run, request.user).filter(checkpoint__in=page.rows, state=Run.State.COMPLETE)
     newest = newest_by_checkpoint(complete.select_related("task"))
     values = estimates(newest.values())
     tasks = sorted({run.task for run in newest.values()}, key=lambda task: (task.name, -task.version))
@@ -29,22 +29,22 @@ def series(request: HttpRequest, pk: int) -> HttpResponse:
             "url": reverse("checkpoint", args=[c.pk]),
             "cells": [_cell(newest.get((c.pk, task.pk)), values) for task in tasks],
         }
-        for c in found.rows
+        for c in page.rows
         if any((c.pk, task.pk) in newest for task in tasks)
     ]
     data = {
-        "id": it.pk,
-        "name": it.name,
-        "description": it.description,
-        "scale_axis": it.get_scale_axis_display(),
-        **found.facts(),
-        "checkpoints": [checkpoint_facts(c) for c in found.rows],
+        "id": series.pk,
+        "name": series.name,
+        "description": series.description,
+        "scale_axis": series.get_scale_axis_display(),
+        **page.facts(),
+        "checkpoints": [checkpoint_facts(c) for c in page.rows],
         "tasks": [
             {
                 "id": task.pk,
                 "name": str(task),
                 "url": reverse("task", args=[task.pk]),
-                "curve_url": f"{reverse('curve', args=[it.pk])}?task={task.pk}",
+                "curve_url": f"{reverse('curve', args=[series.pk])}?task={task.pk}",
             }
             for task in tasks
         ],
@@ -69,8 +69,8 @@ def series(request: HttpRequest, pk: int) -> HttpResponse:
         "home/series.html",
         data,
         chart=chart,
-        team=it.team,
-        can_write=may_write(request.user, it.team),
+        team=series.team,
+        can_write=may_write(request.user, series.team),
     )
 
 
@@ -111,20 +111,20 @@ def checkpoint_facts(c: Checkpoint) -> dict[str, Any]:
 
 def checkpoint(request: HttpRequest, pk: int) -> HttpResponse:
     """Identity of a checkpoint and every run of it."""
-    it = get_visible(Checkpoint, request.user, pk=pk)
-    runs = visible(Run, request.user).filter(checkpoint=it).select_related("task")
-    found = keyset(request, runs, {"newest": "-id"}, default="newest")
-    values = estimates(found.rows)
+    checkpoint = get_visible(Checkpoint, request.user, pk=pk)
+    runs = visible(Run, request.user).filter(checkpoint=checkpoint).select_related("task")
+    page = keyset(request, runs, {"newest": "-id"}, default="newest")
+    values = estimates(page.rows)
     data = {
-        **checkpoint_facts(it),
-        "series": it.series.name,
-        "series_url": reverse("series", args=[it.series_id]),
-        "location": it.location,
-        "served_model": it.served_model,
-        "tokenizer": it.tokenizer,
-        "architecture": it.architecture,
-        "context_length": it.context_length,
-        **found.facts(),
+        **checkpoint_facts(checkpoint),
+        "series": checkpoint.series.name,
+        "series_url": reverse("series", args=[checkpoint.series_id]),
+        "location": checkpoint.location,
+        "served_model": checkpoint.served_model,
+        "tokenizer": checkpoint.tokenizer,
+        "architecture": checkpoint.architecture,
+        "context_length": checkpoint.context_length,
+        **page.facts(),
         "runs": [
             {
                 "id": run.pk,
@@ -142,9 +142,9 @@ def checkpoint(request: HttpRequest, pk: int) -> HttpResponse:
                 "estimate": values.get(run.pk),
                 "created_at": run.created_at,
             }
-            for run in found.rows
+            for run in page.rows
         ],
     }
     return render_page(
-        request, "home/checkpoint.html", data, can_write=may_write(request.user, it.series.team)
+        request, "home/checkpoint.html", data, can_write=may_write(request.user, checkpoint.series.team)
     )
