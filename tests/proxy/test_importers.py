@@ -81,7 +81,7 @@ def test_lm_eval_before_0_4(tmp_path: Path) -> None:
     assert plain.scores[0, 0] == 0.5
     assert plain.n is not None
     assert plain.n[0, 0] == 100  # from the standard error
-    every = import_scores([tmp_path / "a.json"], every=True).matrix
+    every = import_scores([tmp_path / "a.json"], all_metrics=True).matrix
     assert every.tasks == ("arc_easy:acc", "arc_easy:acc_norm", "lambada")
 
 

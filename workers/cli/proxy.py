@@ -9,10 +9,9 @@ from typing import Any
 
 import proxy
 from proxy._text import shown, text_table
-from proxy.relevance.kernels import METRICS
-from proxy.scores.importers import FORMATS
-from proxy.selection.robustness import PHI
-from proxy.selection.select import AGGREGATES
+from proxy.relevance import METRICS
+from proxy.scores import FORMAT_NAMES
+from proxy.selection import AGGREGATES, PAPER, PHI
 from workers.cli import proxy_rank
 from workers.cli.proxy_tables import add_scores, listed, print_remarks, read_matrix
 
@@ -56,7 +55,7 @@ def add_commands(commands: Any) -> None:
 
     load = commands.add_parser("import", help="result files of other programs into SCORES.csv")
     load.add_argument("files", type=Path, nargs="+", metavar="FILE")
-    load.add_argument("--format", choices=FORMATS, default="auto")
+    load.add_argument("--format", choices=FORMAT_NAMES, default="auto")
     load.add_argument("--out", type=Path, required=True, metavar="SCORES.csv")
     load.add_argument("--metric", help="the metric that speaks for a task where it has it")
     load.add_argument("--all-metrics", action="store_true", help="keep every metric, as task:metric")
@@ -132,7 +131,7 @@ def run_relevance(arguments: argparse.Namespace) -> int:
 def run_select(arguments: argparse.Namespace) -> int:
     settings: dict[str, Any] = {}
     if arguments.recipe == "paper":
-        settings = {"normalisation": "two_way", "phi": "sigmoid", "robustness_threshold": 0.0, "alpha": 1.0}
+        settings = dict(PAPER)
     names = (
         "normalisation",
         "phi",
@@ -184,7 +183,7 @@ def run_select(arguments: argparse.Namespace) -> int:
 
 def run_import(arguments: argparse.Namespace) -> int:
     imported = proxy.import_scores(
-        arguments.files, form=arguments.format, metric=arguments.metric, every=arguments.all_metrics
+        arguments.files, form=arguments.format, metric=arguments.metric, all_metrics=arguments.all_metrics
     )
     rows = proxy.write_scores(arguments.out, imported.matrix)
     matrix = imported.matrix

@@ -9,7 +9,7 @@ from typing import Any
 
 import proxy
 from proxy._text import shown, text_table
-from proxy.selection.select import AGGREGATES
+from proxy.selection import AGGREGATES
 from proxy.weights.recommended import SELECTOR_NAMES
 from workers.cli.proxy_tables import add_scores, read_column, read_matrix, read_noise, read_weights
 
