@@ -71,8 +71,10 @@ def flag_tasks(matrix: ScoreMatrix) -> tuple[Flag, ...]:
         known = np.isfinite(column)
         gaps = int((~known).sum())
         if gaps:
-            of_all = counted(len(column), "model")
-            flags.append(Flag("gaps", task, f"no score of {gaps} of {of_all} on this task"))
+            have = "has" if gaps == 1 else "have"
+            flags.append(
+                Flag("gaps", task, f"{gaps} of {counted(len(column), 'model')} {have} no score on this task")
+            )
         values = column[known]
         if values.size > 1 and np.ptp(values) <= 1e-12 * np.abs(values).max(initial=1e-300):
             flags.append(Flag("zero_variance", task, f"every model has {values[0]:g} on this task"))
@@ -85,8 +87,8 @@ def flag_tasks(matrix: ScoreMatrix) -> tuple[Flag, ...]:
     for task, test in above_chance(matrix).items():
         if not test.above:
             detail = (
-                f"the mean score, {test.mean:g}, is not above guessing, {test.baseline:g} "
-                f"(p {test.p_adjusted:.2g})"
+                f"the models are not above guessing (mean {test.mean:.4g}, guessing {test.baseline:g}; "
+                f"{test.test} test, p {test.p_adjusted:.2g})"
             )
             flags.append(Flag("near_chance", task, detail))
     return tuple(flags)
@@ -102,6 +104,9 @@ def _repeated_models(matrix: ScoreMatrix) -> list[Flag]:
         both = np.isfinite(matrix.scores[:row]) & np.isfinite(matrix.scores[row])
         alike = np.flatnonzero(same.sum(axis=1) >= np.maximum(both.sum(axis=1) - 1, 3))
         if alike.size:
-            detail = f"this model has the same scores as {matrix.models[alike[0]]}: the two count double"
+            other = matrix.models[alike[0]]
+            detail = (
+                f"this model has the same scores as {other}, but for one task at most: the two count double"
+            )
             flags.append(Flag("duplicate_model", matrix.models[row], detail))
     return flags

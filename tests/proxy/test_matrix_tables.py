@@ -113,7 +113,10 @@ def test_a_join_says_which_names_it_took_for_the_same() -> None:
         ("qwen-7b-hf", "Qwen-7B-Chat", "alike"),
     ]
     assert (joined.left_only, joined.right_only) == (("yi",), ("other",))
-    assert any("Llama-7B was joined with org/llama-7b-chat (a guess: the names are alike)" in note for note in joined.matrix.notes)
+    assert any(
+        "Llama-7B was joined with org/llama-7b-chat (a guess: the names are alike)" in note
+        for note in joined.matrix.notes
+    )
     mapped = join_scores(base, chat, mapping={"yi": "other"})
     assert [(m.left, m.how) for m in mapped.matches] == [("yi", "mapped")]
     assert mapped.matrix.scores.tolist() == [[3, 6]]

@@ -44,8 +44,9 @@ def read_document(path: Path, form: str = "auto") -> tuple[str, Reading]:
     document = open_document(path)
     known = next((one for one in FORMATS if one.recognises(document)), None)
     if known is None and document.kind == "json":
-        titles = ", ".join(one.title for one in FORMATS)
-        raise ProxyError(f"{path}: JSON of no known form; give a result file of {titles}, or a CSV")
+        *titles, last = (one.title for one in FORMATS)
+        known_titles = f"{', '.join(titles)} or {last}"
+        raise ProxyError(f"{path}: JSON of no known form; give a result file of {known_titles}, or a CSV")
     name = "csv" if known is None else known.name
     if form not in ("auto", name):
         raise ProxyError(f"{path}: looks like {name}, not {form}; use --format {name}, or auto")
