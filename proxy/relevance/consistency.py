@@ -138,7 +138,7 @@ def choose_metric(
     seed: int = 0,
     renormalise: bool = False,
 ) -> Consistency:
-    """Run Algorithm 1: baseline and sampling consistency of each metric, and the metric that they choose.
+    r"""Run Algorithm 1: baseline and sampling consistency of each metric, and the metric that they choose.
 
     A round's tasks are ordered by their signed correlation; ties at the edge of the top k go to the task with the
     better mean rank over all metrics, then to the earlier one. Undefined correlations come last. Both consistencies
@@ -176,10 +176,12 @@ def choose_metric(
 
     Notes
     -----
-    With R_0 the ranking of the tasks over all models and R_1, ..., R_N those of the rounds [1]_,
+    With A_0 the top k tasks over all models and A_1, ..., A_N those of the rounds [1]_,
 
-    BC = mean over l of |top_k(R_l) & top_k(R_0)| / k,
-    SC = mean over pairs l < l' of |top_k(R_l) & top_k(R_l')| / k.
+    .. math::
+
+        BC = \frac{1}{N} \sum_l |A_l \cap A_0| / k, \qquad
+        SC = \frac{2}{N (N - 1)} \sum_{l < l'} |A_l \cap A_{l'}| / k.
 
     References
     ----------

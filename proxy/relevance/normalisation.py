@@ -19,7 +19,7 @@ from proxy.relevance.one_way_normalisation import FeatureNormaliser, SampleNorma
 
 
 def two_way(scores: ArrayLike) -> Floats:
-    """Normalise each task over the models, then each model over the tasks.
+    r"""Normalise each task over the models, then each model over the tasks.
 
     The second step removes each model's general level, so what is left is its profile.
 
@@ -40,10 +40,11 @@ def two_way(scores: ArrayLike) -> Floats:
 
     Notes
     -----
-    With s the score of model j on task i [1]_,
+    With s_ij the score of model j on task i [1]_,
 
-    s'_ij = (s_ij - mean_i) / deviation_i,
-    s''_ij = (s'_ij - mean'_j) / deviation'_j,
+    .. math::
+
+        s'_{ij} = (s_{ij} - \mu_i) / \sigma_i, \qquad s''_{ij} = (s'_{ij} - \mu'_j) / \sigma'_j,
 
     where means and (population) deviations are over the models first, then over the tasks.
 

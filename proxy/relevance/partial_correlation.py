@@ -11,7 +11,7 @@ from proxy.relevance.correlation import correlations
 
 
 def partial_correlations(x: Floats, y: Floats, value: dict[str, Floats]) -> tuple[dict[str, Floats], float]:
-    """Correlation of each candidate with the target beyond a general factor, and the factor's share of variance.
+    r"""Correlation of each candidate with the target beyond a general factor, and the factor's share of variance.
 
     The factor is the first principal component of the other candidates (z-scored, gaps at the mean), so a task is
     never held constant by itself.
@@ -36,7 +36,7 @@ def partial_correlations(x: Floats, y: Floats, value: dict[str, Floats]) -> tupl
     -----
     With x a candidate, y the target and g the factor, the first-order formula
 
-    (r_xy - r_xg r_yg) / sqrt((1 - r_xg^2) (1 - r_yg^2))
+    .. math:: (r_{xy} - r_{xg} r_{yg}) / \sqrt{(1 - r_{xg}^2) (1 - r_{yg}^2)}
 
     is exact for Pearson, and for Kendall is Kendall's own partial tau [1]_.
 

@@ -50,7 +50,7 @@ class AboveChance:
 def above_chance(
     matrix: ScoreMatrix, *, tasks: Sequence[str] | None = None, alpha: float = 0.05
 ) -> dict[str, AboveChance]:
-    """Test for each task whether any model is above guessing.
+    r"""Test for each task whether any model is above guessing.
 
     Tasks whose baseline is unknown, or where lower is better, are absent from the answer.
 
@@ -78,7 +78,7 @@ def above_chance(
     Where the number of items n is known, the p value is that of the best model with a factor of m (Bonferroni: models
     share items and bad habits, so they are not independent):
 
-    .. math:: p = \\min(1, m \\min_j P(B(n_j, g) \\ge s_j n_j)),
+    .. math:: p = \min(1, m \min_j P(B(n_j, g) \ge s_j n_j)),
 
     with g the share that guessing gets right and s_j the share that model j gets right. Where only standard errors
     are known, likewise with a normal law. Otherwise a one-sided t test over the models, which asks whether they are

@@ -43,7 +43,7 @@ def select_proxies(
     permutations: int = 999,
     seed: int = 0,
 ) -> Selection:
-    """Choose proxies of a target and weigh them.
+    r"""Choose proxies of a target and weigh them.
 
     A candidate weighs if its relevance and its variance ratio reach their thresholds and, where the score of guessing
     is known, some small model is above it (`above_chance`, asked of the groups where given, else of the matrix).
@@ -100,7 +100,7 @@ def select_proxies(
     -----
     With T_i the relevance and R_i the variance ratio of task i [1]_, the weight is
 
-    w_i = T_i phi(R_i) / sum over the kept tasks k of T_k phi(R_k).
+    .. math:: w_i = T_i \phi(R_i) / \sum_k T_k \phi(R_k), \quad \text{k over the tasks that are kept.}
 
     The paper's recipe is normalisation="two_way", phi="sigmoid", aggregate="raw", robustness_threshold=0, alpha=1.
 
