@@ -9,7 +9,7 @@ from typing import Any
 
 import proxy
 from proxy._text import shown, text_table
-from proxy.relevance import METRICS
+from proxy.relevance import METRICS, RelevanceStudy
 from proxy.selection import AGGREGATES, PAPER, PHI
 from workers.cli import proxy_import, proxy_rank
 from workers.cli.proxy_tables import add_scores, listed, print_remarks, read_matrix
@@ -163,7 +163,7 @@ def run_relevance(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _show_consistency(study: proxy.RelevanceStudy) -> None:
+def _show_consistency(study: RelevanceStudy) -> None:
     """What Algorithm 1 says, for each normalisation."""
     for name, consistency in study.consistency.items():
         rows = [
@@ -182,7 +182,7 @@ def _show_consistency(study: proxy.RelevanceStudy) -> None:
         print(text_table(["metric", "in all models", "in other draws"], rows) + "\n")
 
 
-def _show_relevance(study: proxy.RelevanceStudy) -> None:
+def _show_relevance(study: RelevanceStudy) -> None:
     """The candidates, the most relevant first, and what the columns mean."""
     rows = []
     for task in study.ranking():
