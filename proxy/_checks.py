@@ -32,7 +32,8 @@ def real(name: str, value: Any, *, least: float = -math.inf, most: float = math.
     except (TypeError, ValueError, OverflowError):
         raise ProxyError(f"{name} must be a number, not {value!r}") from None
     if not math.isfinite(number) or not least <= number <= most:
-        raise ProxyError(f"{name} must lie between {least:g} and {most:g}, not {number:g}")
+        limits = f"be at least {least:g}" if most == math.inf else f"lie between {least:g} and {most:g}"
+        raise ProxyError(f"{name} must {limits}, not {number:g}")
     return number
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proxy._checks import confidence, one_of, whole
-from proxy.selection.select import AGGREGATES
+from proxy.selection import AGGREGATES
 from proxy.weights.recommended import SELECTOR_NAMES
 
 #: What becomes of a task that some model has no score on.

@@ -1,11 +1,12 @@
 """Relevance: which tasks move with the target over models, by which correlation, and how surely."""
 
 from proxy.relevance.consistency import Consistency, MetricConsistency, choose_metric
-from proxy.relevance.inference import partial_correlations
-from proxy.relevance.kernels import METRICS, correlations, permuted_correlations, set_correlations
-from proxy.relevance.normalisation import FeatureNormaliser, SampleNormaliser, TwoWayNormaliser, two_way
-from proxy.relevance.study import study_relevance
-from proxy.relevance.task_relevance import RelevanceStudy, TaskRelevance
+from proxy.relevance.correlation import METRICS, correlations, permuted_correlations, set_correlations
+from proxy.relevance.normalisation import TwoWayNormaliser, two_way
+from proxy.relevance.one_way_normalisation import FeatureNormaliser, SampleNormaliser
+from proxy.relevance.partial_correlation import partial_correlations
+from proxy.relevance.study import RelevanceStudy, study_relevance
+from proxy.relevance.task_relevance import TaskRelevance
 
 __all__ = [
     "METRICS",

@@ -1,12 +1,12 @@
 """Two-way normalisation of a score matrix: per task over the models, then per model over the tasks.
 
-As one function (`two_way`) and as scikit-learn transformers, whose steps can be ablated and which can place a
-target beside the candidates without letting it shift them. Gaps (NaN) stay gaps and enter no mean.
+As one function (`two_way`) and as a scikit-learn transformer, whose steps can be ablated and which can place a target
+beside the candidates without letting it shift them. Gaps (NaN) stay gaps and enter no mean.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,106 +14,93 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 
 from proxy._arrays import Floats
 from proxy.errors import ProxyError
-
-__all__ = ["FeatureNormaliser", "ProxyError", "SampleNormaliser", "TwoWayNormaliser", "two_way"]
-
-
-#: A spread below this share of the largest value is rounding, not spread.
-FLAT = 1e-12
+from proxy.relevance._score_arrays import checked_column, checked_matrix, remember_names
+from proxy.relevance.one_way_normalisation import FeatureNormaliser, SampleNormaliser
 
 
 def two_way(scores: ArrayLike) -> Floats:
-    """Feature, then sample normalisation (arXiv 2412.07111, section 3.1).
+    r"""Normalise each task over the models, then each model over the tasks.
 
-    scores: models x tasks, finite, at least 2 x 2. Returns the same shape: every task first has mean 0 and standard
-    deviation 1 over the models, then every model over the tasks (population deviations; a common factor changes no
-    correlation). The second step removes each model's general level, so what is left is its profile.
+    The second step removes each model's general level, so what is left is its profile.
 
-    Raises ProxyError for another shape, values that are not finite, and a task that is the same for every model.
+    Parameters
+    ----------
+    scores : array_like of float, shape (m, t)
+        Scores of m models on t tasks, finite, at least 2 x 2.
 
+    Returns
+    -------
+    ndarray of float, shape (m, t)
+        Every model has mean 0 and standard deviation 1 over the tasks.
+
+    Raises
+    ------
+    ProxyError
+        For another shape, values that are not finite, and a task that is the same for every model.
+
+    Notes
+    -----
+    With s_ij the score of model j on task i [1]_,
+
+    .. math::
+
+        s'_{ij} = (s_{ij} - \mu_i) / \sigma_i, \qquad s''_{ij} = (s'_{ij} - \mu'_j) / \sigma'_j,
+
+    where means and (population) deviations are over the models first, then over the tasks.
+
+    References
+    ----------
+    .. [1] B.-W. Zhang et al., "Predictable Emergent Abilities of LLMs: Proxy Tasks Are All You Need", arXiv
+       2412.07111, section 3.1.
+
+    Examples
+    --------
     >>> two_way([[1.0, 5.0], [3.0, 4.0], [2.0, 9.0]]).round(3).tolist()
     [[-1.0, 1.0], [1.0, -1.0], [-1.0, 1.0]]
     """
-    matrix = _matrix(scores)
+    matrix = checked_matrix(scores)
     if min(matrix.shape) < 2:
         raise ProxyError(f"a score matrix has at least 2 models x 2 tasks, not the shape {matrix.shape}")
     if not np.isfinite(matrix).all():
         model, task = np.argwhere(~np.isfinite(matrix))[0]
         raise ProxyError(
-            f"the score of model {model} on task {task} is {matrix[model, task]}: fill or drop it"
+            f"the score of model {model} on task {task} is {matrix[model, task]}; fill or drop it"
         )
     return TwoWayNormaliser().fit(matrix).transform(matrix)
 
 
-class FeatureNormaliser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Every task to mean 0 and standard deviation 1 over the models that were fitted.
-
-    ddof: 0 (population) or 1; it changes no correlation. Fitted: `mean_`, `scale_` (tasks), `n_features_in_`.
-    Raises ProxyError for a task with fewer than 2 scores or the same score everywhere.
-
-    >>> FeatureNormaliser().fit_transform([[1.0], [3.0]]).tolist()
-    [[-1.0], [1.0]]
-    """
-
-    def __init__(self, *, ddof: int = 0) -> None:
-        self.ddof = ddof
-
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Learn the mean and the deviation of each task; X: models x tasks, NaN is a gap."""
-        matrix = _matrix(X)
-        _names(self, X)
-        self.n_features_in_ = matrix.shape[1]
-        self.mean_, self.scale_ = _moments(matrix, axis=0, what="task", ddof=self.ddof)
-        return self
-
-    def transform(self, X: ArrayLike) -> Floats:
-        """Scores of the same tasks, on the scale of the fitted models."""
-        matrix = _matrix(X)
-        if matrix.shape[1] != self.n_features_in_:
-            raise ProxyError(
-                f"{matrix.shape[1]} tasks given, {self.n_features_in_} were fitted: give the same tasks"
-            )
-        return np.asarray((matrix - self.mean_) / self.scale_)
-
-
-class SampleNormaliser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Every model to mean 0 and standard deviation 1 over its own tasks; nothing is learnt from other models.
-
-    Raises ProxyError for a model with fewer than 2 scores or the same score on every task.
-
-    >>> SampleNormaliser().fit_transform([[1.0, 3.0], [5.0, 4.0]]).tolist()
-    [[-1.0, 1.0], [1.0, -1.0]]
-    """
-
-    def __init__(self, *, ddof: int = 0) -> None:
-        self.ddof = ddof
-
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Check X (models x tasks) and remember its width."""
-        _names(self, X)
-        self.n_features_in_ = _matrix(X).shape[1]
-        return self
-
-    def transform(self, X: ArrayLike) -> Floats:
-        """Each row less its mean, over its deviation."""
-        matrix = _matrix(X)
-        mean, spread = self.moments(matrix)
-        return np.asarray((matrix - mean[:, None]) / spread[:, None])
-
-    def moments(self, X: ArrayLike) -> tuple[Floats, Floats]:
-        """Mean and deviation of each model over its tasks."""
-        return _moments(_matrix(X), axis=1, what="model", ddof=self.ddof)
-
-
 class TwoWayNormaliser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """The feature step, then the sample step, with the choices that the paper leaves open.
+    """Take the feature step, then the sample step, with the choices that the paper [1]_ leaves open.
 
-    feature, sample: leave a step out (ablations). target: how a target column is placed by `transform_target`:
+    Parameters
+    ----------
+    feature : bool, optional
+        Whether to take the feature step (`FeatureNormaliser`); False is an ablation.
+    sample : bool, optional
+        Whether to take the sample step (`SampleNormaliser`); False is an ablation.
+    target : {"candidates", "included"}, optional
+        How `transform_target` places a target column. "candidates": a model's mean and deviation are taken over the
+        candidate tasks and applied to the target too, so the target shifts no candidate. "included": the target
+        counts as one more task of the model.
+    ddof : int, optional
+        0 (population) or 1; a common factor, so it changes no correlation.
 
-    - "candidates" (default): a model's mean and deviation are taken over the candidate tasks and applied to the
-      target too, so the target shifts no candidate;
-    - "included": the target counts as one more task of the model.
+    Attributes
+    ----------
+    feature_ : FeatureNormaliser
+        The feature step of the candidates.
+    target_feature_ : FeatureNormaliser
+        The feature step of the target, where `fit` was given one.
+    n_features_in_ : int
+        How many candidates were fitted.
 
+    References
+    ----------
+    .. [1] B.-W. Zhang et al., "Predictable Emergent Abilities of LLMs: Proxy Tasks Are All You Need", arXiv
+       2412.07111, section 3.1.
+
+    Examples
+    --------
     >>> X = [[1.0, 5.0, 2.0], [3.0, 4.0, 2.5], [2.0, 9.0, 7.0]]
     >>> normaliser = TwoWayNormaliser().fit(X, y=[1.0, 2.0, 4.0])
     >>> normaliser.transform_target(X, [1.0, 2.0, 4.0]).round(2).tolist()
@@ -131,20 +118,57 @@ class TwoWayNormaliser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.feature, self.sample, self.target, self.ddof = feature, sample, target, ddof
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
-        """Learn the feature step from X (models x tasks) and, where given, from the target y (models)."""
+        """Learn the feature step.
+
+        Parameters
+        ----------
+        X : array_like of float, shape (m, t)
+            Scores of m models on t candidates; NaN is a gap.
+        y : array_like of float, shape (m,), optional
+            Their scores on the target.
+
+        Returns
+        -------
+        TwoWayNormaliser
+            Itself.
+
+        Raises
+        ------
+        ProxyError
+            For an unknown `target`, shapes that do not fit, and a task with fewer than 2 scores or the same score
+            everywhere.
+        """
         if self.target not in ("candidates", "included"):
             raise ProxyError(f"target must be 'candidates' or 'included', not {self.target!r}")
-        matrix = _matrix(X)
-        _names(self, X)
+        matrix = checked_matrix(X)
+        remember_names(self, X)
         self.n_features_in_ = matrix.shape[1]
         if self.feature:
             self.feature_ = FeatureNormaliser(ddof=self.ddof).fit(matrix)
             if y is not None:
-                self.target_feature_ = FeatureNormaliser(ddof=self.ddof).fit(_column(y, matrix))
+                self.target_feature_ = FeatureNormaliser(ddof=self.ddof).fit(checked_column(y, matrix))
         return self
 
     def transform(self, X: ArrayLike, y: ArrayLike | None = None) -> Floats:
-        """The normalised candidates; y matters only with target="included"."""
+        """Normalise the candidates.
+
+        Parameters
+        ----------
+        X : array_like of float, shape (k, t)
+            Scores of k models on the fitted candidates.
+        y : array_like of float, shape (k,), optional
+            Their scores on the target; matters only with `target="included"`.
+
+        Returns
+        -------
+        ndarray of float, shape (k, t)
+            The normalised scores.
+
+        Raises
+        ------
+        ProxyError
+            For shapes that do not fit, and a model with fewer than 2 scores or the same score on every task.
+        """
         scores = self._features(X)
         if not self.sample:
             return scores
@@ -152,7 +176,25 @@ class TwoWayNormaliser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return np.asarray((scores - mean[:, None]) / spread[:, None])
 
     def transform_target(self, X: ArrayLike, y: ArrayLike) -> Floats:
-        """The normalised target scores (models) beside the candidates X of the same models."""
+        """Normalise the target beside the candidates of the same models.
+
+        Parameters
+        ----------
+        X : array_like of float, shape (k, t)
+            Scores of k models on the fitted candidates.
+        y : array_like of float, shape (k,)
+            Their scores on the target.
+
+        Returns
+        -------
+        ndarray of float, shape (k,)
+            The normalised target scores.
+
+        Raises
+        ------
+        ProxyError
+            Where `fit` was given no target, and as in `transform`.
+        """
         target = self._target(X, y)
         if not self.sample:
             return target
@@ -160,10 +202,12 @@ class TwoWayNormaliser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return np.asarray((target - mean) / spread)
 
     def _features(self, X: ArrayLike) -> Floats:
-        return np.asarray(self.feature_.transform(X)) if self.feature else _matrix(X)
+        """The candidates after the feature step."""
+        return np.asarray(self.feature_.transform(X)) if self.feature else checked_matrix(X)
 
     def _target(self, X: ArrayLike, y: ArrayLike) -> Floats:
-        column = _column(y, _matrix(X))
+        """The target after the feature step."""
+        column = checked_column(y, checked_matrix(X))
         if not self.feature:
             return np.asarray(column[:, 0])
         if not hasattr(self, "target_feature_"):
@@ -171,48 +215,10 @@ class TwoWayNormaliser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return np.asarray(self.target_feature_.transform(column)[:, 0])
 
     def _levels(self, X: ArrayLike, y: ArrayLike | None) -> tuple[Floats, Floats]:
+        """Mean and deviation of each model after the feature step."""
         scores = self._features(X)
         if self.target == "included":
             if y is None:
                 raise ProxyError("target='included' needs the target scores; give y")
             scores = np.column_stack([scores, self._target(X, y)])
         return SampleNormaliser(ddof=self.ddof).moments(scores)
-
-
-def _matrix(scores: ArrayLike) -> Floats:
-    matrix = np.asarray(scores, dtype=np.float64)
-    if matrix.ndim != 2 or 0 in matrix.shape:
-        raise ProxyError(f"a score matrix has at least 2 models x 2 tasks, not the shape {matrix.shape}")
-    if np.isinf(matrix).any():
-        model, task = np.argwhere(np.isinf(matrix))[0]
-        raise ProxyError(
-            f"the score of model {model} on task {task} is {matrix[model, task]}: fill or drop it"
-        )
-    return matrix
-
-
-def _column(y: ArrayLike, matrix: Floats) -> Floats:
-    target = np.asarray(y, dtype=np.float64)
-    if target.shape != (matrix.shape[0],):
-        raise ProxyError(f"target scores of shape {target.shape} for {matrix.shape[0]} models: give one each")
-    return target[:, None]
-
-
-def _moments(matrix: Floats, *, axis: int, what: str, ddof: int) -> tuple[Floats, Floats]:
-    count = np.isfinite(matrix).sum(axis=axis)
-    if (count < 2).any():
-        raise ProxyError(f"{what} {int(np.argmax(count < 2))} has fewer than 2 scores: drop it")
-    mean = np.nanmean(matrix, axis=axis)
-    spread = np.nanstd(matrix, axis=axis, ddof=ddof)
-    flat = spread <= FLAT * np.nanmax(np.abs(matrix), axis=axis)
-    if flat.any():
-        raise ProxyError(
-            f"{what} {int(np.argmax(flat))} has the same score everywhere: drop it, since it tells nothing apart"
-        )
-    return np.asarray(mean), np.asarray(spread)
-
-
-def _names(estimator: Any, X: Any) -> None:
-    """Remember the column names of a data frame, as scikit-learn does."""
-    if hasattr(X, "columns"):
-        estimator.feature_names_in_ = np.asarray([str(name) for name in X.columns], dtype=object)

@@ -4,32 +4,143 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from proxy._arrays import Floats
 from proxy._checks import confidence, one_of, whole
+from proxy._text import counted, finite
 from proxy.errors import ProxyError
-from proxy.relevance.consistency import choose_metric
-from proxy.relevance.inference import intervals, max_t, partial_correlations
-from proxy.relevance.kernels import (
-    METRICS,
-    MOST_MODELS,
-    correlations,
-    permuted_correlations,
-    set_correlations,
-)
-from proxy.relevance.normalisation import FLAT, TwoWayNormaliser
-from proxy.relevance.task_relevance import RelevanceStudy, TaskRelevance
-from proxy.scores.flags import flag_tasks
+from proxy.relevance._task_tables import fitted_normaliser, task_table, two_way_nulls
+from proxy.relevance._usable import usable
+from proxy.relevance.consistency import Consistency, choose_metric
+from proxy.relevance.correlation import METRICS, MOST_MODELS
+from proxy.relevance.task_relevance import TaskRelevance
+from proxy.scores.flags import Flag, flag_tasks
 from proxy.scores.matrix import ScoreMatrix
 
 NORMALISATIONS = ("raw", "two_way")
-LEAST_MODELS = 4
-#: Of so many models a permutation takes long, and its null is narrow.
+#: Of more than `MOST_MODELS` models a permutation takes long, and its null is narrow.
 FEW_PERMUTATIONS = 99
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelevanceStudy:
+    """Relevance of all candidates for one target.
+
+    Parameters
+    ----------
+    target : str
+        The target task.
+    metric : str
+        The correlation that ranks the candidates.
+    normalisation : {"raw", "two_way"}
+        The table that ranks the candidates.
+    chosen_by : str
+        Who chose the metric: Algorithm 1, on the scores of `normalisation`, or the caller.
+    tables : dict of str to dict of str to TaskRelevance
+        Normalisation -> task -> its relevance.
+    consistency : dict of str to Consistency
+        Normalisation -> what Algorithm 1 says of the metrics.
+    models : tuple of str
+        The models used.
+    without_target : tuple of str
+        Models left out because the target is unscored.
+    left_out : dict of str to str
+        Candidate -> why it could not be used.
+    flags : tuple of Flag
+        What to know of the tasks and models.
+    level : float
+        Confidence level of the intervals.
+    permutations : int
+        Permutations behind the p values; 0 for none.
+    factor_share : float
+        Share of the candidates' raw variance that their first principal component holds.
+    notes : tuple of str
+        What was done to the scores.
+    """
+
+    target: str
+    metric: str
+    normalisation: str
+    chosen_by: str
+    tables: dict[str, dict[str, TaskRelevance]]
+    consistency: dict[str, Consistency]
+    models: tuple[str, ...]
+    without_target: tuple[str, ...]
+    left_out: dict[str, str]
+    flags: tuple[Flag, ...]
+    level: float
+    permutations: int
+    factor_share: float
+    notes: tuple[str, ...]
+
+    def values(self, metric: str | None = None, normalisation: str | None = None) -> dict[str, float]:
+        """Relevance of every candidate as one number.
+
+        Parameters
+        ----------
+        metric : str, optional
+            The chosen one by default.
+        normalisation : {"raw", "two_way"}, optional
+            The one that ranks by default.
+
+        Returns
+        -------
+        dict of str to float
+            Task -> correlation with the target, from -1 to 1; NaN where undefined.
+        """
+        table = self.tables[normalisation or self.normalisation]
+        return {task: row.value[metric or self.metric] for task, row in table.items()}
+
+    def ranking(self) -> list[str]:
+        """Rank the candidates.
+
+        Returns
+        -------
+        list of str
+            The most relevant first, undefined ones last.
+        """
+        values = self.values()
+        return sorted(
+            values, key=lambda task: -math.inf if math.isnan(values[task]) else values[task], reverse=True
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the study in the JSON shape.
+
+        Returns
+        -------
+        dict
+            The fields, with the candidates in the order of `ranking`; None for what is undefined.
+        """
+        values = self.values()
+        tasks = [
+            {
+                "task": task,
+                "relevance": finite(values[task]),
+                "models": self.tables[self.normalisation][task].models,
+                **{name: table[task].as_dict(self.metric) for name, table in self.tables.items()},
+            }
+            for task in self.ranking()
+        ]
+        return {
+            "target": self.target,
+            "metric": self.metric,
+            "normalisation": self.normalisation,
+            "chosen_by": self.chosen_by,
+            "models": len(self.models),
+            "tasks": tasks,
+            "consistency": {name: one.as_dict() for name, one in self.consistency.items()},
+            "level": self.level,
+            "permutations": self.permutations,
+            "factor_share": finite(self.factor_share),
+            "without_target": list(self.without_target),
+            "left_out": self.left_out,
+            "flags": [flag.as_dict() for flag in self.flags],
+            "notes": list(self.notes),
+        }
 
 
 def study_relevance(
@@ -46,28 +157,74 @@ def study_relevance(
     level: float = 0.9,
     seed: int = 0,
 ) -> RelevanceStudy:
-    """Relevance of every candidate for the target, by every metric, raw and two-way.
-
-    matrix: scores; those of tasks where lower is better are turned first. candidates: all other tasks by default.
-    metric: "auto" (Algorithm 1 decides) or a name. normalisation: "raw" or "two_way", which table ranks the tasks;
-    both are always computed. subset, top, rounds: of Algorithm 1. permutations: of the target over the models; 0
-    leaves the p values out. seed: of the rounds and the permutations. level: of the intervals.
+    """Study the relevance of every candidate for the target, by every metric, raw and two-way.
 
     Models without a target score are left out and named. Candidates with fewer than 4 models, or constant on them,
-    are left out with the reason. Raises ProxyError where fewer than 4 models, or no candidates, remain, and for a
-    constant target.
+    are left out with the reason.
+
+    Parameters
+    ----------
+    matrix : ScoreMatrix
+        Scores; those of tasks where lower is better are turned first.
+    target : str
+        The target task.
+    candidates : sequence of str, optional
+        All other tasks by default.
+    metric : {"auto", "pearson", "spearman", "kendall"}, optional
+        The correlation that ranks; "auto" lets Algorithm 1 decide.
+    normalisation : {"raw", "two_way"}, optional
+        Which table ranks the tasks; both are always computed.
+    subset : int, optional
+        m' of Algorithm 1 (`choose_metric`).
+    top : int, optional
+        k of Algorithm 1.
+    rounds : int, optional
+        Rounds of Algorithm 1.
+    permutations : int, optional
+        Permutations of the target over the models; 0 leaves the p values out.
+    level : float, optional
+        Confidence level of the intervals, strictly between 0 and 1.
+    seed : int, optional
+        Seed of the rounds and the permutations.
+
+    Returns
+    -------
+    RelevanceStudy
+        The candidates with everything that stands beside their relevance.
+
+    Raises
+    ------
+    ProxyError
+        Where fewer than 4 models, or no candidates, remain, and for a constant target.
+
+    References
+    ----------
+    .. [1] B.-W. Zhang et al., "Predictable Emergent Abilities of LLMs: Proxy Tasks Are All You Need", arXiv
+       2412.07111, section 3.1.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> ability = rng.normal(size=20)
+    >>> scores = np.column_stack([ability + 0.3 * rng.normal(size=20), rng.normal(size=20), ability])
+    >>> matrix = ScoreMatrix(tuple(f"m{i}" for i in range(20)), ("arc", "dice", "tools"), scores)
+    >>> study = study_relevance(matrix, "tools", metric="kendall", permutations=99)
+    >>> study.ranking(), study.tables["raw"]["arc"].p_adjusted["kendall"]
+    (['arc', 'dice'], 0.01)
     """
     one_of("metric", metric, ("auto", *METRICS))
     one_of("normalisation", normalisation, NORMALISATIONS)
     level, permutations = confidence(level), whole("permutations", permutations)
-    used, y, x, names, left_out, without = _prepare(matrix, target, candidates)
+    scores = usable(matrix, target, candidates)
+    x, y = scores.x, scores.y
     notes = list(matrix.notes)
-    if without:
-        notes.append(f"{len(without)} models have no score on {target} and were left out")
+    if scores.without_target:
+        have = counted(len(scores.without_target), "model has", "models have")
+        notes.append(f"{have} no score on {target}: left out")
     views = {"raw": (x, y)}
     normaliser = None
-    if len(names) >= 2:
-        normaliser = _two_way(x, y, names, used, notes)
+    if len(scores.tasks) >= 2:
+        normaliser = fitted_normaliser(scores, notes)
         if normaliser is not None:
             views["two_way"] = (normaliser.transform(x), normaliser.transform_target(x, y))
     else:
@@ -75,7 +232,7 @@ def study_relevance(
     if normalisation not in views:
         raise ProxyError(f"normalisation {normalisation} is not possible here: {notes[-1]}")
     consistency = {}
-    if len(names) >= 2:
+    if len(scores.tasks) >= 2:
         for name, (a, b) in views.items():
             consistency[name] = choose_metric(a, b, subset=subset, top=top, rounds=rounds, seed=seed)
     chosen_by = "the caller"
@@ -88,139 +245,26 @@ def study_relevance(
     rng = np.random.default_rng(seed)
     orders = rng.permuted(np.tile(np.arange(len(y)), (permutations, 1)), axis=1)
     tables = {}
-    share = math.nan
+    shares = {}
     for name, (a, b) in views.items():
-        two = normaliser if name == "two_way" else None
-        nulls = y[orders] if two is None else _two_way_nulls(two, x, y, orders)
-        tables[name], factor = _table(a, b, names, used.models, nulls, level)
-        share = factor if name == "raw" else share
+        two_way = normaliser if name == "two_way" else None
+        nulls = y[orders] if two_way is None else two_way_nulls(two_way, x, y, orders)
+        tables[name], shares[name] = task_table(
+            a, b, tasks=scores.tasks, models=scores.models, nulls=nulls, level=level
+        )
     return RelevanceStudy(
-        target,
-        metric,
-        normalisation,
-        chosen_by,
-        tables,
-        consistency,
-        used.models,
-        without,
-        left_out,
-        flag_tasks(matrix),
-        level,
-        permutations,
-        share,
-        tuple(notes),
+        target=target,
+        metric=metric,
+        normalisation=normalisation,
+        chosen_by=chosen_by,
+        tables=tables,
+        consistency=consistency,
+        models=scores.models,
+        without_target=scores.without_target,
+        left_out=scores.left_out,
+        flags=flag_tasks(matrix),
+        level=level,
+        permutations=permutations,
+        factor_share=shares["raw"],
+        notes=tuple(notes),
     )
-
-
-def _prepare(
-    matrix: ScoreMatrix, target: str, candidates: Sequence[str] | None
-) -> tuple[ScoreMatrix, Floats, Floats, list[str], dict[str, str], tuple[str, ...]]:
-    """The models that have the target, its scores, the usable candidates' scores and names, and what went."""
-    scored = np.isfinite(matrix.column(target))
-    without = tuple(m for m, has in zip(matrix.models, scored, strict=True) if not has)
-    if scored.sum() < LEAST_MODELS:
-        raise ProxyError(
-            f"{int(scored.sum())} models have a score on the target {target!r}; relevance needs at least "
-            f"{LEAST_MODELS}: add models"
-        )
-    names = [task for task in (candidates or matrix.tasks) if task != target]
-    if candidates is not None and target in candidates:
-        raise ProxyError(f"the target {target!r} is among the candidates; leave it out")
-    used = matrix.select(models=[m for m, has in zip(matrix.models, scored, strict=True) if has])
-    y = used.select(tasks=[target]).oriented()[:, 0]
-    if _flat(y):
-        raise ProxyError(
-            f"the target {target!r} is {used.column(target)[0]:g} for every model: nothing relates to a constant; "
-            "choose models that can do it, or another target"
-        )
-    left_out: dict[str, str] = {}
-    kept = []
-    for task in names:
-        column = used.column(task)
-        known = np.isfinite(column)
-        if known.sum() < LEAST_MODELS:
-            left_out[task] = (
-                f"{int(known.sum())} models have it and the target; at least {LEAST_MODELS} are needed"
-            )
-        elif _flat(column[known]):
-            left_out[task] = f"the same score, {column[known][0]:g}, for every model: it tells nothing apart"
-        elif _flat(y[known]):
-            left_out[task] = "the target is constant over the models that have it"
-        else:
-            kept.append(task)
-    if not kept:
-        why = f" ({next(iter(left_out))}: {next(iter(left_out.values()))})" if left_out else ""
-        raise ProxyError(f"no candidate task is left beside {target!r}{why}; add tasks")
-    return used, y, used.select(tasks=kept).oriented(), kept, left_out, without
-
-
-def _flat(values: Floats) -> bool:
-    return bool(np.ptp(values) <= FLAT * np.abs(values).max(initial=1e-300))
-
-
-def _two_way(
-    x: Floats, y: Floats, names: Sequence[str], used: ScoreMatrix, notes: list[str]
-) -> TwoWayNormaliser | None:
-    few = np.isfinite(x).sum(axis=1) < 2
-    if few.any():
-        notes.append(
-            "two-way normalisation needs 2 candidate scores of every model; "
-            f"{used.models[int(np.argmax(few))]} has fewer"
-        )
-        return None
-    normaliser = TwoWayNormaliser().fit(x, y)
-    try:
-        normaliser.transform(x)
-    except ProxyError as error:
-        notes.append(f"two-way normalisation is not possible: {error}")
-        return None
-    return normaliser
-
-
-def _two_way_nulls(normaliser: TwoWayNormaliser, x: Floats, y: Floats, orders: NDArray[np.intp]) -> Floats:
-    """Permuted targets, each normalised with the level of the model that receives it.
-
-    The sample step takes each model's own level off a target that no longer belongs to it. That alone correlates
-    with the candidates' profiles, so this null is not centred at 0, and a two-way relevance must be held against it.
-    """
-    # transform_target is affine in y, model by model: two targets give its slope and offset.
-    zero, one = (normaliser.transform_target(x, np.full(len(y), value)) for value in (0.0, 1.0))
-    return np.asarray(zero + (one - zero) * y[orders])
-
-
-def _table(
-    x: Floats, y: Floats, names: Sequence[str], models: Sequence[str], nulls: Floats, level: float
-) -> tuple[dict[str, TaskRelevance], float]:
-    value = correlations(x, y)
-    null = permuted_correlations(x, nulls)
-    left = set_correlations(x, y, 1.0 - np.eye(len(y))) if len(y) <= 2000 else None
-    partial, share = partial_correlations(x, y, value)
-    counts = np.isfinite(x).sum(axis=0)
-    rows: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in names}
-    for metric in METRICS:
-        p, adjusted, centre = max_t(value[metric], null[metric])
-        low, high = intervals(metric, value[metric], counts, level)
-        for i, name in enumerate(names):
-            found = {
-                "value": value[metric][i],
-                "low": low[i],
-                "high": high[i],
-                "p_value": p[i],
-                "p_adjusted": adjusted[i],
-                "null_mean": centre[i],
-                "partial": partial[metric][i],
-                "left_out_low": math.nan,
-                "left_out_high": math.nan,
-                "most_influential": "",
-            }
-            if left is not None and np.isfinite(left[metric][i]).any():
-                each = left[metric][i]
-                found["left_out_low"], found["left_out_high"] = np.nanmin(each), np.nanmax(each)
-                found["most_influential"] = models[int(np.nanargmax(np.abs(each - value[metric][i])))]
-            for key, number in found.items():
-                rows[name].setdefault(key, {})[metric] = number if isinstance(number, str) else float(number)
-    table = {
-        name: TaskRelevance(task=name, models=int(count), **rows[name])
-        for name, count in zip(names, counts, strict=True)
-    }
-    return table, share

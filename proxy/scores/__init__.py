@@ -2,12 +2,13 @@
 
 from proxy.scores.chance import AboveChance, above_chance
 from proxy.scores.flags import Flag, flag_tasks
-from proxy.scores.importers import Imported, import_scores
+from proxy.scores.importers import FORMAT_NAMES, Imported, import_scores
 from proxy.scores.joins import Join, Match, join_scores, read_mapping
 from proxy.scores.matrix import ScoreMatrix
 from proxy.scores.tables import read_scores, write_scores
 
 __all__ = [
+    "FORMAT_NAMES",
     "AboveChance",
     "Flag",
     "Imported",

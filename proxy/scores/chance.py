@@ -16,13 +16,26 @@ from proxy._holm import holm
 from proxy.scores.matrix import ScoreMatrix
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AboveChance:
     """A task's scores against guessing.
 
-    baseline: score of guessing. mean: mean over the models. test: "binomial" (items known), "z" (standard errors
-    known) or "t" (neither). p_value: one-sided, of no model above guessing. p_adjusted: Holm over the tasks tested
-    together. above: p_adjusted <= alpha.
+    Parameters
+    ----------
+    task : str
+        Its name.
+    baseline : float
+        Score of guessing.
+    mean : float
+        Mean score of the models.
+    test : {"binomial", "z", "t"}
+        Which test was made: numbers of items known, standard errors known, or neither.
+    p_value : float
+        One-sided, of no model above guessing, from 0 to 1.
+    p_adjusted : float
+        After Holm's correction over the tasks tested together.
+    above : bool
+        Whether `p_adjusted` is at most alpha.
     """
 
     task: str
@@ -37,20 +50,55 @@ class AboveChance:
 def above_chance(
     matrix: ScoreMatrix, *, tasks: Sequence[str] | None = None, alpha: float = 0.05
 ) -> dict[str, AboveChance]:
-    """Test of every task whose baseline is known and where higher is better; other tasks are absent.
+    r"""Test for each task whether any model is above guessing.
 
-    Where the number of items is known: for each model the exact binomial chance of at least so many right answers
-    by guessing, and the smallest of them times the number of models (Bonferroni: models share items and bad habits,
-    so they are not independent). Where only standard errors are known: likewise with a normal. Otherwise a one-sided
-    t test over the models, which asks whether they are above guessing on average.
+    Tasks whose baseline is unknown, or where lower is better, are absent from the answer.
 
+    Parameters
+    ----------
+    matrix : ScoreMatrix
+        Scores of m models, with the `baseline` of the tasks to test.
+    tasks : sequence of str, optional
+        Test only these.
+    alpha : float, optional
+        Chance of calling any task above guessing that is not, from 0 to 1.
+
+    Returns
+    -------
+    dict of str to AboveChance
+        Task -> its test.
+
+    Raises
+    ------
+    ProxyError
+        For an alpha outside 0 to 1.
+
+    Notes
+    -----
+    Where the number of items n is known, the p value is that of the best model with a factor of m (Bonferroni: models
+    share items and bad habits, so they are not independent):
+
+    .. math:: p = \min(1, m \min_j P(B(n_j, g) \ge s_j n_j)),
+
+    with g the share that guessing gets right and s_j the share that model j gets right. Where only standard errors
+    are known, likewise with a normal law. Otherwise a one-sided t test over the models, which asks whether they are
+    above guessing on average. Over the tasks p values are adjusted by Holm's method [1]_.
+
+    References
+    ----------
+    .. [1] S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6,
+       65-70, 1979.
+
+    Examples
+    --------
     >>> matrix = ScoreMatrix(("a", "b", "c"), ("q", "r"), [[0.26, 0.4], [0.25, 0.5], [0.24, 0.45]],
     ...                      n=[[100, 100]] * 3, baseline={"q": 0.25, "r": 0.25})
-    >>> {task: one.above for task, one in above_chance(matrix).items()}
+    >>> {task: test.above for task, test in above_chance(matrix).items()}
     {'q': False, 'r': True}
     """
     alpha = real("alpha", alpha, least=0.0, most=1.0)
-    found: dict[str, tuple[float, float, str, float]] = {}
+    means: dict[str, float] = {}
+    tests: dict[str, tuple[str, float]] = {}
     for task in tasks if tasks is not None else matrix.tasks:
         if task not in matrix.baseline or matrix.direction.get(task, 1) == -1:
             continue
@@ -59,70 +107,33 @@ def above_chance(
         known = np.isfinite(scores)
         if not known.any():
             continue
-        baseline = matrix.baseline[task]
-        test, p = _p_value(
+        means[task] = float(scores[known].mean())
+        tests[task] = _p_value(
             scores[known],
-            baseline,
-            None if matrix.n is None else matrix.n[known, place],
-            None if matrix.stderr is None else matrix.stderr[known, place],
-            matrix.scale.get(task, math.nan),
+            matrix.baseline[task],
+            n=None if matrix.n is None else matrix.n[known, place],
+            stderr=None if matrix.stderr is None else matrix.stderr[known, place],
+            scale=matrix.scale.get(task, math.nan),
         )
-        found[task] = (baseline, float(scores[known].mean()), test, p)
-    adjusted: Sequence[float] = holm([one[3] for one in found.values()]).tolist() if found else []
+    adjusted = holm([p for _, p in tests.values()]) if tests else ()
     return {
-        task: AboveChance(task, *one, float(p), bool(p <= alpha))
-        for (task, one), p in zip(found.items(), adjusted, strict=True)
+        task: AboveChance(
+            task=task,
+            baseline=matrix.baseline[task],
+            mean=means[task],
+            test=test,
+            p_value=p,
+            p_adjusted=float(p_adjusted),
+            above=bool(p_adjusted <= alpha),
+        )
+        for (task, (test, p)), p_adjusted in zip(tests.items(), adjusted, strict=True)
     }
 
 
-def above_chance_of(
-    matrix: ScoreMatrix,
-    data_group: ScoreMatrix | None,
-    noise_group: ScoreMatrix | None,
-    tasks: list[str],
-    alpha: float,
-) -> dict[str, AboveChance]:
-    """Above-chance tests over the small models where there are groups, else over the matrix."""
-    baseline = {task: matrix.baseline[task] for task in tasks if task in matrix.baseline}
-    if data_group is None or noise_group is None:
-        return above_chance(matrix, tasks=tasks, alpha=alpha)
-    both = stacked(data_group, noise_group, [task for task in tasks if task in data_group.tasks])
-    if both is None:
-        return {}
-    facts = {task: chance for task, chance in baseline.items() if task in both.tasks}
-    known = both.with_facts(baseline={**facts, **both.baseline})
-    return above_chance(known, alpha=alpha)
-
-
-def stacked(first: ScoreMatrix, second: ScoreMatrix, tasks: Sequence[str]) -> ScoreMatrix | None:
-    """Both groups as one matrix of the shared tasks; models of the same name in both are told apart."""
-    shared = [task for task in tasks if task in second.tasks]
-    if not shared:
-        return None
-    a, b = first.select(tasks=shared), second.select(tasks=shared)
-
-    def both(name: str) -> Floats | None:
-        one, two = getattr(a, name), getattr(b, name)
-        if one is None and two is None:
-            return None
-        parts = [np.full(m.shape, np.nan) if part is None else part for m, part in ((a, one), (b, two))]
-        return np.vstack(parts)
-
-    return ScoreMatrix(
-        tuple(f"{name} (data)" for name in a.models) + tuple(f"{name} (noise)" for name in b.models),
-        tuple(shared),
-        np.vstack([a.scores, b.scores]),
-        stderr=both("stderr"),
-        n=both("n"),
-        direction={**b.direction, **a.direction},
-        baseline={**b.baseline, **a.baseline},
-        scale={task: a.scale.get(task, b.scale.get(task, math.nan)) for task in shared},
-    )
-
-
 def _p_value(
-    scores: Floats, baseline: float, n: Floats | None, stderr: Floats | None, scale: float
+    scores: Floats, baseline: float, *, n: Floats | None, stderr: Floats | None, scale: float
 ) -> tuple[str, float]:
+    """Which test, and its p value."""
     if n is not None and math.isfinite(scale) and 0 < baseline < scale and np.isfinite(n).any():
         known = np.isfinite(n)
         items = np.round(n[known])

@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from proxy._checks import one_of
+from proxy._text import counted
 from proxy.errors import ProxyError
-from proxy.scores.import_formats import Record, read_document
+from proxy.scores.formats import FORMATS, Reading, Record, read_document
 from proxy.scores.matrix import ScoreMatrix
 from proxy.scores.tables import read_scores
 
-FORMATS = ("auto", "lm-eval", "opencompass", "lighteval", "inspect", "eee", "csv")
+FORMAT_NAMES = ("auto", *(one.name for one in FORMATS), "csv")
 
 #: Which of several metrics of a task speaks for it, if the caller does not say; then the first in the file.
 PREFERRED = (
@@ -28,7 +29,19 @@ SUFFIXES = frozenset({".json", ".eval", ".csv", ".txt", ".gz"})
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The matrix, the formats found, the files read, and the metric that speaks for each task."""
+    """What an import read.
+
+    Parameters
+    ----------
+    matrix : ScoreMatrix
+        The scores, with a note on every choice.
+    formats : tuple of str
+        The formats of the files, each once.
+    files : tuple of str
+        The files.
+    metrics : dict of str to str
+        Task -> the metric that speaks for it; empty where all metrics were kept, and for a plain CSV.
+    """
 
     matrix: ScoreMatrix
     formats: tuple[str, ...]
@@ -41,86 +54,132 @@ def import_scores(
     *,
     form: str = "auto",
     metric: str | None = None,
-    every: bool = False,
+    all_metrics: bool = False,
 ) -> Imported:
-    """Read result files (or folders of them) of lm-eval, OpenCompass, lighteval, Inspect, EEE, or plain CSV.
+    """Read result files (or folders of them) of other programs, or one plain CSV.
 
-    form: what they are; "auto" looks into each. metric: the metric that speaks for a task where it has it (its name,
-    or its last part: "accuracy" for "match/accuracy"). every: keep all metrics, as tasks "task:metric". By default a
-    task speaks by the first of `PREFERRED` that it has, and a note names the metrics that were left out.
+    Parameters
+    ----------
+    paths : sequence of path-like
+        The files and folders.
+    form : str, optional
+        The format of all of them, one of `FORMAT_NAMES`; "auto" looks into each.
+    metric : str, optional
+        The metric that speaks for a task where the task has it: its name, or the last part of its name ("accuracy"
+        for "match/accuracy"). By default the first of `PREFERRED` that the task has; a note names the metrics that
+        were left out.
+    all_metrics : bool, optional
+        Keep all metrics, as tasks "task:metric".
 
-    Raises ProxyError for unreadable files, files of no known form, and two different scores of one model on one
-    task: a task run with other shots, say, has to be imported into a table of its own.
+    Returns
+    -------
+    Imported
+        The matrix, and what was read.
+
+    Raises
+    ------
+    ProxyError
+        For unreadable files, files of no known form, and two different scores of one model on one task: a task that
+        was run with another number of examples, say, has to be imported into a table of its own.
     """
-    one_of("format", form, FORMATS)
+    one_of("format", form, FORMAT_NAMES)
     files = _files(paths)
     records: list[Record] = []
     tables: list[ScoreMatrix] = []
     formats: list[str] = []
     notes: list[str] = []
     for file in files:
-        if file.suffix == ".gz" or form == "csv":
-            found, some = "csv", list[Record]()
-        else:
-            found, some, extra = read_document(file, form)
-            notes += extra
-        formats.append(found)
-        if found == "csv":
+        is_table = file.suffix == ".gz" or form == "csv"
+        name, reading = ("csv", Reading([])) if is_table else read_document(file, form)
+        formats.append(name)
+        if name == "csv":
             tables.append(read_scores(file))
-        records += some
+        records += reading.records
+        notes += reading.notes
     if tables and (records or len(tables) > 1):
-        raise ProxyError("a plain CSV is imported alone: it is a table already; leave out the other files")
+        raise ProxyError("a plain CSV is a table already and is imported alone; leave out the other files")
+    names = tuple(map(str, files))
     if tables:
-        return Imported(tables[0], tuple(formats), tuple(map(str, files)), {})
+        return Imported(tables[0], tuple(formats), names, {})
     if not records:
-        raise ProxyError(f"{files[0]}: holds no scores")
-    matrix, metrics = _matrix(records, metric, every, notes)
-    return Imported(matrix, tuple(dict.fromkeys(formats)), tuple(map(str, files)), metrics)
+        raise ProxyError(f"{files[0]}: holds no scores; give a file of results")
+    chosen, others = _speaking(records, metric)
+    if not all_metrics:
+        notes += _notes_on_metrics(chosen, others)
+    matrix = _matrix(records, None if all_metrics else chosen, others, notes)
+    return Imported(matrix, tuple(dict.fromkeys(formats)), names, {} if all_metrics else chosen)
 
 
 def _files(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    found: list[Path] = []
+    """The files, and the result files inside the folders."""
+    files: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and p.is_file())
             if not inside:
                 raise ProxyError(f"{path}: no result files in this folder ({', '.join(sorted(SUFFIXES))})")
-            found += inside
+            files += inside
         elif path.is_file():
-            found.append(path)
+            files.append(path)
         else:
             raise ProxyError(f"{path}: no such file")
-    if not found:
+    if not files:
         raise ProxyError("no files were given; name at least one")
-    return found
+    return files
 
 
-def _matrix(
-    records: list[Record], metric: str | None, every: bool, notes: list[str]
-) -> tuple[ScoreMatrix, dict[str, str]]:
+def _speaking(
+    records: Sequence[Record], metric: str | None
+) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """Task -> the metric that speaks for it, and task -> its other metrics, where it has any."""
     metrics: dict[str, dict[str, None]] = defaultdict(dict)
     for record in records:
         metrics[record.task][record.metric] = None
     # min keeps the first of equals, which is the first in the file.
     chosen = {task: min(names, key=lambda name: _rank(name, metric)) for task, names in metrics.items()}
-    several = {
-        task: sorted(name for name in names if name != chosen[task])
+    others = {
+        task: tuple(sorted(name for name in names if name != chosen[task]))
         for task, names in metrics.items()
         if len(names) > 1
     }
-    if several and not every:
-        kinds: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
-        for task, others in several.items():
-            kinds[chosen[task], tuple(others)].append(task)
-        for (kept, left), those in kinds.items():
-            which = those[0] if len(those) == 1 else f"{len(those)} tasks ({those[0]}, ...)"
-            notes.append(f"{which}: {kept} was taken, not {', '.join(left)}")
+    return chosen, others
+
+
+def _rank(name: str, wanted: str | None) -> tuple[int, bool]:
+    """A metric's place: the wanted one first, then the preferred ones, each without a filter first."""
+    last = name.rsplit("/", 1)[-1].lower()
+    plain = last.split(",", 1)[0]
+    if wanted is not None and wanted.lower() in (name.lower(), last, plain):
+        return (-1, False)
+    place = PREFERRED.index(plain) if plain in PREFERRED else len(PREFERRED)
+    return (place, "," in last)
+
+
+def _notes_on_metrics(chosen: Mapping[str, str], others: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """One note for all tasks that have the same metrics."""
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
+    for task, left_out in others.items():
+        alike[chosen[task], left_out].append(task)
+    return [
+        f"{tasks[0] if len(tasks) == 1 else f'{len(tasks)} tasks ({tasks[0]}, ...)'}: {kept} was taken, "
+        f"not {', '.join(left_out)}"
+        for (kept, left_out), tasks in alike.items()
+    ]
+
+
+def _matrix(
+    records: Sequence[Record],
+    chosen: Mapping[str, str] | None,
+    others: Mapping[str, tuple[str, ...]],
+    notes: list[str],
+) -> ScoreMatrix:
+    """The matrix of the chosen metrics, or of all where none are chosen."""
     cells: dict[tuple[str, str], Record] = {}
     direction: dict[str, int] = {}
     repeated = 0
     for record in records:
-        if every:
-            name = f"{record.task}:{record.metric}" if record.task in several else record.task
+        if chosen is None:
+            name = f"{record.task}:{record.metric}" if record.task in others else record.task
         elif record.metric == chosen[record.task]:
             name = record.task
         else:
@@ -136,7 +195,7 @@ def _matrix(
         if record.lower_is_better:
             direction[name] = -1
     if repeated:
-        notes.append(f"{repeated} scores came twice with the same value; one of each was kept")
+        notes.append(f"{counted(repeated, 'score')} came twice with the same value; one was kept")
     models = tuple(dict.fromkeys(model for model, _ in cells))
     tasks = tuple(dict.fromkeys(task for _, task in cells))
     arrays = np.full((3, len(models), len(tasks)), np.nan)
@@ -144,19 +203,9 @@ def _matrix(
     for (model, task), record in cells.items():
         arrays[:, rows[model], columns[task]] = record.score, record.stderr, record.n
     arrays[2][arrays[2] < 1] = math.nan
-    matrix = ScoreMatrix(
+    return ScoreMatrix(
         models, tasks, arrays[0],
         stderr=arrays[1] if np.isfinite(arrays[1]).any() else None,
         n=arrays[2] if np.isfinite(arrays[2]).any() else None,
         direction=direction, notes=tuple(notes),
     )  # fmt: skip
-    return matrix, ({} if every else chosen)
-
-
-def _rank(name: str, wanted: str | None) -> tuple[int, bool]:
-    last = name.rsplit("/", 1)[-1].lower()
-    plain = last.split(",", 1)[0]
-    if wanted is not None and wanted.lower() in (name.lower(), last, plain):
-        return (-1, False)
-    place = PREFERRED.index(plain) if plain in PREFERRED else len(PREFERRED)
-    return (place, "," in last)

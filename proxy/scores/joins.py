@@ -11,19 +11,31 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from proxy._arrays import Floats
+from proxy._text import counted
 from proxy.errors import ProxyError
 from proxy.scores.matrix import ScoreMatrix
 
 #: Endings that name a runtime, not a model, and those of models tuned for conversation.
 RUNTIME = re.compile(r"[-_](hf|turbomind|vllm|lmdeploy|bf16|fp16)$")
 CHAT = re.compile(r"[-_](chat|instruct|it|sft|rlhf|dpo)(?=[-_]|$)|[-_]base(?=[-_]|$)")
+_REASONS = {"mapped": "by the mapping", "alike": "a guess: the names are alike"}
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Two names taken for one model (or one pair). how: same, mapped (the caller said so) or alike (guessed)."""
+    """Two names taken for one model (or for one pair of base and chat).
+
+    Parameters
+    ----------
+    left : str
+        The name in the first table.
+    right : str
+        The name in the second table.
+    how : {"same", "mapped", "alike"}
+        Equal names, names that the caller mapped, or a guess.
+    """
 
     left: str
     right: str
@@ -32,7 +44,19 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """A matrix with the left's models and both sides' tasks, and how its rows came together."""
+    """A matrix with the tasks of two tables, and how its rows came together.
+
+    Parameters
+    ----------
+    matrix : ScoreMatrix
+        The models that both tables have, by the first table's names.
+    matches : tuple of Match
+        A pair of names for each model, in the same order.
+    left_only : tuple of str
+        Models of the first table without a match.
+    right_only : tuple of str
+        Models of the second table without a match.
+    """
 
     matrix: ScoreMatrix
     matches: tuple[Match, ...]
@@ -48,16 +72,43 @@ def join_scores(
     guess: bool = False,
     pairs: bool = False,
 ) -> Join:
-    """The models that both tables have, with the tasks of both; the left's names stay.
+    """Join the models that both tables have, with the tasks of both.
 
-    mapping: left name -> right name, for models named otherwise. guess: also take names for the same that differ in
-    case, an organisation before a slash, underscores, or a runtime's ending (-hf, -turbomind), where that is unique on
-    both sides. pairs: the right side is the same models tuned for conversation, so endings such as -chat, -instruct
-    and -base are ignored too: the paper's base/chat pairs (candidates left, the target right).
+    Every match is in `matches` and, where the names differ, in the notes.
 
-    Every match is in `matches` and, where the names differ, in the notes. Raises ProxyError where nothing matches, for
-    a mapping of unknown names or onto one model twice, and for a task that both sides have.
+    Parameters
+    ----------
+    left : ScoreMatrix
+        The first table; its names stay.
+    right : ScoreMatrix
+        The second table, of other tasks.
+    mapping : mapping of str to str, optional
+        Name in `left` -> name in `right`, for models that are named differently.
+    guess : bool, optional
+        Also take names for the same that differ in case, an organisation before a slash, underscores, or a runtime's
+        ending (-hf, -turbomind), where that is unique on both sides.
+    pairs : bool, optional
+        The second table has the same models tuned for conversation, so endings such as -chat, -instruct and -base are
+        ignored too: the paper's pairs [1]_ (candidates on the left, the target on the right). Implies `guess`.
 
+    Returns
+    -------
+    Join
+        The joined matrix and what was taken for the same.
+
+    Raises
+    ------
+    ProxyError
+        Where nothing matches, for a mapping of unknown names or of two models to one (unless these are pairs), and for
+        a task that both tables have.
+
+    References
+    ----------
+    .. [1] B.-W. Zhang et al., "Predictable Emergent Abilities of LLMs: Proxy Tasks Are All You Need", arXiv
+       2412.07111, section 4.3.
+
+    Examples
+    --------
     >>> a = ScoreMatrix(("org/Llama-7b-hf", "b"), ("x",), [[1.0], [2.0]])
     >>> b = ScoreMatrix(("llama-7b", "b"), ("y",), [[3.0], [4.0]])
     >>> [(m.left, m.right, m.how) for m in join_scores(a, b, guess=True).matches]
@@ -78,13 +129,13 @@ def join_scores(
     left_only = tuple(sorted(set(left.models) - {m.left for m in matches}))
     right_only = tuple(sorted(set(right.models) - {m.right for m in matches}))
     notes = [*left.notes, *right.notes]
-    notes += [f"{match.left} was joined with {match.right} ({match.how})" for match in renamed]
+    notes += [f"{match.left} was joined with {match.right} ({_REASONS[match.how]})" for match in renamed]
     if left_only or right_only:
         notes.append(
-            f"{len(left_only)} models of the first table and {len(right_only)} of the second found no match"
+            f"no match for {counted(len(left_only), 'model')} of the first table and {len(right_only)} of the second"
         )
 
-    def both(name: str) -> NDArray[np.float64] | None:
+    def both(name: str) -> Floats | None:
         one, two = getattr(a, name), getattr(b, name)
         if one is None and two is None:
             return None
@@ -105,7 +156,24 @@ def join_scores(
 
 
 def read_mapping(path: str | os.PathLike[str]) -> dict[str, str]:
-    """A mapping of names from a CSV of two columns with a header (say ``base,chat``)."""
+    """Read a mapping of names from a CSV of two columns with a header (say ``base,chat``).
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    dict of str to str
+        The name in the first column -> the name in the second.
+
+    Raises
+    ------
+    ProxyError
+        For a file that cannot be read, a line without two names, and a name that is mapped to two others; it names the
+        line.
+    """
     name = os.fspath(path)
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -127,6 +195,7 @@ def read_mapping(path: str | os.PathLike[str]) -> dict[str, str]:
 def _matches(
     left: ScoreMatrix, right: ScoreMatrix, mapping: dict[str, str], guess: bool, pairs: bool
 ) -> list[Match]:
+    """The names of both sides that belong together, in the order of the left."""
     for name, other in mapping.items():
         for known, one, side in ((left.models, name, "first"), (right.models, other, "second")):
             if one not in known:
@@ -135,26 +204,26 @@ def _matches(
     if twice and not pairs:
         raise ProxyError(f"the mapping sends two models to {twice[0]!r}; each can be matched once")
     taken = set(mapping.values())
-    found = {name: Match(name, other, "mapped") for name, other in mapping.items()}
+    matches = {name: Match(name, other, "mapped") for name, other in mapping.items()}
     for name in left.models:
-        if name not in found and name in right.models and name not in taken:
-            found[name] = Match(name, name, "same")
+        if name not in matches and name in right.models and name not in taken:
+            matches[name] = Match(name, name, "same")
             taken.add(name)
     if guess:
-        rest = {name: plain_name(name, pairs) for name in left.models if name not in found}
-        others = {name: plain_name(name, pairs) for name in right.models if name not in taken}
+        rest = {name: _plain_name(name, pairs) for name in left.models if name not in matches}
+        others = {name: _plain_name(name, pairs) for name in right.models if name not in taken}
         counts, other_counts = Counter(rest.values()), Counter(others.values())
         by_plain = {plain: name for name, plain in others.items()}
         for name, plain in rest.items():
             if counts[plain] == 1 and other_counts[plain] == 1:
-                found[name] = Match(name, by_plain[plain], "alike")
-    return [found[name] for name in left.models if name in found]
+                matches[name] = Match(name, by_plain[plain], "alike")
+    return [matches[name] for name in left.models if name in matches]
 
 
-def plain_name(name: str, pairs: bool = False) -> str:
+def _plain_name(name: str, pairs: bool = False) -> str:
     """A name without organisation, case, runtime and, for pairs, without what tells chat from base.
 
-    >>> plain_name("Qwen/Qwen-7B-Chat"), plain_name("qwen-7b-turbomind"), plain_name("Qwen/Qwen-7B-Chat", pairs=True)
+    >>> _plain_name("Qwen/Qwen-7B-Chat"), _plain_name("qwen-7b-turbomind"), _plain_name("Qwen/Qwen-7B-Chat", pairs=True)
     ('qwen-7b-chat', 'qwen-7b', 'qwen-7b')
     """
     plain = re.sub(r"[_\s]+", "-", name.rsplit("/", 1)[-1].lower())

@@ -8,18 +8,15 @@ import io
 import math
 import os
 from collections.abc import Mapping, Sequence
-from typing import Literal, NoReturn
 
-import numpy as np
-
-from proxy._checks import one_of
+from proxy._text import counted
 from proxy.errors import ProxyError
+from proxy.scores._cells import Case, Cell, Cells, Duplicates
+from proxy.scores._scales import known_scales
 from proxy.scores.matrix import ScoreMatrix
-from proxy.scores.scales import known_scales
 
-Duplicates = Literal["refuse", "first", "mean"]
+#: Columns of the long form.
 LONG = ("model", "task", "score", "stderr", "n", "metric", "direction", "baseline", "scale")
-GAPS = frozenset({"", "-", "na", "n/a", "nan", "none", "null"})
 
 
 def read_scores(
@@ -28,24 +25,57 @@ def read_scores(
     tasks: Sequence[str] | None = None,
     model_columns: Sequence[str] = ("model",),
     duplicates: Duplicates = "refuse",
-    case: Literal["refuse", "first"] = "refuse",
+    case: Case = "refuse",
     direction: Mapping[str, int] | None = None,
     baseline: Mapping[str, float] | None = None,
     scale: Mapping[str, float] | None = None,
 ) -> ScoreMatrix:
-    """The score matrix of a CSV file (UTF-8, a header line; .gz is unpacked).
+    """Read the score matrix of a CSV file (UTF-8, a header line; .gz is unpacked).
 
     Wide: a model column and one column a task; columns without any number are left out, and a note says so.
     Long: ``model,task,score`` and, where known, ``stderr,n,metric,direction,baseline,scale``; a metric becomes
     part of the task's name (``task:metric``). An empty cell (or -, NA, nan) is a gap.
 
-    tasks: read only these. model_columns: the columns that make up a model's name, joined by "@". duplicates:
-    what to do with a model that has two scores on a task: equal ones are merged and noted; of contradicting ones
-    "refuse" complains, "first" keeps the first, "mean" averages (both noted). case: of models whose names differ
-    only in case, "refuse" complains and "first" leaves the later ones out (noted). direction, baseline, scale: as
-    in `ScoreMatrix`, for tasks of which the file says nothing.
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    tasks : sequence of str, optional
+        Read only these.
+    model_columns : sequence of str, optional
+        The columns that make up a model's name, joined by "@".
+    duplicates : {"refuse", "first", "mean"}, optional
+        What to do with a model that has several scores on a task. Equal ones are merged and noted; of different ones
+        "refuse" complains, "first" keeps the first, "mean" takes the mean (both noted).
+    case : {"refuse", "first"}, optional
+        Of models whose names differ only in case, "refuse" complains and "first" leaves the later ones out (noted).
+    direction : mapping of str to int, optional
+        As in `ScoreMatrix`, for tasks of which the file says nothing.
+    baseline : mapping of str to float, optional
+        Likewise.
+    scale : mapping of str to float, optional
+        Likewise.
 
-    Raises ProxyError, naming file, line and column.
+    Returns
+    -------
+    ScoreMatrix
+        Models and tasks in the order of the file.
+
+    Raises
+    ------
+    ProxyError
+        For a file that cannot be read, and for cells that are no scores or contradict each other; it names the file,
+        the line and the column.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "scores.csv")
+    ...     _ = path.write_text("model,arc,mmlu\\na,0.3,0.26\\nb,0.4,\\n")
+    ...     matrix = read_scores(path, baseline={"mmlu": 0.25})
+    >>> matrix.models, matrix.scores.tolist()
+    (('a', 'b'), [[0.3, 0.26], [0.4, nan]])
     """
     name = os.fspath(path)
     rows = _lines(name)
@@ -55,7 +85,7 @@ def read_scores(
     lower = [cell.casefold() for cell in header]
     for cell in header:
         if cell and header.count(cell) > 1:
-            raise ProxyError(f"{name}, line {rows[0][0]}: column {cell!r} stands there twice; keep one")
+            raise ProxyError(f"{name}, line {rows[0][0]}: column {cell!r} is there twice; keep one")
     keys = []
     for wanted in model_columns:
         if wanted.casefold() not in lower:
@@ -65,8 +95,10 @@ def read_scores(
         keys.append(lower.index(wanted.casefold()))
     for line, cells in rows[1:]:
         if len(cells) != len(header):
-            raise ProxyError(f"{name}, line {line}: {len(cells)} cells under {len(header)} columns")
-    table = _Cells(name, duplicates, case)
+            raise ProxyError(
+                f"{name}, line {line}: {counted(len(cells), 'cell')} under {counted(len(header), 'column')}"
+            )
+    table = Cells(name, duplicates, case)
     if {"task", "score"} <= set(lower):
         _read_long(table, rows, lower, keys, tasks)
     else:
@@ -75,15 +107,27 @@ def read_scores(
 
 
 def write_scores(path: str | os.PathLike[str], matrix: ScoreMatrix) -> int:
-    """Write the long form, which `read_scores` reads back equal; an existing file is replaced. Returns the rows.
+    """Write the long form, which `read_scores` reads back equal; an existing file is replaced.
 
     Columns that nothing is known about are left out; gaps have no row.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    matrix : ScoreMatrix
+        The scores.
+
+    Returns
+    -------
+    int
+        How many scores were written.
     """
     try:
-        found = known_scales(matrix.models, matrix.tasks, matrix.scores, {})
+        evident = known_scales(matrix.models, matrix.tasks, matrix.scores, {})
     except ProxyError:  # only what was declared keeps these scores from looking mixed
-        found = {}
-    declared = {task: top for task, top in matrix.scale.items() if found.get(task) != top}
+        evident = {}
+    declared = {task: top for task, top in matrix.scale.items() if evident.get(task) != top}
     known = {
         "stderr": matrix.stderr is not None,
         "n": matrix.n is not None,
@@ -111,118 +155,14 @@ def write_scores(path: str | os.PathLike[str], matrix: ScoreMatrix) -> int:
     return len(lines) - 1
 
 
-class _Cells:
-    """Cells as they are read, and what they contradict."""
-
-    def __init__(self, path: str, duplicates: Duplicates, case: str) -> None:
-        one_of("case", case, ("refuse", "first"))
-        one_of("duplicates", duplicates, ("refuse", "first", "mean"))
-        self.path, self.duplicates, self.case = path, duplicates, case
-        self.models: dict[str, int] = {}
-        self.tasks: dict[str, int] = {}
-        self.values: dict[tuple[int, int], list[tuple[float, float, float, int]]] = {}
-        self.facts: dict[str, dict[str, float]] = {"direction": {}, "baseline": {}, "scale": {}}
-        self.notes: list[str] = []
-
-    def refuse(self, line: int, column: str, problem: str) -> NoReturn:
-        raise ProxyError(f"{self.path}, line {line}, column {column}: {problem}")
-
-    def number(self, text: str, line: int, column: str) -> float:
-        text = text.strip()
-        if text.casefold() in GAPS:
-            return math.nan
-        try:
-            value = float(text)
-        except ValueError:
-            self.refuse(line, column, f"{text!r:.60} is not a number; leave the cell empty where unscored")
-        if math.isinf(value):
-            self.refuse(line, column, f"{text!r:.60} is infinite; leave the cell empty where unscored")
-        return value
-
-    def model(self, cells: Sequence[str], keys: Sequence[int], line: int) -> int:
-        name = "@".join(cells[key].strip() for key in keys)
-        if not name.strip("@ "):
-            self.refuse(line, "model", "empty; every line names its model")
-        return self.models.setdefault(name, len(self.models))
-
-    def add(
-        self, model: int, task: str, score: float, line: int, stderr: float = math.nan, n: float = math.nan
-    ) -> None:
-        column = self.tasks.setdefault(task, len(self.tasks))
-        if not math.isnan(score):
-            self.values.setdefault((model, column), []).append((score, stderr, n, line))
-
-    def matrix(
-        self,
-        tasks: Sequence[str] | None,
-        direction: Mapping[str, int],
-        baseline: Mapping[str, float],
-        scale: Mapping[str, float],
-    ) -> ScoreMatrix:
-        missing = [task for task in tasks or () if task not in self.tasks]
-        if missing:
-            raise ProxyError(
-                f"{self.path}: no task {missing[0]!r}; there are {', '.join(list(self.tasks)[:8])}"
-            )
-        if not self.values:
-            raise ProxyError(f"{self.path}: no scores; expected a header and a line for each model")
-        arrays = np.full((3, len(self.models), len(self.tasks)), np.nan)
-        equal = contradicting = 0
-        for (row, column), found in self.values.items():
-            if len(found) > 1:
-                if len({score for score, *_ in found}) == 1:
-                    equal += 1
-                elif self.duplicates == "refuse":
-                    self._contradiction(row, column, found)
-                else:
-                    contradicting += 1
-                    if self.duplicates == "mean":
-                        mean = sum(score for score, *_ in found) / len(found)
-                        found = [(mean, math.nan, math.nan, 0)]
-            arrays[:, row, column] = found[0][:3]
-        names = list(self.models)
-        if self.case == "first":
-            first: dict[str, int] = {}
-            for row, name in enumerate(names):
-                first.setdefault(name.casefold(), row)
-            rows = list(first.values())
-            if len(rows) < len(names):
-                self.notes.append(
-                    f"{len(names) - len(rows)} models whose names differ from another's only in case were left out"
-                )
-            names, arrays = [names[row] for row in rows], arrays[:, rows]
-        if equal:
-            self.notes.append(f"{equal} scores stood there twice with the same value; one of each was kept")
-        if contradicting:
-            kept = "the first was kept" if self.duplicates == "first" else "their mean was taken"
-            self.notes.append(f"{contradicting} scores stood there twice with other values; {kept}")
-        return ScoreMatrix(
-            tuple(names),
-            tuple(self.tasks),
-            arrays[0],
-            stderr=arrays[1] if np.isfinite(arrays[1]).any() else None,
-            n=arrays[2] if np.isfinite(arrays[2]).any() else None,
-            direction={**direction, **{t: int(v) for t, v in self.facts["direction"].items()}},
-            baseline={**baseline, **self.facts["baseline"]},
-            scale={**scale, **self.facts["scale"]},
-            notes=tuple(self.notes),
-        )
-
-    def _contradiction(self, row: int, column: int, found: list[tuple[float, float, float, int]]) -> NoReturn:
-        (first, *_, one), (second, *_, other) = found[0], next(f for f in found if f[0] != found[0][0])
-        raise ProxyError(
-            f"{self.path}, line {other}: model {list(self.models)[row]!r} has {second:g} on "
-            f"{list(self.tasks)[column]!r}, but {first:g} on line {one}; keep one, or name the models apart"
-        )
-
-
 def _read_long(
-    table: _Cells,
+    table: Cells,
     rows: Sequence[tuple[int, list[str]]],
     lower: Sequence[str],
     keys: Sequence[int],
     tasks: Sequence[str] | None,
 ) -> None:
+    """Add every line of a long table."""
     at = {name: lower.index(name) for name in LONG if name in lower}
     for line, cells in rows[1:]:
         model = table.model(cells, keys, line)
@@ -230,26 +170,27 @@ def _read_long(
         if "metric" in at and cells[at["metric"]].strip():
             task = f"{task}:{cells[at['metric']].strip()}"
         if not task:
-            table.refuse(line, "task", "empty; every line names its task")
+            table.refuse(line, "task", "empty; every line must name its task")
         if tasks is not None and task not in tasks:
             continue
         read = {
             name: table.number(cells[at[name]], line, name) if name in at else math.nan
             for name in ("score", "stderr", "n", "direction", "baseline", "scale")
         }
-        table.add(model, task, read["score"], line, read["stderr"], read["n"])
+        table.add(model, task, Cell(read["score"], read["stderr"], read["n"], line))
         for fact, known in table.facts.items():
             if not math.isnan(read[fact]) and known.setdefault(task, read[fact]) != read[fact]:
                 table.refuse(line, fact, f"{read[fact]:g} for {task!r}, {known[task]:g} before; keep one")
 
 
 def _read_wide(
-    table: _Cells,
+    table: Cells,
     rows: Sequence[tuple[int, list[str]]],
     header: Sequence[str],
     keys: Sequence[int],
     tasks: Sequence[str] | None,
 ) -> None:
+    """Add every column of a wide table that has numbers."""
     models = [table.model(cells, keys, line) for line, cells in rows[1:]]
     textual = []
     for place, task in enumerate(header):
@@ -259,12 +200,13 @@ def _read_wide(
             textual.append(task or f"number {place + 1}")
             continue
         for model, (line, cells) in zip(models, rows[1:], strict=True):
-            table.add(model, task, table.number(cells[place], line, task), line)
+            table.add(model, task, Cell(table.number(cells[place], line, task), math.nan, math.nan, line))
     if textual:
         table.notes.append(f"columns without a name or numbers were left out: {', '.join(textual)}")
 
 
 def _is_number(text: str) -> bool:
+    """Whether a cell holds a number, not a gap."""
     try:
         return not math.isnan(float(text))
     except ValueError:
@@ -272,6 +214,7 @@ def _is_number(text: str) -> bool:
 
 
 def _lines(name: str) -> list[tuple[int, list[str]]]:
+    """The lines of a CSV file that hold anything, with their numbers."""
     try:
         with open(name, "rb") as file:
             raw = file.read()
@@ -288,6 +231,7 @@ def _lines(name: str) -> list[tuple[int, list[str]]]:
 
 
 def _text(value: float) -> str:
+    """A number as a cell: short, and read back equal."""
     if math.isnan(value):
         return ""
     return str(int(value)) if float(value).is_integer() else repr(float(value))

@@ -11,23 +11,68 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from proxy._arrays import Floats
+from proxy._text import counted
 from proxy.errors import ProxyError
 from proxy.scores.matrix import ScoreMatrix
-from proxy.selection.robustness import CAP
-from proxy.selection.select import select_proxies
+from proxy.selection.variance_ratios import CAP
+from proxy.selection.weighing import PAPER, select_proxies
 
 TARGET = "target"
 
 
 class ProxySelector(BaseEstimator):
-    """Proxy tasks and weights from models that have the target, then proxy scores of models that do not.
+    """Choose proxy tasks [1]_ on models that have the target, then score models that do not.
 
-    Parameters: as in `select_proxies`. X may be an array (models x tasks), a DataFrame or a `ScoreMatrix`; of the
-    latter two, columns are found by name. `ProxySelector.paper()` has the settings of arXiv 2412.07111.
+    Scores may be an array (models x tasks), a DataFrame or a `ScoreMatrix`; in the latter two, columns are found by
+    name.
 
-    Fitted: `weights_` (tasks, 0 where not kept), `tasks_` (names), `metric_`, `relevance_` (tasks, NaN where a task
-    could not be used), `selection_` (everything, with reasons), `n_features_in_`.
+    Parameters
+    ----------
+    metric : {"auto", "pearson", "spearman", "kendall"}, optional
+        The correlation that relevance is measured by; "auto" lets Algorithm 1 decide.
+    normalisation : {"raw", "two_way"}, optional
+        The scores that relevance is measured on.
+    phi : {"ratio", "sigmoid", "none"}, optional
+        The factor that robustness weighs with (`phi_of`).
+    aggregate : {"raw", "z"}, optional
+        Whether the proxy score is a mean of raw scores or of z-scores.
+    relevance_threshold : float, optional
+        The least relevance, from -1 to 1.
+    robustness_threshold : float, optional
+        The least variance ratio, at least 0.
+    alpha : float, optional
+        Level of the tests against guessing, from 0 to 1; 1 for no test.
+    most : int, optional
+        Keep only so many, the best scored.
+    cap : float, optional
+        What an infinite variance ratio counts as.
+    rounds : int, optional
+        Rounds of Algorithm 1.
+    seed : int, optional
+        Seed of the rounds.
 
+    Attributes
+    ----------
+    weights_ : ndarray of float, shape (t,)
+        Weight of each task, 0 where it is not kept; they sum to 1.
+    tasks_ : tuple of str
+        Names of the tasks.
+    metric_ : str
+        The correlation that was chosen.
+    relevance_ : ndarray of float, shape (t,)
+        Relevance of each task, NaN where it could not be used.
+    selection_ : Selection
+        Everything, with reasons.
+    n_features_in_ : int
+        How many tasks were fitted.
+
+    References
+    ----------
+    .. [1] B.-W. Zhang et al., "Predictable Emergent Abilities of LLMs: Proxy Tasks Are All You Need", arXiv
+       2412.07111.
+
+    Examples
+    --------
     >>> rng = np.random.default_rng(0)
     >>> ability = rng.normal(size=12)
     >>> X = 50 + 5 * np.column_stack([ability, -ability, rng.normal(size=12)]) + rng.normal(size=(12, 3))
@@ -57,16 +102,19 @@ class ProxySelector(BaseEstimator):
 
     @classmethod
     def paper(cls, **changes: Any) -> ProxySelector:
-        """The paper's recipe: two-way relevance, sigmoid of the ratio, weighted mean of raw scores, no tests."""
-        return cls(
-            **{
-                "normalisation": "two_way",
-                "phi": "sigmoid",
-                "robustness_threshold": 0.0,
-                "alpha": 1.0,
-                **changes,
-            }
-        )
+        """Make a selector by the paper's recipe: two-way relevance, sigmoid of the ratio, raw mean, no tests.
+
+        Parameters
+        ----------
+        **changes
+            Settings that differ from the recipe.
+
+        Returns
+        -------
+        ProxySelector
+            Not fitted yet.
+        """
+        return cls(**{**PAPER, **changes})
 
     def fit(
         self,
@@ -76,13 +124,34 @@ class ProxySelector(BaseEstimator):
         data_group: ArrayLike | ScoreMatrix | None = None,
         noise_group: ArrayLike | ScoreMatrix | None = None,
     ) -> Self:
-        """Choose and weigh. X: candidates (models x tasks); y: the target (models, NaN where unscored)."""
+        """Choose and weigh.
+
+        Parameters
+        ----------
+        X : array_like, DataFrame or ScoreMatrix, shape (m, t)
+            Scores of m models on t candidates; NaN is a gap.
+        y : array_like of float, shape (m,)
+            Their scores on the target, NaN where unscored.
+        data_group : array_like, DataFrame or ScoreMatrix, optional
+            Small models trained on different data.
+        noise_group : array_like, DataFrame or ScoreMatrix, optional
+            Small models trained with different seeds; both groups or neither.
+
+        Returns
+        -------
+        ProxySelector
+            Itself.
+
+        Raises
+        ------
+        ProxyError
+            For shapes that do not fit, and as in `select_proxies`.
+        """
         candidates = _as_matrix(X)
         target = np.asarray(y, dtype=np.float64)
         if target.shape != (len(candidates.models),):
-            raise ProxyError(
-                f"target scores of shape {target.shape} for {len(candidates.models)} models: give one for each"
-            )
+            models = counted(len(candidates.models), "model")
+            raise ProxyError(f"target scores of shape {target.shape} for {models}; give one for each")
         if TARGET in candidates.tasks:
             raise ProxyError(f"a candidate is named {TARGET!r}; give it another name")
         gap = np.full((len(target), 1), np.nan)
@@ -113,13 +182,44 @@ class ProxySelector(BaseEstimator):
         return self
 
     def predict(self, X: ArrayLike | ScoreMatrix) -> Floats:
-        """The proxy score of each model (higher is better); a score to rank by, not a forecast of the target."""
+        """Proxy scores of models, to rank by; they are no forecast of the target.
+
+        Parameters
+        ----------
+        X : array_like, DataFrame or ScoreMatrix, shape (k, t)
+            Scores of k models on the fitted tasks.
+
+        Returns
+        -------
+        ndarray of float, shape (k,)
+            Higher is better.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ProxyError
+            As in `Selection.predict`.
+        """
         if not hasattr(self, "selection_"):
             raise NotFittedError("this ProxySelector is not fitted yet; call fit first")
         return self.selection_.predict(_as_matrix(X, self.tasks_, self._facts))
 
     def score(self, X: ArrayLike | ScoreMatrix, y: ArrayLike) -> float:
-        """Kendall's tau-b of the proxy scores with the true target."""
+        """Kendall's tau-b of the proxy scores with the true target.
+
+        Parameters
+        ----------
+        X : array_like, DataFrame or ScoreMatrix, shape (k, t)
+            Scores of k models on the fitted tasks.
+        y : array_like of float, shape (k,)
+            Their scores on the target.
+
+        Returns
+        -------
+        float
+            From -1 to 1.
+        """
         return float(kendalltau(self.predict(X), np.asarray(y, dtype=np.float64)).statistic)
 
 
@@ -139,9 +239,9 @@ def _as_matrix(
     else:
         values = np.asarray(X, dtype=np.float64)
         if values.ndim != 2:
-            raise ProxyError(f"scores of shape {values.shape}: give models x tasks")
+            raise ProxyError(f"scores of shape {values.shape}; give models x tasks")
         if tasks is not None and values.shape[1] != len(tasks):
-            raise ProxyError(f"{values.shape[1]} tasks given, {len(tasks)} were fitted: give the same tasks")
+            raise ProxyError(f"{values.shape[1]} tasks given, {len(tasks)} were fitted; give the same tasks")
         models = tuple(f"model {i}" for i in range(len(values)))
         names = tasks if tasks is not None else tuple(f"task {i}" for i in range(values.shape[1]))
     if facts is None:

@@ -182,10 +182,10 @@ def test_the_target_may_come_from_the_chat_models_of_another_table(
                   "--permutations", 19)  # fmt: skip
     found = answer.json()
     assert found["models"] == 5
-    assert "b0 was joined with c0 (mapped)" in found["notes"]
+    assert "b0 was joined with c0 (by the mapping)" in found["notes"]
     pairs.write_text("base,chat\nb0,c0\n")
     refused(call("relevance", base, "--target", "tools", "--target-from", chat, "--pairs", pairs),
-            "only 1 models", "b0 with c0", "--pairs")  # fmt: skip
+            "only 1 model of", "b0 with c0", "--pairs")  # fmt: skip
 
 
 @pytest.mark.parametrize(

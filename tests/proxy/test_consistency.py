@@ -8,7 +8,7 @@ import pytest
 
 from proxy import ProxyError
 from proxy.relevance import choose_metric
-from proxy.relevance.consistency import default_subset, default_top, draw_subsets, top_tasks
+from proxy.relevance._rounds import default_subset, default_top, draw_subsets, top_tasks
 
 
 def world(seed: int = 0, models: int = 18, tasks: int = 9) -> tuple[np.ndarray, np.ndarray]:

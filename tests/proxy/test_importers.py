@@ -81,7 +81,7 @@ def test_lm_eval_before_0_4(tmp_path: Path) -> None:
     assert plain.scores[0, 0] == 0.5
     assert plain.n is not None
     assert plain.n[0, 0] == 100  # from the standard error
-    every = import_scores([tmp_path / "a.json"], every=True).matrix
+    every = import_scores([tmp_path / "a.json"], all_metrics=True).matrix
     assert every.tasks == ("arc_easy:acc", "arc_easy:acc_norm", "lambada")
 
 
@@ -157,7 +157,8 @@ def test_several_files_become_one_table_and_are_read_back(tmp_path: Path) -> Non
     [
         ("a.json", "{", "line 1: not JSON"),
         ("a.json", "[1]", "a JSON list"),
-        ("a.json", '{"a": 1}', "JSON of no known form"),
+        ("a.json", '{"a": 1}', "JSON of no known form; give a result file of .* or OpenCompass, or a CSV"),
+        ("a.json", "{}", "JSON of no known form"),
         ("a.json", json.dumps({**OLD_LM_EVAL, "config": {}}), "says no model name"),
         ("a.csv", "x,y\n1,2\n", "no column 'model'"),
         ("a.txt", "nothing here", "no column 'model'"),
@@ -177,6 +178,9 @@ def test_contradictions_wrong_formats_and_missing_files_are_refused(tmp_path: Pa
         import_scores([one, two])
     with pytest.raises(ProxyError, match="looks like inspect, not lm-eval"):
         import_scores([one], form="lm-eval")
+    summary = put(tmp_path / "summary.txt", OPENCOMPASS)
+    with pytest.raises(ProxyError, match="looks like opencompass, not lm-eval; use --format opencompass"):
+        import_scores([summary], form="lm-eval")
     with pytest.raises(ProxyError, match="no such file"):
         import_scores([tmp_path / "none.json"])
     (tmp_path / "empty").mkdir()

@@ -47,7 +47,7 @@ def test_scores_cannot_be_changed_behind_its_back() -> None:
     ("models", "message"),
     [
         (("Llama", "llama"), "'Llama' and 'llama' differ only in case"),
-        (("x", "x"), "'x' stands there twice"),
+        (("x", "x"), "'x' is there twice"),
         (("x", " "), "name of 1 to 500 characters"),
     ],
 )

@@ -74,9 +74,9 @@ def test_a_gzipped_file_and_several_name_columns(tmp_path: Path) -> None:
     ("lines", "message"),
     [
         (["model,q", "a,1", "b,x"], "line 3, column q: 'x' is not a number"),
-        (["model,q", "a,1", "b"], "line 3: 1 cells under 2 columns"),
+        (["model,q", "a,1", "b"], "line 3: 1 cell under 2 columns"),
         (["name,q", "a,1"], "no column 'model'; there are name, q"),
-        (["model,q,q", "a,1,2"], "column 'q' stands there twice"),
+        (["model,q,q", "a,1,2"], "column 'q' is there twice"),
         (["model,q", "a,1", "a,2"], "line 3: model 'a' has 2 on 'q', but 1 on line 2"),
         (["model,task,score", "a,q,1", "a,q,2"], "line 3: model 'a' has 2 on 'q', but 1 on line 2"),
         (["model,q", "a,inf"], "infinite"),
@@ -113,7 +113,10 @@ def test_a_join_says_which_names_it_took_for_the_same() -> None:
         ("qwen-7b-hf", "Qwen-7B-Chat", "alike"),
     ]
     assert (joined.left_only, joined.right_only) == (("yi",), ("other",))
-    assert any("Llama-7B was joined with org/llama-7b-chat (alike)" in note for note in joined.matrix.notes)
+    assert any(
+        "Llama-7B was joined with org/llama-7b-chat (a guess: the names are alike)" in note
+        for note in joined.matrix.notes
+    )
     mapped = join_scores(base, chat, mapping={"yi": "other"})
     assert [(m.left, m.how) for m in mapped.matches] == [("yi", "mapped")]
     assert mapped.matrix.scores.tolist() == [[3, 6]]

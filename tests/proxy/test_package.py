@@ -8,6 +8,8 @@ import pkgutil
 import subprocess
 import sys
 
+import grimp
+
 import proxy
 
 
@@ -23,6 +25,19 @@ def test_the_examples_of_every_docstring_run() -> None:
 def test_every_exported_name_exists_and_has_a_docstring() -> None:
     for name in proxy.__all__:
         assert getattr(proxy, name).__doc__, name
+
+
+def test_no_import_runs_in_a_circle() -> None:
+    """Imports within functions and for types only count, too."""
+    graph = grimp.build_graph("proxy", cache_dir=None)
+    circles = [
+        (module, other)
+        for module in graph.modules
+        for other in graph.find_modules_directly_imported_by(module)
+        if graph.chain_exists(importer=other, imported=module)
+    ]
+    assert len(graph.modules) > 50
+    assert circles == []
 
 
 def test_the_library_knows_neither_the_site_nor_the_workers() -> None:

@@ -270,7 +270,7 @@ def test_a_wrong_truth_is_refused(truth: dict[str, Any], message: str) -> None:
         ({"robustness": [1.0]}, "robustness of shape"),
         ({"loss": {"m0": 1.0}}, "loss of m1 is nan"),
         ({"forecast": [np.inf] * 8}, "forecast of m0 is inf"),
-        ({"forecast_noise": -1.0}, "forecast_noise must lie between"),
+        ({"forecast_noise": -1.0}, "forecast_noise must be at least 0"),
         ({"weight_draws": [[1.0, 2.0]]}, "weight_draws of shape"),
         ({"weight_draws": [[0.0] * 4]}, "0 throughout"),
     ],

@@ -63,7 +63,7 @@ def test_advice_buys_few_seeds_where_noise_is_small_and_says_where_none_help() -
     ("setting", "message"),
     [
         ({"spread": 0.0, "noise": 0.0}, "both 0"),
-        ({"spread": -1.0}, "spread must lie"),
+        ({"spread": -1.0}, "spread must be at least"),
         ({"models": 1}, "models must be at least 2"),
         ({"noise_runs": 1}, "noise_runs must be at least 2"),
         ({"relevance": 1.5}, "relevance must lie"),

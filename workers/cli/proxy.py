@@ -1,4 +1,4 @@
-"""`firstlight relevance`, `select` and `import` (and, by `proxy_rank`, `rank` and `seeds`), without a site."""
+"""`firstlight relevance` and `select` (and, by its siblings, `import`, `rank` and `seeds`), without a site."""
 
 from __future__ import annotations
 
@@ -9,76 +9,135 @@ from typing import Any
 
 import proxy
 from proxy._text import shown, text_table
-from proxy.relevance.kernels import METRICS
-from proxy.scores.importers import FORMATS
-from proxy.selection.robustness import PHI
-from proxy.selection.select import AGGREGATES
-from workers.cli import proxy_rank
+from proxy.relevance import METRICS, RelevanceStudy
+from proxy.selection import AGGREGATES, PAPER, PHI
+from workers.cli import proxy_import, proxy_rank
 from workers.cli.proxy_tables import add_scores, listed, print_remarks, read_matrix
+
+#: What the tables call the scores of a normalisation.
+NORMALISED = {"raw": "raw scores", "two_way": "two-way normalised scores"}
+#: What the columns of `relevance` mean.
+COLUMNS = """
+raw, two-way: correlation on raw scores, and with each model's general level taken away
+interval: {level:g} % interval of the correlation
+p adj.: how often the best of so many unrelated tasks would reach it
+less one: lowest correlation with one model left out
+partial: what remains beyond the general factor of the other tasks
+"""
+#: What the columns of `select` mean.
+SELECT_COLUMNS = """
+ratio: variance over training data by variance over seeds (a dot: not measured)
+phi: what the weight has of the ratio
+"""
 
 
 def add_commands(commands: Any) -> None:
     relevance = commands.add_parser(
-        "relevance", help="how candidate tasks relate to a target, by Algorithm 1"
+        "relevance", help="which tasks move with a target task over models, and how surely"
     )
     add_scores(relevance)
     _study(relevance)
-    relevance.add_argument("--subset", type=int, metavar="M", help="models drawn in a round of Algorithm 1")
-    relevance.add_argument("--top", type=int, metavar="K", help="tasks compared between rounds")
-    relevance.add_argument("--permutations", type=int, default=1999, help="of the null (default 1999)")
-    relevance.add_argument("--level", type=float, default=0.9, help="of the intervals (default 0.9)")
+    relevance.add_argument(
+        "--subset", type=int, metavar="M", help="models drawn in a round of Algorithm 1 (default 6 of 10)"
+    )
+    relevance.add_argument(
+        "--top", type=int, metavar="K", help="tasks compared between rounds (default: a third, at most 5)"
+    )
+    relevance.add_argument(
+        "--permutations",
+        type=int,
+        default=1999,
+        metavar="N",
+        help="permutations of the target behind the p values (default 1999)",
+    )
+    relevance.add_argument(
+        "--level", type=float, default=0.9, help="confidence level of the intervals (default 0.9)"
+    )
     relevance.set_defaults(run=run_relevance)
 
-    select = commands.add_parser("select", help="choose proxy tasks for a target and weigh them")
+    select = commands.add_parser("select", help="choose proxy tasks for a target task and weigh them")
     add_scores(select)
     _study(select)
     select.add_argument(
-        "--data-group", type=Path, metavar="D.csv", help="small models of other training data"
-    )
-    select.add_argument("--noise-group", type=Path, metavar="R.csv", help="small models of other seeds")
-    select.add_argument(
-        "--recipe", choices=("default", "paper"), default="default", help="paper: as published"
-    )
-    select.add_argument("--phi", choices=PHI, help="what becomes of the variance ratio (default ratio)")
-    select.add_argument(
-        "--aggregate", choices=AGGREGATES, help="mean of raw scores or of z-scores (default raw)"
+        "--data-group",
+        type=Path,
+        metavar="D.csv",
+        help="scores of small models trained on different data, to measure robustness",
     )
     select.add_argument(
-        "--relevance-threshold", type=float, metavar="T", help="least relevance (default 0.3)"
+        "--noise-group",
+        type=Path,
+        metavar="R.csv",
+        help="scores of small models trained with different seeds, to measure robustness",
     )
-    select.add_argument("--robustness-threshold", type=float, metavar="R", help="least ratio (default 1)")
-    select.add_argument("--alpha", type=float, help="of the above-chance test (default 0.05; 1: no test)")
+    select.add_argument(
+        "--recipe",
+        choices=("default", "paper"),
+        default="default",
+        help="paper: the settings of arXiv 2412.07111, without tests",
+    )
+    select.add_argument(
+        "--phi",
+        choices=PHI,
+        help="how a variance ratio R weighs: R / (1 + R), its logistic function, or not at all (default ratio)",
+    )
+    select.add_argument(
+        "--aggregate", choices=AGGREGATES, help="take the mean of raw scores or of z-scores (default raw)"
+    )
+    select.add_argument(
+        "--relevance-threshold",
+        type=float,
+        metavar="T",
+        help="least correlation with the target (default 0.3)",
+    )
+    select.add_argument(
+        "--robustness-threshold", type=float, metavar="R", help="least variance ratio (default 1)"
+    )
+    select.add_argument(
+        "--alpha", type=float, help="level of the test against guessing (default 0.05; 1 for no test)"
+    )
     select.add_argument("--most", type=int, metavar="K", help="keep only the best K tasks")
-    select.add_argument("--out", type=Path, metavar="WEIGHTS.json", help="also write the JSON there")
+    select.add_argument("--out", type=Path, metavar="WEIGHTS.json", help="also write the JSON to this file")
     select.set_defaults(run=run_select)
 
     proxy_rank.add_commands(commands)
-
-    load = commands.add_parser("import", help="result files of other programs into SCORES.csv")
-    load.add_argument("files", type=Path, nargs="+", metavar="FILE")
-    load.add_argument("--format", choices=FORMATS, default="auto")
-    load.add_argument("--out", type=Path, required=True, metavar="SCORES.csv")
-    load.add_argument("--metric", help="the metric that speaks for a task where it has it")
-    load.add_argument("--all-metrics", action="store_true", help="keep every metric, as task:metric")
-    load.add_argument("--json", action="store_true")
-    load.set_defaults(run=run_import)
+    proxy_import.add_commands(commands)
 
 
 def _study(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--target", required=True, metavar="TASK")
+    """The options that `relevance` and `select` share."""
+    parser.add_argument(
+        "--target", required=True, metavar="TASK", help="the task that others should foretell"
+    )
     parser.add_argument("--target-from", type=Path, metavar="CSV", help="take the target from another table")
     parser.add_argument(
-        "--pairs", type=Path, metavar="CSV", help="names in SCORES.csv, names in --target-from"
+        "--pairs",
+        type=Path,
+        metavar="CSV",
+        help="two columns: names of models in SCORES.csv, and in --target-from",
     )
     parser.add_argument(
-        "--guess-names", action="store_true", help="also join names that look alike; it says which"
+        "--guess-names", action="store_true", help="also join models whose names are alike; notes say which"
     )
-    parser.add_argument("--candidates", help="comma-separated; all other tasks by default")
-    parser.add_argument("--metric", choices=("auto", *METRICS), default="auto")
-    parser.add_argument("--normalisation", choices=("raw", "two_way"), help="which table ranks (default raw)")
-    parser.add_argument("--rounds", type=int, default=1000, help="of Algorithm 1 (default 1000)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--candidates", metavar="TASKS", help="comma-separated tasks to study (default: all others)"
+    )
+    parser.add_argument(
+        "--metric",
+        choices=("auto", *METRICS),
+        default="auto",
+        help="the correlation; auto lets Algorithm 1 choose (default auto)",
+    )
+    parser.add_argument(
+        "--normalisation",
+        choices=tuple(NORMALISED),
+        help="the scores to rank by: raw, or with each model's general level taken away (default raw)",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=1000, metavar="N", help="rounds of Algorithm 1 (default 1000)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything random (default 0)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run_relevance(arguments: argparse.Namespace) -> int:
@@ -97,16 +156,34 @@ def run_relevance(arguments: argparse.Namespace) -> int:
     )
     if arguments.json:
         print(json.dumps(study.as_dict(), allow_nan=False))
-        return 0
-    for name, found in study.consistency.items():
+    else:
+        _show_consistency(study)
+        _show_relevance(study)
+        print_remarks(study.as_dict())
+    return 0
+
+
+def _show_consistency(study: RelevanceStudy) -> None:
+    """What Algorithm 1 says, for each normalisation."""
+    for name, consistency in study.consistency.items():
         rows = [
-            [m, f"{c.baseline:.3f} ± {c.baseline_se:.3f}", f"{c.sampling:.3f} ± {c.sampling_se:.3f}"]
-            for m, c in found.metrics.items()
+            [
+                metric,
+                f"{one.baseline:.3f} ± {one.baseline_se:.3f}",
+                f"{one.sampling:.3f} ± {one.sampling_se:.3f}",
+            ]
+            for metric, one in consistency.metrics.items()
         ]
         print(
-            f"Algorithm 1, {name}: {found.metric} (m' {found.subset}, k {found.top}, blind {found.chance:.2f})"
+            f"Algorithm 1 on {NORMALISED[name]} chooses {consistency.metric.capitalize()}. Share of the top tasks "
+            f"({consistency.top} of {len(study.values())})\nthat come again when {consistency.subset} of "
+            f"{len(study.models)} models are drawn, {consistency.chance:.2f} by chance:"
         )
-        print(text_table(["metric", "baseline", "sampling"], rows) + "\n")
+        print(text_table(["metric", "in all models", "in other draws"], rows) + "\n")
+
+
+def _show_relevance(study: RelevanceStudy) -> None:
+    """The candidates, the most relevant first, and what the columns mean."""
     rows = []
     for task in study.ranking():
         row = study.tables[study.normalisation][task]
@@ -123,16 +200,15 @@ def run_relevance(arguments: argparse.Namespace) -> int:
                 str(row.models),
             ]
         )
-    print(f"{study.metric} with {study.target}, ranked by {study.normalisation}")
+    print(
+        f"{study.metric.capitalize()} correlation with {study.target}, ranked by {NORMALISED[study.normalisation]}"
+    )
     print(text_table(["task", "raw", "two-way", "interval", "p adj.", "less one", "partial", "models"], rows))
-    print_remarks(study.as_dict())
-    return 0
+    print(COLUMNS.format(level=100 * study.level))
 
 
 def run_select(arguments: argparse.Namespace) -> int:
-    settings: dict[str, Any] = {}
-    if arguments.recipe == "paper":
-        settings = {"normalisation": "two_way", "phi": "sigmoid", "robustness_threshold": 0.0, "alpha": 1.0}
+    settings: dict[str, Any] = dict(PAPER) if arguments.recipe == "paper" else {}
     names = (
         "normalisation",
         "phi",
@@ -157,55 +233,28 @@ def run_select(arguments: argparse.Namespace) -> int:
         **groups,
         **settings,
     )
-    found = selection.as_dict()
+    result = selection.as_dict()
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        arguments.out.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     if arguments.json:
-        print(json.dumps(found, allow_nan=False))
+        print(json.dumps(result, allow_nan=False))
         return 0
     rows = [
         [
-            row.task,
-            shown(row.relevance),
-            shown(row.robustness.ratio if row.robustness else None, ".3g"),
-            shown(row.phi),
-            shown(row.weight) if row.kept else "",
-            row.why,
+            one.task,
+            shown(one.relevance),
+            shown(one.robustness.ratio if one.robustness else None, ".3g"),
+            shown(one.phi),
+            shown(one.weight) if one.kept else "",
+            one.why,
         ]
-        for row in selection.tasks
+        for one in selection.tasks
     ]
     print(
-        f"proxies of {selection.target}: {selection.metric}, {selection.normalisation}, phi {selection.phi}"
+        f"Proxies of {selection.target}: relevance is the {selection.metric.capitalize()} correlation on "
+        f"{NORMALISED[selection.normalisation]}"
     )
     print(text_table(["task", "relevance", "ratio", "phi", "weight", "why"], rows, left=["why"]))
-    print_remarks(found)
-    return 0
-
-
-def run_import(arguments: argparse.Namespace) -> int:
-    imported = proxy.import_scores(
-        arguments.files, form=arguments.format, metric=arguments.metric, every=arguments.all_metrics
-    )
-    rows = proxy.write_scores(arguments.out, imported.matrix)
-    matrix = imported.matrix
-    found = {
-        "out": str(arguments.out),
-        "formats": list(imported.formats),
-        "files": len(imported.files),
-        "models": len(matrix.models),
-        "tasks": len(matrix.tasks),
-        "rows": rows,
-        "metrics": imported.metrics,
-        "lower_is_better": [task for task in matrix.tasks if matrix.direction.get(task, 1) == -1],
-        "flags": [flag.as_dict() for flag in proxy.scores.flag_tasks(matrix)],
-        "notes": list(matrix.notes),
-    }
-    if arguments.json:
-        print(json.dumps(found, allow_nan=False))
-        return 0
-    print(
-        f"{arguments.out}: {rows} scores of {len(matrix.models)} models on {len(matrix.tasks)} tasks "
-        f"({', '.join(imported.formats)}, {len(imported.files)} files)"
-    )
-    print_remarks(found)
+    print(SELECT_COLUMNS)
+    print_remarks(result)
     return 0

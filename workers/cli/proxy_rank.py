@@ -11,7 +11,7 @@ import proxy
 from proxy._text import shown, text_table
 from proxy.ranking import Ranking
 from proxy.ranking.settings import GAPS
-from proxy.selection.select import AGGREGATES
+from proxy.selection import AGGREGATES
 from proxy.weights.recommended import SELECTOR_NAMES
 from workers.cli.proxy_tables import add_scores, read_column, read_matrix, read_noise, read_weights
 

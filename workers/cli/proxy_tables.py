@@ -8,24 +8,51 @@ from pathlib import Path
 from typing import Any
 
 import proxy
+from proxy._text import counted
 
 #: With fewer joined models nothing can be studied, and the names are the likely reason.
 LEAST_JOINED = 4
 
 
 def add_scores(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("scores", type=Path, metavar="SCORES.csv")
-    parser.add_argument("--tasks", help="comma-separated: use only these columns")
-    parser.add_argument("--model-column", action="append", metavar="NAME", help="repeatable: joined with @")
-    parser.add_argument("--duplicates", choices=("refuse", "first", "mean"), default="refuse")
+    """The options that describe a table of scores."""
     parser.add_argument(
-        "--case", choices=("refuse", "first"), default="refuse", help="of names that differ in case"
+        "scores",
+        type=Path,
+        metavar="SCORES.csv",
+        help="a line for each model and a column for each task, or the columns model,task,score",
     )
-    for name, form in (("direction", "TASK=-1"), ("baseline", "TASK=SCORE"), ("scale", "TASK=1|100")):
-        parser.add_argument(f"--{name}", action="append", default=[], metavar=form, help="repeatable")
+    parser.add_argument("--tasks", help="comma-separated tasks: use only these")
+    parser.add_argument(
+        "--model-column",
+        action="append",
+        metavar="NAME",
+        help="the column with the models' names (default model); several are joined by @; repeatable",
+    )
+    parser.add_argument(
+        "--duplicates",
+        choices=("refuse", "first", "mean"),
+        default="refuse",
+        help="of several different scores of a model on a task: refuse, or take the first or the mean (default refuse)",
+    )
+    parser.add_argument(
+        "--case",
+        choices=("refuse", "first"),
+        default="refuse",
+        help="of models whose names differ only in case: refuse, or take the first (default refuse)",
+    )
+    for name, form, meaning in (
+        ("direction", "TASK=-1", "lower is better on this task"),
+        ("baseline", "TASK=SCORE", "the score of guessing on this task"),
+        ("scale", "TASK=1|100", "the scores on this task are fractions (1) or percent (100)"),
+    ):
+        parser.add_argument(
+            f"--{name}", action="append", default=[], metavar=form, help=f"{meaning}; repeatable"
+        )
 
 
 def read_matrix(arguments: argparse.Namespace) -> proxy.ScoreMatrix:
+    """The scores that the options describe, joined with the target's table where there is one."""
     target = getattr(arguments, "target", None)
     tasks = listed(arguments.tasks)
     elsewhere = getattr(arguments, "target_from", None)
@@ -52,19 +79,21 @@ def read_matrix(arguments: argparse.Namespace) -> proxy.ScoreMatrix:
         matrix, other, mapping=mapping, guess=arguments.guess_names, pairs=arguments.pairs is not None
     )
     if len(joined.matches) < LEAST_JOINED:
-        found = ", ".join(f"{one.left} with {one.right}" for one in joined.matches)
+        matches = ", ".join(f"{one.left} with {one.right}" for one in joined.matches)
         raise proxy.ProxyError(
-            f"only {len(joined.matches)} models of {arguments.scores} were found in {elsewhere} ({found}); "
-            "name the others' pairs by --pairs"
+            f"only {counted(len(joined.matches), 'model')} of {arguments.scores} could be joined with {elsewhere} "
+            f"({matches}); name the pairs of the others by --pairs"
         )
     return joined.matrix
 
 
 def listed(text: str | None) -> list[str] | None:
+    """The parts of a comma-separated option."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _facts(name: str, given: list[str]) -> dict[str, float]:
+    """Task -> number, from options of the form TASK=NUMBER."""
     facts = {}
     for text in given:
         task, _, value = text.rpartition("=")
@@ -80,15 +109,17 @@ def _facts(name: str, given: list[str]) -> dict[str, float]:
 def read_weights(path: Path) -> dict[str, float]:
     """Weights from `select`'s JSON, or from a plain object {task: weight}."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError):
-        raise proxy.ProxyError(f"{path}: not JSON; give what `firstlight select --json` printed") from None
-    weights = found.get("weights", found) if isinstance(found, dict) else None
+        raise proxy.ProxyError(f"{path}: not JSON; give what `firstlight select --json` prints") from None
+    weights = content.get("weights", content) if isinstance(content, dict) else None
     if not isinstance(weights, dict) or not weights:
-        raise proxy.ProxyError(f"{path}: no weights; expected {{task: weight}}, or the JSON of select")
+        raise proxy.ProxyError(
+            f"{path}: no weights; give {{task: weight}}, or what `firstlight select --json` prints"
+        )
     for task, weight in weights.items():
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not abs(weight) < float("inf"):
-            raise proxy.ProxyError(f"{path}: the weight of {task!r} is {weight!r}, not a number")
+            raise proxy.ProxyError(f"{path}: the weight of {task!r} is {weight!r}; give a finite number")
     return {str(task): float(weight) for task, weight in weights.items()}
 
 
@@ -96,7 +127,7 @@ def read_column(path: Path) -> dict[str, float]:
     """A table of one number a model (TRUTH.csv: model,score): model -> number, gaps left out."""
     matrix = proxy.read_scores(path)
     if len(matrix.tasks) != 1:
-        raise proxy.ProxyError(f"{path}: {len(matrix.tasks)} columns of scores; expected model,score")
+        raise proxy.ProxyError(f"{path}: {len(matrix.tasks)} columns of scores; give the columns model,score")
     column = matrix.column(matrix.tasks[0])
     return {model: float(score) for model, score in zip(matrix.models, column, strict=True) if score == score}
 
@@ -110,18 +141,19 @@ def read_noise(path: Path, tasks: tuple[str, ...]) -> dict[str, float]:
             values = group.column(task)
             values = values[values == values]
             if len(values) < 2:
+                have = counted(len(values), "model has", "models have")
                 raise proxy.ProxyError(
-                    f"{path}: {len(values)} models have {task}; a deviation needs at least 2"
+                    f"{path}: {have} a score on {task}; a standard deviation needs at least 2"
                 )
             noise[task] = float(values.std(ddof=1))
     return noise
 
 
-def print_remarks(found: dict[str, Any]) -> None:
+def print_remarks(result: dict[str, Any]) -> None:
     """What a person should know, one line each."""
-    for task, why in found.get("left_out", {}).items():
-        print(f"left out: {task}: {why}")
-    for flag in found.get("flags", []):
-        print(f"{flag['kind']}: {flag['name']}: {flag['detail']}")
-    for note in found.get("notes", []):
+    for task, why in result.get("left_out", {}).items():
+        print(f"{task} is left out: {why}")
+    for flag in result.get("flags", []):
+        print(f"{flag['name']}: {flag['detail']}")
+    for note in result.get("notes", []):
         print(f"note: {note}")

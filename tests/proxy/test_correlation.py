@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from proxy.relevance import correlations, permuted_correlations, set_correlations
-from proxy.relevance.kernels import MOST_MODELS
+from proxy.relevance.correlation import MOST_MODELS
 
 REFERENCE = {"pearson": stats.pearsonr, "spearman": stats.spearmanr, "kendall": stats.kendalltau}
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from proxy._arrays import Floats
 from proxy.errors import ProxyError
 
 FRACTION, PERCENT = 1.0, 100.0
@@ -19,7 +20,7 @@ PERCENT_MEDIAN = 10.0
 
 
 def known_scales(
-    models: Sequence[str], tasks: Sequence[str], scores: NDArray[np.float64], given: Mapping[str, float]
+    models: Sequence[str], tasks: Sequence[str], scores: Floats, given: Mapping[str, float]
 ) -> dict[str, float]:
     """Task -> score of a perfect model: as given, else 1 or 100 where all scores fit; absent where unknown.
 
@@ -29,7 +30,7 @@ def known_scales(
     0 to 100, ten times away from the next, of a model that is in (0, 1] wherever others are above, or that is not
     among the worst quarter elsewhere. Low percents of weak models stay.
     """
-    found: dict[str, float] = {}
+    scales: dict[str, float] = {}
     for place, task in enumerate(tasks):
         column = scores[:, place]
         values = column[np.isfinite(column)]
@@ -38,26 +39,27 @@ def known_scales(
             if math.isnan(top):
                 continue
             if not top > 0:
-                raise ProxyError(f"scale of {task} is {top:g}: give the score of a perfect model, 1 or 100")
+                raise ProxyError(f"scale of {task} is {top:g}; give the score of a perfect model, 1 or 100")
             if values.size and (values.max() > top * (1 + 1e-9)):
                 row = int(np.nanargmax(column))
                 raise ProxyError(
-                    f"{models[row]} has {values.max():g} on {task}, whose scale ends at {top:g}: "
+                    f"{models[row]} has {values.max():g} on {task}, whose scale ends at {top:g}; "
                     "bring all its scores to one scale"
                 )
-            found[task] = top
+            scales[task] = top
         elif values.size and values.min() >= 0:
             if values.max() <= FRACTION:
-                found[task] = FRACTION
+                scales[task] = FRACTION
             elif values.max() <= PERCENT:
-                found[task] = PERCENT
+                scales[task] = PERCENT
     _refuse_mixtures(models, tasks, scores, [task in given for task in tasks])
-    return found
+    return scales
 
 
 def _refuse_mixtures(
-    models: Sequence[str], tasks: Sequence[str], scores: NDArray[np.float64], declared: Sequence[bool]
+    models: Sequence[str], tasks: Sequence[str], scores: Floats, declared: Sequence[bool]
 ) -> None:
+    """Refuse a task of which some scores look like percent and others like fractions, unless its scale is declared."""
     with np.errstate(invalid="ignore"):
         small = (scores > 0) & (scores <= FRACTION)
         large = (scores > FRACTION) & (scores <= PERCENT)
@@ -81,12 +83,12 @@ def _refuse_mixtures(
             if contested.size == 0 or all_small or elsewhere >= 0.25:
                 raise ProxyError(
                     f"{models[row]} has {scores[row, place]:g} on {task}, where others have up to "
-                    f"{percents.max():g}: percent mixed with fractions; bring them to one scale "
-                    f"(or say that the scale of {task} is 100)"
+                    f"{percents.max():g}: percent mixed with fractions; bring them to one scale, "
+                    f"or say that the scale of {task} is 100"
                 )
 
 
-def _standing(scores: NDArray[np.float64], row: int, columns: NDArray[np.intp]) -> float:
+def _standing(scores: Floats, row: int, columns: NDArray[np.intp]) -> float:
     """Mean share of the other models that are below this one, over the columns; 0 where there are none."""
     if not columns.size:
         return 0.0

@@ -11,7 +11,7 @@ from scipy.stats import kendalltau, rankdata
 
 from proxy._arrays import Floats
 from proxy.errors import ProxyError
-from proxy.relevance.pair_signs import by_model, by_set, ratio
+from proxy.relevance._rank_correlations import by_model, by_set, ratio
 
 #: The correlations that Algorithm 1 chooses among, in the order of the paper.
 METRICS = ("pearson", "spearman", "kendall")
@@ -31,19 +31,42 @@ def set_correlations(
 ) -> dict[str, Floats]:
     """Correlation of each candidate with the target over each set of models.
 
-    candidates: models x tasks, NaN is a gap. target: models, complete. sets: sets x models, how often each model
-    is in (0, 1, or a bootstrap's counts). Returns metric -> tasks x sets; NaN where a task or the target is
-    constant, or fewer than 3 models are left. Kendall's is tau-b, Spearman's takes average ranks.
+    Kendall's is tau-b, Spearman's takes average ranks.
 
-    >>> found = set_correlations([[1.0], [2.0], [4.0], [3.0]], [1.0, 2.0, 3.0, 4.0], [[1, 1, 1, 1], [1, 1, 1, 0]])
-    >>> found["kendall"].round(3).tolist()
+    Parameters
+    ----------
+    candidates : array_like of float, shape (m, t)
+        Scores of m models on t tasks; NaN is a gap.
+    target : array_like of float, shape (m,)
+        Scores on the target, complete.
+    sets : array_like of int, shape (k, m)
+        How often each model is in each of k sets: 0, 1, or a bootstrap's counts.
+    metrics : sequence of str, optional
+        Which of `METRICS`.
+
+    Returns
+    -------
+    dict of str to ndarray of float, shape (t, k)
+        Metric -> correlations, from -1 to 1; NaN where a task or the target is constant, or fewer than 3 models are
+        left.
+
+    Raises
+    ------
+    ProxyError
+        For shapes that do not fit, and a target with gaps.
+
+    Examples
+    --------
+    >>> sets = [[1, 1, 1, 1], [1, 1, 1, 0]]
+    >>> values = set_correlations([[1.0], [2.0], [4.0], [3.0]], [1.0, 2.0, 3.0, 4.0], sets)
+    >>> values["kendall"].round(3).tolist()
     [[0.667, 1.0]]
     """
     x, y = _checked(candidates, target)
     z = np.asarray(sets)
     if z.ndim != 2 or z.shape[1] != len(y):
         raise ProxyError(
-            f"sets of shape {z.shape} for {len(y)} models: give a row a set and a column a model"
+            f"sets of shape {z.shape} for {len(y)} models; give a row for each set and a column for each model"
         )
     out = {metric: np.full((x.shape[1], len(z)), np.nan) for metric in metrics}
     for tasks, rows in _patterns(x):
@@ -55,18 +78,62 @@ def set_correlations(
 def correlations(
     candidates: ArrayLike, target: ArrayLike, metrics: Sequence[str] = METRICS
 ) -> dict[str, Floats]:
-    """Correlation of each candidate with the target over all models that have both: metric -> tasks."""
+    """Correlation of each candidate with the target over all models that have both.
+
+    Parameters
+    ----------
+    candidates : array_like of float, shape (m, t)
+        Scores of m models on t tasks; NaN is a gap.
+    target : array_like of float, shape (m,)
+        Scores on the target, complete.
+    metrics : sequence of str, optional
+        Which of `METRICS`.
+
+    Returns
+    -------
+    dict of str to ndarray of float, shape (t,)
+        Metric -> correlations, from -1 to 1; NaN where undefined (`set_correlations`).
+
+    Raises
+    ------
+    ProxyError
+        For shapes that do not fit, and a target with gaps.
+
+    Examples
+    --------
+    >>> values = correlations([[1.0, 3.0], [2.0, 1.0], [4.0, 2.0]], [0.1, 0.2, 0.3])
+    >>> values["spearman"].tolist()
+    [1.0, -0.5]
+    """
     x, y = _checked(candidates, target)
-    found = set_correlations(x, y, np.ones((1, len(y))), metrics)
-    return {metric: values[:, 0] for metric, values in found.items()}
+    over_all = set_correlations(x, y, np.ones((1, len(y))), metrics)
+    return {metric: values[:, 0] for metric, values in over_all.items()}
 
 
 def permuted_correlations(
     candidates: ArrayLike, targets: ArrayLike, metrics: Sequence[str] = METRICS
 ) -> dict[str, Floats]:
-    """Correlation of each candidate with each of many targets: metric -> tasks x targets.
+    """Correlation of each candidate with each of many targets.
 
-    candidates: models x tasks, NaN is a gap. targets: targets x models, complete.
+    Parameters
+    ----------
+    candidates : array_like of float, shape (m, t)
+        Scores of m models on t tasks; NaN is a gap.
+    targets : array_like of float, shape (k, m)
+        Scores on k targets, complete; say, permutations of one.
+    metrics : sequence of str, optional
+        Which of `METRICS`.
+
+    Returns
+    -------
+    dict of str to ndarray of float, shape (t, k)
+        Metric -> correlations, from -1 to 1; NaN where undefined (`set_correlations`).
+
+    Examples
+    --------
+    >>> values = permuted_correlations([[1.0], [2.0], [4.0]], [[0.1, 0.2, 0.3], [0.3, 0.2, 0.1]])
+    >>> values["kendall"].tolist()
+    [[1.0, -1.0]]
     """
     x = np.asarray(candidates, dtype=np.float64)
     many = np.asarray(targets, dtype=np.float64)
@@ -98,26 +165,27 @@ def _patterns(x: Floats) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
 
 def _complete(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> dict[str, Floats]:
     """metric -> sets x tasks, where no score is missing."""
-    found = {metric: np.full((len(z), x.shape[1]), np.nan) for metric in metrics}
+    results = {metric: np.full((len(z), x.shape[1]), np.nan) for metric in metrics}
     ranked = [metric for metric in metrics if metric != "pearson"]
     members = (z > 0).sum(axis=1)
     if "pearson" in metrics:
-        found["pearson"] = _pearson(x, y, z)
+        results["pearson"] = _pearson(x, y, z)
     if ranked and len(y) <= MOST_MODELS:
-        found |= by_model(x, y, z, ranked)
+        results |= by_model(x, y, z, ranked)
     elif ranked:
         small = members <= MOST_MEMBERS
         for metric, values in by_set(x, y, z[small], ranked).items():
-            found[metric][small] = values
+            results[metric][small] = values
         for place in np.flatnonzero(~small):
             drawn = np.repeat(np.arange(len(y)), z[place].astype(int))
             for metric in ranked:
-                found[metric][place] = [_one(metric, column[drawn], y[drawn]) for column in x.T]
+                results[metric][place] = [_one(metric, column[drawn], y[drawn]) for column in x.T]
     few = (members < LEAST_MODELS)[:, None]
-    return {metric: np.where(few, np.nan, values) for metric, values in found.items()}
+    return {metric: np.where(few, np.nan, values) for metric, values in results.items()}
 
 
 def _pearson(x: Floats, y: Floats, z: NDArray[Any]) -> Floats:
+    """Pearson's correlations, sets x tasks."""
     # Moved to mean 0 and scaled to 1 over all models first, so that the sums below cancel little.
     a, b = (values - values.mean(axis=0) for values in (x, y[:, None]))
     a, b = (values / np.where((top := np.abs(values).max(axis=0)) > 0, top, 1.0) for values in (a, b))
@@ -154,6 +222,7 @@ def _pairwise(a: Floats, b: Floats) -> Floats:
 
 
 def _one(metric: str, column: Floats, y: Floats) -> float:
+    """One rank correlation; NaN where undefined."""
     if len(column) < LEAST_MODELS or np.ptp(column) == 0 or np.ptp(y) == 0:
         return float("nan")
     if metric == "kendall":
@@ -162,10 +231,11 @@ def _one(metric: str, column: Floats, y: Floats) -> float:
 
 
 def _checked(candidates: ArrayLike, target: ArrayLike) -> tuple[Floats, Floats]:
+    """Both as arrays whose shapes fit."""
     x, y = np.asarray(candidates, dtype=np.float64), np.asarray(target, dtype=np.float64)
     if x.ndim != 2 or y.shape != x.shape[:1]:
         raise ProxyError(
-            f"scores of shape {x.shape} with a target of shape {y.shape}: give both for each model"
+            f"scores of shape {x.shape} with a target of shape {y.shape}; give both for each model"
         )
     if not np.isfinite(y).all():
         raise ProxyError("the target has gaps here; leave those models out first")

@@ -1,0 +1,59 @@
+"""`firstlight import`: result files of other programs into one table of scores."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import proxy
+from proxy._text import counted
+from proxy.scores import FORMAT_NAMES
+from workers.cli.proxy_tables import print_remarks
+
+
+def add_commands(commands: Any) -> None:
+    load = commands.add_parser("import", help="turn result files of other programs into SCORES.csv")
+    load.add_argument("files", type=Path, nargs="+", metavar="FILE", help="result files, or folders of them")
+    load.add_argument(
+        "--format",
+        choices=FORMAT_NAMES,
+        default="auto",
+        help="the format of all files; auto looks into each (eee: Every Eval Ever)",
+    )
+    load.add_argument("--out", type=Path, required=True, metavar="SCORES.csv", help="the table to write")
+    load.add_argument("--metric", help="the metric to take where a task has several and has this one")
+    load.add_argument("--all-metrics", action="store_true", help="keep every metric, as task:metric")
+    load.add_argument("--json", action="store_true", help="print what was read as JSON")
+    load.set_defaults(run=run_import)
+
+
+def run_import(arguments: argparse.Namespace) -> int:
+    imported = proxy.import_scores(
+        arguments.files, form=arguments.format, metric=arguments.metric, all_metrics=arguments.all_metrics
+    )
+    rows = proxy.write_scores(arguments.out, imported.matrix)
+    matrix = imported.matrix
+    result = {
+        "out": str(arguments.out),
+        "formats": list(imported.formats),
+        "files": len(imported.files),
+        "models": len(matrix.models),
+        "tasks": len(matrix.tasks),
+        "rows": rows,
+        "metrics": imported.metrics,
+        "lower_is_better": [task for task in matrix.tasks if matrix.direction.get(task, 1) == -1],
+        "flags": [flag.as_dict() for flag in proxy.scores.flag_tasks(matrix)],
+        "notes": list(matrix.notes),
+    }
+    if arguments.json:
+        print(json.dumps(result, allow_nan=False))
+        return 0
+    print(
+        f"{arguments.out}: {counted(rows, 'score')} of {counted(len(matrix.models), 'model')} on "
+        f"{counted(len(matrix.tasks), 'task')}, from {counted(len(imported.files), 'file')} "
+        f"({', '.join(imported.formats)})"
+    )
+    print_remarks(result)
+    return 0
