@@ -16,7 +16,14 @@ class EngineError(Exception):
 
 
 class EngineRefusal(EngineError):
-    """The request or the checkpoint is impossible for this engine; trying again cannot help."""
+    """The request or the checkpoint is impossible for this engine; trying again cannot help.
+
+    pair: which of the pairs given to `score` is refused, from 0; None where it is none of them alone.
+    """
+
+    def __init__(self, reason: str, *, pair: int | None = None) -> None:
+        super().__init__(reason)
+        self.pair = pair
 
 
 class EngineOutOfMemory(EngineError):
@@ -170,13 +177,13 @@ def check_request(request: DrawRequest) -> None:
         raise EngineRefusal(f"{where}: an empty stop string would end every answer at once; remove it")
 
 
-def check_context(where: str, prompt_tokens: int, new_tokens: int, context_length: int) -> None:
-    """Refuse what does not fit the context.
+def check_context(prompt_tokens: int, new_tokens: int, context_length: int, *, where: str = "") -> None:
+    """Refuse what does not fit the context: EngineRefusal with both lengths and the context.
 
-    :raises EngineRefusal: naming both lengths and the context
+    where: names the request, for callers that do not add its name themselves.
     """
     if prompt_tokens + new_tokens > context_length:
         raise EngineRefusal(
-            f"{where}: {prompt_tokens} prompt tokens and {new_tokens} new ones exceed the context of "
+            f"{where + ': ' if where else ''}{prompt_tokens} prompt tokens and {new_tokens} new ones exceed the context of "
             f"{context_length}; shorten the prompt or lower max_tokens"
         )

@@ -165,12 +165,11 @@ def prompt_tokens(codec: TextCodec, request: DrawRequest, context_length: int) -
     :raises EngineRefusal: naming the instance: a request that cannot be, or that does not fit the context
     """
     check_request(request)
-    where = f"instance {request.instance!r}"
     try:
         ids = codec.encode_prompt(request.prompt)
+        check_context(len(ids), request.max_tokens, context_length)
     except EngineRefusal as error:
-        raise EngineRefusal(f"{where}: {error}") from error
-    check_context(where, len(ids), request.max_tokens, context_length)
+        raise EngineRefusal(f"instance {request.instance!r}: {error}") from error
     return ids
 
 

@@ -152,7 +152,8 @@ class OpenAIEngine:
             ids = tuple(prompt_tokens(self.codec, request, self.context_length))
         else:
             check_request(request)
-            check_context(f"instance {request.instance!r}", 1, request.max_tokens, self.context_length)
+            where = f"instance {request.instance!r}"
+            check_context(1, request.max_tokens, self.context_length, where=where)
         return DrawCall(request, request.first_draw, request.draws, ids, self.codec)
 
     def _network(self, jobs: Sequence[TokenJob], terminators: Sequence[int]) -> list[TokenScore]:
