@@ -183,7 +183,8 @@ def check_context(prompt_tokens: int, new_tokens: int, context_length: int, *, w
     where: names the request, for callers that do not add its name themselves.
     """
     if prompt_tokens + new_tokens > context_length:
-        raise EngineRefusal(
-            f"{where + ': ' if where else ''}{prompt_tokens} prompt tokens and {new_tokens} new ones exceed the context of "
-            f"{context_length}; shorten the prompt or lower max_tokens"
+        reason = (
+            f"{prompt_tokens} prompt tokens and {new_tokens} new ones exceed the context of {context_length}; "
+            "shorten the prompt or lower max_tokens"
         )
+        raise EngineRefusal(f"{where}: {reason}" if where else reason)

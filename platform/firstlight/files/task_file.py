@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from firstlight.files.patterns import repeats_a_repeat
+from firstlight.files.patterns import PatternError, compiled
 from firstlight.files.strict_json import StrictJsonError, strict_loads
 
 GRADERS = ("exact", "contains", "regex", "numeric")
@@ -25,7 +25,6 @@ MAX_ID_CHARACTERS = 200
 MAX_STOPS = 16
 MAX_STOP_CHARACTERS = 100
 MAX_NEW_TOKENS = 4096
-MAX_PATTERN_CHARACTERS = 1000
 DEFAULT_MAX_TOKENS = 64
 NUMBER = re.compile(
     r"[-+]?(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
@@ -179,25 +178,11 @@ def _answer(value: dict[str, Any], grader: str) -> str:
     if grader == "numeric" and parse_number(answer) is None:
         raise TaskFileError(f"answer {answer[:60]!r} is not a number, which the grader numeric needs")
     if grader == "regex":
-        _check_pattern(answer)
+        try:
+            compiled(answer)
+        except PatternError as error:
+            raise TaskFileError(str(error)) from error
     return answer
-
-
-def _check_pattern(pattern: str) -> None:
-    if len(pattern) > MAX_PATTERN_CHARACTERS:
-        raise TaskFileError(
-            f"the pattern has {len(pattern)} characters, at most {MAX_PATTERN_CHARACTERS} are allowed"
-        )
-    try:
-        re.compile(pattern)
-        doubled = repeats_a_repeat(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise TaskFileError(f"answer {pattern[:60]!r} is not a valid pattern: {error}") from error
-    if doubled:
-        raise TaskFileError(
-            f"pattern {pattern[:60]!r} repeats a repeat, which can run for ever; "
-            "write the inner one possessively (a++)"
-        )
 
 
 def _stop(value: object) -> tuple[str, ...]:

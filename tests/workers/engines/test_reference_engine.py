@@ -118,7 +118,7 @@ def test_impossible_pairs_are_refused(folder: Path) -> None:
     with pytest.raises(EngineRefusal, match=r"^the answer 'a\\nb' holds a stop string") as refused:
         engine.score([("1", "2"), ("1", "a\nb")], stop=("\n",))
     assert refused.value.pair == 1
-    with pytest.raises(EngineRefusal, match="^the answer has 'é'") as refused:
+    with pytest.raises(EngineRefusal, match=r"^the answer has 'é'") as refused:
         engine.score([("1", "é")])
     assert refused.value.pair == 0
     with pytest.raises(EngineRefusal, match="exceed the context of 256"):
