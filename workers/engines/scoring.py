@@ -24,8 +24,8 @@ class TokenJob:
 class TokenScore:
     """What a network says of a `TokenJob`.
 
-    :ivar nll: minus the summed log-probability of ids[start:], in nats
-    :ivar log_end: log-probability, after the whole sequence, of each terminator asked for
+    nll: minus the summed log-probability of ids[start:], in nats.
+    log_end: log-probability, after the whole sequence, of each terminator asked for.
     """
 
     nll: float

@@ -68,7 +68,8 @@ class Pattern:
             self._compiled = re2.compile("".join(_for_re2(pattern)), options)
         except re2.error as error:
             reason = error.args[0].decode(errors="replace")  # bytes
-            lacking = next((words for start, words in _LACKING.items() if reason.startswith(start)), reason)
+            known = (words for start, words in _LACKING.items() if reason.startswith(start))
+            lacking = next(known, f"reading of it ({reason})")
             raise PatternError(
                 f"{shown} cannot be matched: RE2 has no {lacking}; write it without, or use another grader"
             ) from error

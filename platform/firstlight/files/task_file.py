@@ -40,14 +40,14 @@ class TaskFileError(ValueError):
 class InstanceSpec:
     """One instance of a task.
 
-    :ivar id: unique in its task
-    :ivar prompt: the text that the model continues
-    :ivar answer: the reference; the pattern for the grader ``regex``
-    :ivar grader: one of GRADERS
-    :ivar stop: strings that end the answer; () means that only an end-of-sequence token or max_tokens ends it
-    :ivar max_tokens: longest answer, in tokens
-    :ivar guess_rate: pass probability of guessing, in [0, 1), or None
-    :ivar extra: other fields of the line, kept as they are
+    id: unique in its task.
+    prompt: the text that the model continues.
+    answer: the reference; the pattern for the grader ``regex``.
+    grader: one of GRADERS.
+    stop: strings that end the answer; () means that only an end-of-sequence token or max_tokens ends it.
+    max_tokens: longest answer, in tokens.
+    guess_rate: pass probability of guessing, in [0, 1), or None.
+    extra: other fields of the line, kept as they are.
     """
 
     id: str
@@ -63,7 +63,7 @@ class InstanceSpec:
 def read_task_file(path: str | Path) -> list[InstanceSpec]:
     """Read a whole task file.
 
-    :raises TaskFileError: the file cannot be read, or a line of it is bad
+    Raises TaskFileError: the file cannot be read, or a line of it is bad.
     """
     try:
         with Path(path).open("rb") as stream:
@@ -75,8 +75,9 @@ def read_task_file(path: str | Path) -> list[InstanceSpec]:
 def parse_task_lines(lines: Iterable[bytes], *, source: str) -> list[InstanceSpec]:
     """Parse encoded lines; blank ones are skipped.
 
-    :param source: the name that errors carry
-    :raises TaskFileError: the first bad line, by its number (from 1)
+    source: the name that errors carry.
+
+    Raises TaskFileError: the first bad line, by its number (from 1).
     """
     specs: list[InstanceSpec] = []
     line_of: dict[str, int] = {}

@@ -32,11 +32,11 @@ Fault = tuple[Any, ...]
 class ModelServer:
     """Use it in a `with` statement.
 
-    :ivar kind: `vllm`, or anything else for a server that takes text and tells the sum of the tokens only
-    :ivar faults: the fault of the k-th request for completions, from 0, or None
-    :ivar bodies: of the requests for completions, those that failed included
-    :ivar answered: texts given out
-    :ivar left: requests whose client went away before the answer
+    kind: `vllm`, or anything else for a server that takes text and tells the sum of the tokens only.
+    faults: the fault of the k-th request for completions, from 0, or None.
+    bodies: of the requests for completions, those that failed included.
+    answered: texts given out.
+    left: requests whose client went away before the answer.
     """
 
     folder: Path
