@@ -3,13 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8000
 
-.PHONY: help setup dev demo up test test-torch test-vllm lint format e2e bench lock
+.PHONY: help setup dev demo up test test-torch test-vllm lint format e2e bench kernels lock
 
 help:
 	@echo "make demo    measure the ladder, forecast its largest model, serve the result (NO_SERVE=1: end after the table)"
 	@echo "make up      web, worker and beat on 127.0.0.1:$(PORT)"
 	@echo "make test    all tests but the browser's        make e2e    the browser's"
 	@echo "make lint    ruff, mypy, import rules, djlint   make bench  the benchmarks"
+	@echo "make kernels the reference engine, its speed and its repeatability, under every OpenBLAS kernel of this processor"
 
 .venv/.made:
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed')"
@@ -84,6 +85,9 @@ bench: dev
 	$(BIN)/python benchmarks/engines/reference_speed.py
 	$(BIN)/python benchmarks/engines/exact_agreement.py
 	$(BIN)/python benchmarks/faults/kill_demo.py
+
+kernels: dev
+	$(BIN)/python benchmarks/engines/kernels.py
 
 lock: dev
 	$(BIN)/pip install --quiet uv

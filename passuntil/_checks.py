@@ -54,6 +54,14 @@ def positive(name: str, value: Any, *, most: float = math.inf) -> float:
     return number
 
 
+def relative_error(name: str, value: Any) -> float:
+    """A relative error strictly between 0 and 1."""
+    number = real(name, value)
+    if not 0.0 < number < 1.0:
+        raise PassUntilError(f"{name} must lie between 0 and 1, such as 0.2 for 20%, not {number:g}")
+    return number
+
+
 def confidence(level: Any) -> float:
     """A confidence level strictly between 0 and 1."""
     number = real("level", level)

@@ -2,23 +2,24 @@
 
 `ScoreMatrix` holds scores, `study_relevance` asks what relates to a target and how surely, `study_robustness` what
 moves with the data rather than the seed, `select_proxies` and `ProxySelector` weigh the tasks that may speak, and
-`rank_configurations` orders training configurations with controls beside it; `study_seeds` says what seeds are worth.
+`rank_configurations` orders training configurations with controls beside it: `RankingSettings` are its choices,
+`Evidence` what is known beside the scores, `Truth` what judges it. `study_seeds` says what seeds are worth. Everything
+else is found in its room: `proxy.scores`, `proxy.relevance`, `proxy.selection`, `proxy.weights`, `proxy.ranking`.
 """
 
 from proxy.errors import ProxyError
-from proxy.ranking import Ranking, compare_with_truth, rank_configurations, study_seeds
-from proxy.relevance import RelevanceStudy, study_relevance
+from proxy.ranking import Evidence, RankingSettings, Truth, rank_configurations, study_seeds
+from proxy.relevance import study_relevance
 from proxy.scores import ScoreMatrix, import_scores, join_scores, read_scores, write_scores
-from proxy.selection import ProxySelector, Selection, select_proxies, study_robustness
+from proxy.selection import ProxySelector, select_proxies, study_robustness
 
 __all__ = [
+    "Evidence",
     "ProxyError",
     "ProxySelector",
-    "Ranking",
-    "RelevanceStudy",
+    "RankingSettings",
     "ScoreMatrix",
-    "Selection",
-    "compare_with_truth",
+    "Truth",
     "import_scores",
     "join_scores",
     "rank_configurations",

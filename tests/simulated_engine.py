@@ -43,6 +43,7 @@ class SimulatedEngine:
     memory: int | None = None
     seed: int = 0
     repeatable: bool = True
+    grain: int = 1
     name: str = "simulated"
     fingerprint: str = "simulated 1"
     context_length: int = 1 << 20

@@ -35,11 +35,11 @@ def write_tiny_llama(
 ) -> Path:
     """Write a checkpoint and return its folder.
 
-    :param vocab: at least 60; tokens beyond the characters are named ``<spare7>`` and so on
-    :param kind: ``llama``, ``mistral``, ``qwen2`` (biases on q, k, v) or ``qwen3`` (norms on q and k)
-    :param merges: tokens of two characters each, as in ``("12", "=\\n")``
-    :param scale: larger weights make the distributions of tokens less even
-    :param config: keys that override those of config.json, after the tensors are made
+    vocab: at least 60; tokens beyond the characters are named ``<spare7>`` and so on.
+    kind: ``llama``, ``mistral``, ``qwen2`` (biases on q, k, v) or ``qwen3`` (norms on q and k).
+    merges: tokens of two characters each, as in ``("12", "=\\n")``.
+    scale: larger weights make the distributions of tokens less even.
+    config: keys that override those of config.json, after the tensors are made.
     """
     folder.mkdir(parents=True, exist_ok=True)
     kv_heads, head_dim, inner = kv_heads or heads, head_dim or d // heads, inner or d * 8 // 3

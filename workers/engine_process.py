@@ -13,6 +13,7 @@ from django.db import close_old_connections
 from firstlight.evaluations import leases
 from firstlight.evaluations.engine_workers import say_goodbye
 from firstlight.evaluations.models import Run
+from firstlight.evaluations.processes import worker_id
 from firstlight.registry.models import Checkpoint
 
 from workers import engine_cache
@@ -46,7 +47,7 @@ def serve(kind: str, stop: threading.Event) -> None:
             slice_.work(SLICE_SECONDS, stopping=stop.is_set)
     finally:
         engine_cache.close()
-        say_goodbye(leases.worker_id())
+        say_goodbye(worker_id())
 
 
 def sweep(kind: str) -> None:

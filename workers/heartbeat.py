@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from django.db import close_old_connections, connection
 from firstlight.evaluations import leases
 from firstlight.evaluations.engine_workers import SAY_SECONDS, say_alive
-from firstlight.evaluations.leases import Claim, worker_id
+from firstlight.evaluations.leases import Claim
+from firstlight.evaluations.processes import worker_id
 
 log = logging.getLogger(__name__)
 

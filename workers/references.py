@@ -6,26 +6,12 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from firstlight.evaluations.models import Likelihood, Run
-from firstlight.files.task_file import InstanceSpec
 from firstlight.registry.models import Checkpoint, Instance
 
 from workers.engines.base import Engine, EngineRefusal, Score
 
 log = logging.getLogger(__name__)
 AT_ONCE = 32
-
-
-def spec_of(row: Instance) -> InstanceSpec:
-    """A task's instance as engines and graders take it."""
-    return InstanceSpec(
-        id=row.key,
-        prompt=row.prompt,
-        answer=row.answer,
-        grader=row.grader,
-        stop=tuple(row.stop),
-        max_tokens=row.max_tokens,
-        guess_rate=row.guess_rate,
-    )
 
 
 def score_references(

@@ -23,10 +23,11 @@ import numpy as np
 from firstlight.files.decoding import Decoding
 from firstlight.files.task_file import InstanceSpec
 
+from passuntil.rules import InstanceRule
 from workers.engines import check_wave
 from workers.engines.base import DrawRequest, Engine, EngineOutOfMemory, EngineRefusal, Wave
 from workers.graders import GraderRefusal, check_gradable
-from workers.waves import Judged, StoppingRule, judge, request_for
+from workers.waves import Judged, judge, request_for
 
 log = logging.getLogger(__name__)
 #: A draw is asked for when it will be needed with at least the last of these probabilities; while there are units
@@ -47,17 +48,17 @@ Key = tuple[Hashable, int]
 class DrawnUnit:
     """One instance that is being drawn.
 
-    :ivar key: the caller's name for it; two tasks may have instances of one id
-    :ivar drawn: draws complete from the first one on, with `passes` among them
-    :ivar asked: the first draw that no request was made for
-    :ivar early: judged waves before which others are still missing, by their first draw
-    :ivar in_flight: first draws of the waves that the engine has
-    :ivar needed: draws beyond `drawn` that are needed at each of LEVELS, and the most that the rule allows
+    key: the caller's name for it; two tasks may have instances of one id.
+    drawn: draws complete from the first one on, with `passes` among them.
+    asked: the first draw that no request was made for.
+    early: judged waves before which others are still missing, by their first draw.
+    in_flight: first draws of the waves that the engine has.
+    needed: draws beyond `drawn` that are needed at each of LEVELS, and the most that the rule allows.
     """
 
     key: Hashable
     spec: InstanceSpec
-    rule: StoppingRule
+    rule: InstanceRule
     decoding: Decoding
     drawn: int = 0
     passes: int = 0
@@ -74,10 +75,10 @@ class DrawnUnit:
 class Progress:
     """What came of a unit in one step.
 
-    :ivar waves: judged, in draw order, the first one following what was known before
-    :ivar finished: the rule needs no more
-    :ivar refused: why the engine can never draw this unit, or ""
-    :ivar given_up_draws: draws begun in vain that are in none of the waves, and their tokens
+    waves: judged, in draw order, the first one following what was known before.
+    finished: the rule needs no more.
+    refused: why the engine can never draw this unit, or "".
+    given_up_draws: draws begun in vain that are in none of the waves, and their tokens.
     """
 
     key: Hashable
@@ -91,11 +92,11 @@ class Progress:
 class Scheduler:
     """Draws units with one engine until their rules are done.
 
-    An engine may name a `grain`: the draws that one request computes at least (the reference engine decodes blocks of
-    64). Draws up to it cost nothing, so requests are rounded up to it, and what of that is not needed is overshoot.
+    An engine has a `grain`: the draws that one request computes at least (the reference engine decodes blocks of 64).
+    Draws up to it cost nothing, so requests are rounded up to it, and what of that is not needed is overshoot.
 
-    :param most: draws in flight; IN_FLIGHT times the engine's capacity if left out
-    :param grain: the engine's own if left out, 1 where it names none
+    most: draws in flight; IN_FLIGHT times the engine's capacity if left out.
+    grain: the engine's own if left out.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class Scheduler:
     ) -> None:
         self.engine = engine
         self.most = max(1, IN_FLIGHT * engine.capacity if most is None else most)
-        self.grain: int = getattr(engine, "grain", 1) if grain is None else grain
+        self.grain = engine.grain if grain is None else grain
         self.hungry = False
         self._stream = engine.stream()
         self._clock = clock
@@ -152,7 +153,7 @@ class Scheduler:
 
         Nothing where nothing is in flight: then the scheduler is idle, or was told not to fill.
 
-        :raises EngineError: what was in flight is lost; so is the scheduler
+        Raises EngineError: what was in flight is lost; so is the scheduler.
         """
         refused = self._fill() if fill else []
         try:
@@ -199,7 +200,7 @@ class Scheduler:
 
     def _look_ahead(self) -> None:
         """How many draws ahead each unit needs, at each level, where its counts changed."""
-        by_rule: dict[StoppingRule, list[DrawnUnit]] = {}
+        by_rule: dict[InstanceRule, list[DrawnUnit]] = {}
         for unit in self._stale.values():
             by_rule.setdefault(unit.rule, []).append(unit)
         for rule, units in by_rule.items():

@@ -9,21 +9,20 @@ from firstlight.evaluations import leases
 from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.leases import Claim
 from firstlight.evaluations.models import Run
+from firstlight.evaluations.processes import worker_id
 from firstlight.evaluations.progress import settle_state
 from firstlight.evaluations.rounds import next_round
-from firstlight.files.decoding import Decoding
 from firstlight.files.errors import Refused
 from firstlight.forecasts.actions import run_finished
 from firstlight.registry.models import Checkpoint, Instance
 
-from passuntil import FixedDraws, rule_from_dict
 from workers import engine_cache
 from workers.engines.base import EngineError, EngineRefusal
 from workers.heartbeat import leases_kept
-from workers.references import score_references, spec_of
+from workers.references import score_references
 from workers.scheduler import DrawnUnit, Progress, Scheduler
 from workers.storing import append, batch_of
-from workers.waves import Judged, StoppingRule
+from workers.waves import Judged
 
 log = logging.getLogger(__name__)
 SLICE_SECONDS = 20.0
@@ -115,7 +114,7 @@ class Slice:
     @classmethod
     def claim(cls, checkpoint: Checkpoint, kind: str, *, limit: int | None = None) -> "Slice | None":
         """Claim due units, those of dead workers of this host too. None where nothing is due."""
-        worker = leases.worker_id()
+        worker = worker_id()
         most = limit or engine_cache.claims_at_once(kind)
         claims = leases.claim_of_checkpoint(checkpoint.pk, kind, worker, most)
         if not claims and leases.release_dead_leases():
@@ -207,13 +206,9 @@ class Slice:
         for claim in claims:
             self.claims[claim.unit] = claim
             run = self.runs[claim.run]
-            decoding = Decoding(seed=run.seed, temperature=run.temperature, top_p=run.top_p)
-            # where draws are allotted to all units together, each has a number to make and no rule of its own
-            rule: StoppingRule = (
-                rule_from_dict(run.rule) if claim.allotted is None else FixedDraws(claim.allotted)
-            )
-            spec = spec_of(instances[claim.instance])
-            units.append(DrawnUnit(claim.unit, spec, rule, decoding, claim.drawn, claim.passes))
+            rule = run.stopping_rule.for_unit(claim.allotted)
+            spec = instances[claim.instance].spec
+            units.append(DrawnUnit(claim.unit, spec, rule, run.decoding, claim.drawn, claim.passes))
         return units
 
     def _note(self, progress: Progress) -> None:

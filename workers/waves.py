@@ -10,22 +10,19 @@ from firstlight.files.decoding import Decoding
 from firstlight.files.task_file import InstanceSpec
 from numpy.typing import NDArray
 
-from passuntil import FixedDraws, UntilPasses
 from workers.engines.base import DrawRequest, Wave
 from workers.graders import grade
-
-StoppingRule = UntilPasses | FixedDraws
 
 
 @dataclass(frozen=True, eq=False)
 class Judged:
     """Draws after grading, in draw order.
 
-    :ivar key: of the unit
-    :ivar passed: bool, shape (draws,)
-    :ivar tokens: int64, shape (draws,), generated tokens of each
-    :ivar texts: shape (draws,)
-    :ivar seconds: the share of the device's time that they took
+    key: of the unit.
+    passed: bool, shape (draws,).
+    tokens: int64, shape (draws,), generated tokens of each.
+    texts: shape (draws,).
+    seconds: the share of the device's time that they took.
     """
 
     key: Hashable

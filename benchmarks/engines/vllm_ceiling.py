@@ -81,9 +81,9 @@ def child(setting: dict[str, Any]) -> None:
 class Rivals:
     """Processes of one setting, started once: the first one, the first two ... of them then generate together.
 
-    :param setting: what `child` reads
-    :param seconds: the longest start, and the longest run
-    :raises RuntimeError: a process ended, or took longer, before it was ready
+    setting: what `child` reads.
+    seconds: the longest start, and the longest run.
+    Raises RuntimeError: a process ended, or took longer, before it was ready.
     """
 
     def __init__(self, setting: dict[str, Any], processes: int, seconds: float) -> None:
@@ -254,7 +254,7 @@ def sweep(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict[s
 def fastest(lines: list[dict[str, Any]]) -> dict[str, Any]:
     """The line of the highest rate.
 
-    :raises SystemExit: all failed
+    Raises SystemExit: all failed.
     """
     measured = [line for line in lines if "tokens_per_second" in line]
     if not measured:

@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 import pandas as pd
 
-from proxy import rank_configurations, read_scores, select_proxies
+from proxy import RankingSettings, rank_configurations, read_scores, select_proxies
 from proxy.relevance import choose_metric
 from proxy.relevance.consistency import draw_subsets
 from proxy.relevance.kernels import METRICS, set_correlations
@@ -62,10 +62,12 @@ def algorithm(seed: int, subset: int, rounds: int, pandas_rounds: int, turns: in
     best = {metric: min(times) for metric, times in loops.items()}
     sets = np.zeros((pandas_rounds, MODELS))
     np.put_along_axis(sets, chosen, 1.0, axis=1)
-    found = set_correlations(x, y, sets)
+    correlations = set_correlations(x, y, sets)
     difference = max(
         float(
-            np.abs(found[metric][:, place] - frame.iloc[rows].corr(method=metric).to_numpy()[-1, :-1]).max()
+            np.abs(
+                correlations[metric][:, place] - frame.iloc[rows].corr(method=metric).to_numpy()[-1, :-1]
+            ).max()
         )
         for place, rows in enumerate(chosen)
         for metric in METRICS
@@ -113,10 +115,8 @@ def leaderboard(data: Path) -> dict[str, Any]:
     order = np.argsort(-scores)
     times["rank"] = time.process_time() - start
     start = time.process_time()
-    tasks = list(selection.weights)
-    ranking = rank_configurations(
-        matrix.select(tasks=tasks).scores, matrix.models, tasks, weights=selection.weights, draws=100
-    )
+    weighted = matrix.select(tasks=list(selection.weights))
+    ranking = rank_configurations(weighted, RankingSettings(draws=100), weights=selection.weights)
     times["rank with intervals"] = time.process_time() - start
     return {
         "models": len(matrix.models),
@@ -140,7 +140,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[3] / "shared" / "data")
     arguments = parser.parse_args()
     subsets = (62,) if arguments.quick else (10, 30, 62, 123)
-    found = {
+    report = {
         "seed": arguments.seed,
         "tasks": TASKS,
         "models": MODELS,
@@ -150,9 +150,9 @@ def main() -> None:
         "leaderboard": leaderboard(arguments.data),
     }
     if arguments.json:
-        print(json.dumps(found))
+        print(json.dumps(report))
         return
-    for row in found["algorithm_1"]:
+    for row in report["algorithm_1"]:
         print(
             f"m' {row['subset']}: three metrics {row['seconds']:.3f} s for {row['rounds']} rounds, pandas "
             f"{row['pandas_three_seconds']:.2f} s ({row['times_pandas_three']:.0f} times); Kendall alone "
@@ -160,7 +160,7 @@ def main() -> None:
             f"({row['times_pandas_kendall']:.0f} times, {row['three_against_pandas_kendall']:.0f} times our three); "
             f"largest difference {row['largest_difference']:.1e}"
         )
-    board = found["leaderboard"]
+    board = report["leaderboard"]
     if "skipped" in board:
         print("leaderboard skipped:", board["skipped"])
         return

@@ -25,8 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from proxy.ranking.decisions import pairwise_decisions, rank_intervals
 from proxy.ranking.seeds import seeds_worth_buying
 from proxy.ranking.simulation import pair_accuracy, simulate
-from proxy.weights.expected import DecisionSelector
-from proxy.weights.selectors import PaperSelector, PooledSelector, Selector, ShrinkageSelector
+from proxy.weights import DecisionSelector, PaperSelector, PooledSelector, Selector, ShrinkageSelector
 
 VARIED: dict[str, tuple[Any, ...]] = {
     "models": (4, 12, 50),
@@ -46,16 +45,16 @@ def advice(studies: int, seed: int) -> list[dict[str, float]]:
         for _ in range(studies):
             pilot = true_spread * generator.standard_normal(12) + generator.standard_normal(12)
             runs = generator.standard_normal(6)
-            found = seeds_worth_buying(
+            advised = seeds_worth_buying(
                 spread=float(pilot.std(ddof=1)), noise=float(runs.std(ddof=1)), models=12, noise_runs=6,
                 relevance=0.9,
             )  # fmt: skip
-            share = true_spread**2 / (true_spread**2 + 1 / found.seeds)
+            share = true_spread**2 / (true_spread**2 + 1 / advised.seeds)
             truth = float(pair_accuracy(0.9 * np.sqrt(share)))
-            told.append(found.accuracy[found.seeds - 1])
+            told.append(advised.accuracy[advised.seeds - 1])
             real.append(truth)
-            seeds.append(found.seeds)
-            held += found.low - 1e-12 <= truth <= found.high + 1e-12
+            seeds.append(advised.seeds)
+            held += advised.low - 1e-12 <= truth <= advised.high + 1e-12
         rows.append(
             {
                 "true_spread_over_noise": true_spread,

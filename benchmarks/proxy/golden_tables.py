@@ -34,14 +34,14 @@ def inversions() -> list[dict[str, Any]]:
     """Table 10, recounted."""
     rows = []
     for name, (values, sign, printed) in paper.METHODS.items():
-        found = compare_with_truth(sign * np.array(values), np.array(paper.T_EVAL))
+        comparison = compare_with_truth(sign * np.array(values), np.array(paper.T_EVAL))
         rows.append(
             {
                 "method": name,
-                "inversions": int(found.inversions),
+                "inversions": int(comparison.inversions),
                 "printed": printed,
-                "kendall_tau": found.kendall_tau,
-                "p_value": found.p_value,
+                "kendall_tau": comparison.kendall_tau,
+                "p_value": comparison.p_value,
             }
         )
     return rows
@@ -51,32 +51,32 @@ def closest_weights(scores: Floats, printed: Floats) -> tuple[Floats, float]:
     """Weights of least largest residual: min e with |scores w - printed| <= e, w >= 0, sum 1."""
     rows, tasks = scores.shape
     edge = -np.ones((rows, 1))
-    found = linprog(
+    solution = linprog(
         np.r_[np.zeros(tasks), 1.0],
         A_ub=np.block([[scores, edge], [-scores, edge]]),
         b_ub=np.r_[printed, -printed],
         A_eq=np.r_[np.ones(tasks), 0.0][None, :],
         b_eq=[1.0],
     )
-    return np.asarray(found.x[:-1]), float(found.x[-1])
+    return np.asarray(solution.x[:-1]), float(solution.x[-1])
 
 
 def weights() -> dict[str, Any]:
     """Tables 6 and 8 from one weight vector."""
     scores = np.array([row for row, _ in paper.CHECKPOINTS.values()])
     printed = np.array([value for _, value in paper.CHECKPOINTS.values()])
-    found, largest = closest_weights(scores, printed)
+    shares, largest = closest_weights(scores, printed)
     left_out = []
     for row in range(len(printed)):
         rest = np.arange(len(printed)) != row
         fitted, _ = closest_weights(scores[rest], printed[rest])
         left_out.append(float(scores[row] @ fitted - printed[row]))
     return {
-        "weights": dict(zip(paper.TASKS, found.tolist(), strict=True)),
+        "weights": dict(zip(paper.TASKS, shares.tolist(), strict=True)),
         "largest_residual": largest,
         "rows": {
             name: {"printed": float(p), "recomputed": float(r)}
-            for name, p, r in zip(paper.CHECKPOINTS, printed, scores @ found, strict=True)
+            for name, p, r in zip(paper.CHECKPOINTS, printed, scores @ shares, strict=True)
         },
         "largest_error_left_out": float(np.abs(left_out).max()),
     }
@@ -86,25 +86,25 @@ def variances() -> list[dict[str, Any]]:
     """Table 5 recomputed from table 4."""
     rows = []
     for task in paper.TASKS:
-        found = group_ratio(paper.DATA_GROUP[task], paper.NOISE_GROUP[task])
+        measured = group_ratio(paper.DATA_GROUP[task], paper.NOISE_GROUP[task])
         noise, data, ratio = paper.PRINTED_VARIANCES[task]
         rows.append(
             {
                 "task": task,
-                "var_noise": found.var_noise,
+                "var_noise": measured.var_noise,
                 "var_noise_printed": noise,
-                "var_data": found.var_data,
+                "var_data": measured.var_data,
                 "var_data_printed": data,
-                "ratio": found.ratio,
+                "ratio": measured.ratio,
                 "ratio_printed": ratio,
-                "low": found.low,
-                "high": found.high,
-                "p_value": found.p_value,
-                "signal_to_noise": found.signal_to_noise,
+                "low": measured.low,
+                "high": measured.high,
+                "p_value": measured.p_value,
+                "signal_to_noise": measured.signal_to_noise,
                 "agrees": {
-                    "var_noise": abs(found.var_noise - noise) <= 0.005,
-                    "var_data": abs(found.var_data - data) <= 0.005,
-                    "ratio": abs(found.ratio - ratio) <= 0.005,
+                    "var_noise": abs(measured.var_noise - noise) <= 0.005,
+                    "var_data": abs(measured.var_data - data) <= 0.005,
+                    "ratio": abs(measured.ratio - ratio) <= 0.005,
                 },
             }
         )
@@ -119,20 +119,20 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true", help="as without: it takes a second")
     arguments = parser.parse_args()
-    found = {
+    report = {
         "seed": arguments.seed,
         "table_10": inversions(),
         "tables_6_8": weights(),
         "table_5": variances(),
     }
     if arguments.json:
-        print(json.dumps(found))
+        print(json.dumps(report))
         return
     print("Table 10: discordant pairs of 10")
     rows = [[r["method"], str(r["inversions"]), str(r["printed"]), f"{r['kendall_tau']:.1f}", f"{r['p_value']:.3f}"]
-            for r in found["table_10"]]  # fmt: skip
+            for r in report["table_10"]]  # fmt: skip
     print(text_table(["method", "recounted", "printed", "tau", "exact p"], rows))
-    one = found["tables_6_8"]
+    one = report["tables_6_8"]
     print(
         "\nTables 6 and 8: one weight vector,", ", ".join(f"{t} {w:.4f}" for t, w in one["weights"].items())
     )
@@ -150,7 +150,7 @@ def main() -> None:
             f"{r['p_value']:.3f}",
             ", ".join(name for name, holds in r["agrees"].items() if holds) or "nothing",
         ]
-        for r in found["table_5"]
+        for r in report["table_5"]
     ]
     print(text_table(["task", "noise", "data", "ratio", "90% interval", "p", "agrees in"], rows))
 

@@ -32,16 +32,16 @@ from real_data import DATA, DEVELOPED_ON, HELD_OUT, Problem
 
 from proxy.ranking.controls import control_scores
 from proxy.ranking.truth import compare_with_truth, decision_accuracies
-from proxy.weights.expected import DecisionSelector
-from proxy.weights.recommended import recommend
-from proxy.weights.selectors import (
+from proxy.weights import (
+    DecisionSelector,
     PaperSelector,
     PooledSelector,
     Selector,
     ShrinkageSelector,
+    recommend,
     reliabilities,
-    standardised,
 )
+from proxy.weights.base import standardised
 
 Floats = NDArray[np.float64]
 PERMUTATIONS, RESAMPLES, RANDOM_WEIGHTS = 1000, 2000, 200
@@ -57,7 +57,7 @@ def methods(problem: Problem, seed: int) -> dict[str, Floats]:
         "decision": DecisionSelector(seed=seed),
         "pooled": PooledSelector(),
     }
-    found = {
+    scores = {
         name: one.fit(problem.panel, problem.panel_target, reliability=h).predict(problem.scores)
         for name, one in selectors.items()
     }
@@ -68,14 +68,14 @@ def methods(problem: Problem, seed: int) -> dict[str, Floats]:
         problem.panel, problem.panel_target, problem.scores, noise=problem.noise, own=own,
         own_noise=own_noise, loss=problem.loss, seed=seed,
     )  # fmt: skip
-    found = {"recommended": fit.predict(problem.scores, own, problem.loss), **found}
+    scores = {"recommended": fit.predict(problem.scores, own, problem.loss), **scores}
     controls = control_scores(
         problem.scores, problem.tasks, noise=problem.noise, target=problem.own, loss=problem.loss,
         forecast=problem.forecast,
     )  # fmt: skip
-    found.update({name: values for name, (values, _) in controls.items()})
-    found["uniform_raw"] = problem.scores.mean(axis=1)
-    return found
+    scores.update({name: values for name, (values, _) in controls.items()})
+    scores["uniform_raw"] = problem.scores.mean(axis=1)
+    return scores
 
 
 def usable(problem: Problem) -> bool:
@@ -120,9 +120,9 @@ def one_set(name: str, problems: list[Problem], seed: int) -> dict[str, Any]:
     scored = [methods(problem, seed) for problem in problems]
     accuracy: dict[str, list[float]] = defaultdict(list)
     random, at_least = [], []
-    for problem, found in zip(problems, scored, strict=True):
-        stack = np.column_stack(list(found.values()))
-        for method, value in zip(found, decision_accuracies(stack, problem.truth), strict=True):
+    for problem, scores in zip(problems, scored, strict=True):
+        stack = np.column_stack(list(scores.values()))
+        for method, value in zip(scores, decision_accuracies(stack, problem.truth), strict=True):
             accuracy[method].append(float(value))
         weights = generator.dirichlet(np.ones(len(problem.tasks)), RANDOM_WEIGHTS)
         drawn = decision_accuracies(standardised(problem.scores) @ weights.T, problem.truth)
@@ -141,12 +141,12 @@ def one_set(name: str, problems: list[Problem], seed: int) -> dict[str, Any]:
             "low": low,
             "high": high,
         }
-    null = dealt(problems, [found["recommended"] for found in scored], generator)
+    null = dealt(problems, [scores["recommended"] for scores in scored], generator)
     own, null = null[0], null[1:]
     null_low, null_high = np.quantile(null, [0.025, 0.975])
     exact = [
-        compare_with_truth(found["recommended"], problem.truth, seed=seed, permutations=2000).p_value
-        for problem, found in zip(problems, scored, strict=True)
+        compare_with_truth(scores["recommended"], problem.truth, seed=seed, permutations=2000).p_value
+        for problem, scores in zip(problems, scored, strict=True)
     ]
     ratios = [problem.robustness for problem in problems if problem.robustness is not None]
     return {

@@ -51,31 +51,31 @@ EMERGENT = {
 
 def worlds(data: Path) -> dict[str, tuple[ScoreMatrix, str]]:
     """Name -> matrix and target."""
-    found: dict[str, tuple[ScoreMatrix, str]] = {}
+    tables: dict[str, tuple[ScoreMatrix, str]] = {}
     base = read_scores(data / "opencompass_readme_matrix" / "base_models_headline.csv")
     t_eval = read_scores(data / "t_eval" / "scores_en.csv", tasks=["overall"])
-    found["T-eval, 7 pairs"] = join_scores(base, t_eval, mapping=PAIRS).matrix, "overall"
+    tables["T-eval, 7 pairs"] = join_scores(base, t_eval, mapping=PAIRS).matrix, "overall"
     with_vicuna = read_scores(
         data / "t_eval" / "teval_x_opencompass_base_join.csv", model_columns=("teval_model",)
     )
-    found["T-eval, with Vicuna"] = with_vicuna, "teval_overall"
+    tables["T-eval, with Vicuna"] = with_vicuna, "teval_overall"
     standard = read_scores(data / "obs_scaling" / "base_llm_benchmark_eval.csv", tasks=BENCHMARKS)
     emergent = read_scores(data / "obs_scaling" / "base_llm_emergent_capability_eval.csv")
     for name, target in EMERGENT.items():
-        found[name] = join_scores(standard, emergent.select(tasks=[target])).matrix, target
-    found["GSM8K"] = standard, "GSM8K"
+        tables[name] = join_scores(standard, emergent.select(tasks=[target])).matrix, target
+    tables["GSM8K"] = standard, "GSM8K"
     complete = np.isfinite(standard.scores).all(axis=1)
     models = [model for model, whole in zip(standard.models, complete, strict=True) if whole]
-    found["GSM8K, no gaps"] = standard.select(models=models), "GSM8K"
-    return found
+    tables["GSM8K, no gaps"] = standard.select(models=models), "GSM8K"
+    return tables
 
 
 def study(matrix: ScoreMatrix, target: str, seed: int, rounds: int, permutations: int) -> dict[str, Any]:
     """Relevance table, consistency sweep and two-way ablations of one world."""
-    found = study_relevance(matrix, target, rounds=rounds, permutations=permutations, seed=seed)
-    table = found.as_dict()
-    used = matrix.select(models=found.models, tasks=list(found.values()))
-    x, y = used.oriented(), matrix.select(models=found.models, tasks=[target]).oriented()[:, 0]
+    relevance = study_relevance(matrix, target, rounds=rounds, permutations=permutations, seed=seed)
+    table = relevance.as_dict()
+    used = matrix.select(models=relevance.models, tasks=list(relevance.values()))
+    x, y = used.oriented(), matrix.select(models=relevance.models, tasks=[target]).oriented()[:, 0]
     normaliser = TwoWayNormaliser().fit(x, y)
     views = {"raw": (x, y), "two_way": (normaliser.transform(x), normaliser.transform_target(x, y))}
     sweep = []
@@ -136,9 +136,9 @@ def real_seeds(data: Path) -> list[dict[str, Any]]:
     return sorted(out, key=lambda row: -(row["ratio"] or np.inf))
 
 
-def show(name: str, found: dict[str, Any]) -> None:
+def show(name: str, report: dict[str, Any]) -> None:
     """One world as tables."""
-    table = found["relevance"]
+    table = report["relevance"]
     print(f"\n== {name}: {table['models']} models; Algorithm 1 chose {table['metric']} on raw scores")
     rows = []
     for row in table["tasks"]:
@@ -170,7 +170,7 @@ def show(name: str, found: dict[str, Any]) -> None:
     ]
     print(text_table(header, rows))
     rows = []
-    for one in found["consistency"]:
+    for one in report["consistency"]:
         cells = [f"{one['metrics'][m]['baseline']:.3f}/{one['metrics'][m]['sampling']:.3f}" for m in METRICS]
         chosen = one["metric"] + ("" if one["strict"] else " (sum)") + ("" if one["decisive"] else " ?")
         rows.append(
@@ -182,8 +182,8 @@ def show(name: str, found: dict[str, Any]) -> None:
             ]
         )
     print(text_table(["BC/SC", *METRICS, "blind", "chosen"], rows))
-    print(f"signs flipped by the two-way step: {found['signs_flipped']} of {len(table['tasks'])}")
-    included = ", ".join(f"{task} {value:.2f}" for task, value in found["kendall_target_included"].items())
+    print(f"signs flipped by the two-way step: {report['signs_flipped']} of {len(table['tasks'])}")
+    included = ", ".join(f"{task} {value:.2f}" for task, value in report["kendall_target_included"].items())
     print(f"two-way Kendall with the target among the tasks of the sample step: {included}")
     for flag in table["flags"]:
         if flag["kind"] != "gaps":
@@ -202,7 +202,7 @@ def main() -> None:
     if not arguments.data.is_dir():
         sys.exit(f"{arguments.data} is absent: give the folder of the real matrices by --data")
     rounds, permutations = (100, 199) if arguments.quick else (1000, 1999)
-    found = {
+    report = {
         "seed": arguments.seed,
         "worlds": {
             name: study(matrix, target, arguments.seed, rounds, permutations)
@@ -211,14 +211,15 @@ def main() -> None:
         "real_seeds": real_seeds(arguments.data),
     }
     if arguments.json:
-        print(json.dumps(found, allow_nan=False))
+        print(json.dumps(report, allow_nan=False))
         return
-    for name, one in found["worlds"].items():
+    for name, one in report["worlds"].items():
         show(name, one)
     print("\n== Variance ratios on real recipes and seeds (2.8B)")
     rows = [[r["task"], shown(r["ratio"], ".3g"), f"[{shown(r['low'], '.2g')}, {shown(r['high'], '.3g')}]",
              shown(r["p_value"], ".2g"), shown(r["signal_to_noise"], ".3g"), shown(r["phi_ratio"], ".2f"),
-             shown(r["phi_sigmoid"], ".2f"), f"{r['n_data']}/{r['n_noise']}"] for r in found["real_seeds"]]  # fmt: skip
+             shown(r["phi_sigmoid"], ".2f"), f"{r['n_data']}/{r['n_noise']}"]
+            for r in report["real_seeds"]]  # fmt: skip
     print(text_table(["task", "ratio", "90% interval", "p", "signal/noise", "R/(1+R)", "sigmoid", "n"], rows))
 
 

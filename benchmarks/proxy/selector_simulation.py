@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 import proxy.weights.recommended
 from proxy.ranking.truth import decision_accuracies
 from proxy.weights import PaperSelector, PooledSelector, ShrinkageSelector, recommend, reliabilities
-from proxy.weights.selectors import standardised
+from proxy.weights.base import standardised
 from proxy.weights.transfer import Relevance
 
 Floats = NDArray[np.float64]
@@ -126,7 +126,7 @@ def scored(given: dict[str, Any]) -> dict[str, Floats]:
             fit = recommend(given["panel"], given["panel_target"], x, **{**fixed, "loss": loss, **changes})
         return fit.predict(x, own, changes.get("loss", loss))
 
-    found = {
+    scores = {
         "recommended": joined(),
         "panel believed": joined(shift=Relevance(0.0, 1 / 8)),
         "no loss": joined(loss=None),
@@ -143,9 +143,9 @@ def scored(given: dict[str, Any]) -> dict[str, Floats]:
         "paper, raw relevance": PaperSelector(normalise=False),
     }
     for name, selector in proxies_only.items():
-        found[name] = selector.fit(given["panel"], given["panel_target"], reliability=h).predict(x)
+        scores[name] = selector.fit(given["panel"], given["panel_target"], reliability=h).predict(x)
     fit = recommend(given["panel"], given["panel_target"], x, noise=given["noise"])
-    return {**found, "nested, proxies only": fit.predict(x)}
+    return {**scores, "nested, proxies only": fit.predict(x)}
 
 
 def main() -> int:
@@ -163,11 +163,11 @@ def main() -> int:
         each = []
         for _ in range(studies):
             given = study(world, rng)
-            found = scored(given)
-            columns = np.round(np.column_stack(list(found.values())), 12)
+            scores = scored(given)
+            columns = np.round(np.column_stack(list(scores.values())), 12)
             each.append(decision_accuracies(columns, given["truth"]))
         rows[name] = np.array(each)
-    methods = list(found)
+    methods = list(scores)
     differences = np.stack([values - values[:, :1] for values in rows.values()])
     error = np.sqrt((differences.var(axis=1, ddof=1) / studies).mean(axis=0) / len(rows))
     mean = np.mean([values.mean(axis=0) for values in rows.values()], axis=0)

@@ -41,9 +41,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from parquet_columns import read_columns
 
+from passuntil.growth import GrowthResult, compare_circuits, growth_class, pooled_noise
 from passuntil.growth._instances import simulate
-from passuntil.growth.circuits import compare_circuits
-from passuntil.growth.classes import GrowthResult, growth_class, pooled_noise
 
 ROOT = Path(__file__).resolve().parents[2]
 Floats = NDArray[np.float64]
@@ -201,7 +200,7 @@ def verdict(name: str, result: GrowthResult) -> dict[str, Any]:
         "power": result.power,
         "concave": result.concave,
         "convex": result.convex,
-        "reason": result.evidence,
+        "reason": result.reason,
         "best_aicc": circuits.best_aicc if circuits else None,
         "best_leave_one_out": circuits.best_leave_one_out if circuits else None,
     }

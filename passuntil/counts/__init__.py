@@ -7,7 +7,6 @@
 from passuntil.counts import estimates, intervals, sequences
 from passuntil.counts.aggregate import DatasetEstimate, dataset_estimate
 from passuntil.counts.bootstrap import BootstrapResult, paired_bootstrap
-from passuntil.counts.continued import continued
 from passuntil.counts.gbas import GammaEstimate, gamma_estimate, passes_needed
 from passuntil.counts.intervals import Interval
 from passuntil.counts.report import TallyReport, tally_report
@@ -22,7 +21,6 @@ __all__ = [
     "Tally",
     "TallyReport",
     "TallyRow",
-    "continued",
     "dataset_estimate",
     "estimates",
     "gamma_estimate",

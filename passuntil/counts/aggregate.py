@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, logit
 from scipy.stats import t as student
 
+from passuntil._arrays import Ints
 from passuntil._checks import confidence
-from passuntil._text import grid
+from passuntil._text import counted, grid
 from passuntil.counts import estimates
 from passuntil.counts.intervals import Interval
 from passuntil.counts.tally import Tally
@@ -21,14 +21,28 @@ from passuntil.errors import PassUntilError
 
 @dataclass(frozen=True, slots=True)
 class DatasetEstimate:
-    """Mean pass probability of a task (all probabilities in [0, 1]).
+    """Mean pass probability of a task, as `dataset_estimate` returns it.
 
-    mean: mean of the unbiased estimates, instances with no pass and capped ones included.
-    se: standard error of the mean over instances drawn like these; se_draws: the part that more draws remove;
-    se_instances: the part that more instances remove (None for a single instance).
-    low, high, level: confidence interval (see `dataset_estimate`).
-    instances, zero, capped, unfinished, extended: how many instances there are, have no pass, met the cap
-    first, go on, were extended after a look (then not free of bias; see `Tally.extended`).
+    Parameters
+    ----------
+    mean : float
+        Mean of the unbiased estimates, in [0, 1], instances with no pass and capped ones included.
+    se : float
+        Standard error of the mean over instances drawn like these.
+    se_draws : float
+        The part of `se` that more draws remove.
+    se_instances : float or None
+        The part of `se` that more instances remove; None for a single instance.
+    low, high : float
+        Confidence interval of the mean, in [0, 1].
+    level : float
+        Its confidence level, in (0, 1).
+    instances : int
+        How many instances there are.
+    zero, capped, unfinished : int
+        How many of them have no pass, met the cap first, go on.
+    extended : int, optional
+        How many of them were extended after a look, and are then not free of bias (see `Tally`).
     """
 
     mean: float
@@ -48,27 +62,60 @@ class DatasetEstimate:
         return self.table()
 
     def table(self) -> str:
-        """The estimate as text: the mean, its errors, the cells."""
+        """Lay the mean, its errors and the cells out as text.
+
+        Returns
+        -------
+        str
+            Three lines.
+        """
         header = ("mean", f"{self.level:.0%} low", "high", "se", "of draws", "of instances")
         of_instances = "-" if self.se_instances is None else self.se_instances
         row = (self.mean, self.low, self.high, self.se, self.se_draws, of_instances)
         cells = (
-            f"{self.instances} instances: {self.zero} without a pass, {self.capped} at the cap, "
+            f"{counted(self.instances, 'instance')}: {self.zero} without a pass, {self.capped} at the cap, "
             f"{self.unfinished} unfinished, {self.extended} extended after a look"
         )
         return "\n".join([*grid(header, [row]), cells])
 
     def interval(self) -> Interval:
-        """The interval as an object that unpacks into (low, high)."""
+        """Give the interval as an object that unpacks into (low, high).
+
+        Returns
+        -------
+        Interval
+            With the method "logit-t".
+        """
         return Interval(self.low, self.high, self.level, "logit-t")
 
 
 def dataset_estimate(tallies: Iterable[Tally], level: float = 0.95) -> DatasetEstimate:
     """Mean pass probability over the instances of one model and one task.
 
-    The variance of the mean, over instances and draws, is the sample variance of the m estimates over m.
-    The part due to draws is the sum of the unbiased variances of the estimates over m^2; the rest, not
-    below 0, is the instances'. Both are exact in expectation.
+    Parameters
+    ----------
+    tallies : iterable of Tally
+        One an instance, at least one, each with at least one draw.
+    level : float, optional
+        Confidence level of the interval, in (0, 1).
+
+    Returns
+    -------
+    DatasetEstimate
+        The mean, its standard error by source, its interval and the kinds of cells.
+
+    Raises
+    ------
+    PassUntilError
+        For no tallies, a tally without draws and an impossible level.
+
+    Notes
+    -----
+    With the unbiased estimates x_i of m instances and the unbiased estimates v_i of their variances::
+
+        mean = sum(x_i) / m,    se^2 = sum((x_i - mean)^2) / (m (m - 1)),    se_draws^2 = sum(v_i) / m^2
+
+    and se_instances^2 is the rest, not below 0. Both are exact in expectation.
 
     The interval is mean +- t(m - 1) standard errors on the logit scale, so it stays within [0, 1] and is
     longer upwards, as the sampling distribution of a mean of mostly small probabilities is. It is
@@ -78,8 +125,8 @@ def dataset_estimate(tallies: Iterable[Tally], level: float = 0.95) -> DatasetEs
     without a pass give a mean of at most 1 - (a / 2)^(1 / (m n)), a = 1 - level, for these instances;
     likewise from above where every draw passed. One instance has the interval of its tally.
 
-    tallies: at least one, each with at least one draw. Raises PassUntilError otherwise.
-
+    Examples
+    --------
     >>> result = dataset_estimate([Tally(1000, 0), Tally(1000, 40), Tally(1000, 8)])
     >>> round(result.mean, 3), result.zero
     (0.016, 1)
@@ -90,9 +137,11 @@ def dataset_estimate(tallies: Iterable[Tally], level: float = 0.95) -> DatasetEs
         raise PassUntilError("no tallies were given; a mean needs at least one instance")
     empty = sum(tally.draws == 0 for tally in tallies)
     if empty:
-        raise PassUntilError(f"{empty} of {len(tallies)} tallies have no draws; leave them out or draw first")
+        raise PassUntilError(
+            f"tallies must all have draws, unlike {empty} of {len(tallies)} here; leave those out or draw first"
+        )
     columns = [
-        np.array([c or 0 for c in column]) for column in zip(*(t._columns() for t in tallies), strict=True)
+        np.array([c or 0 for c in column]) for column in zip(*(t.columns for t in tallies), strict=True)
     ]
     values, noise = estimates.unbiased(*columns), estimates.variance(*columns)
     m = len(tallies)
@@ -117,9 +166,7 @@ def dataset_estimate(tallies: Iterable[Tally], level: float = 0.95) -> DatasetEs
     )
 
 
-def _interval(
-    mean: float, variance: float, m: int, draws: NDArray[np.int64], level: float
-) -> tuple[float, float]:
+def _interval(mean: float, variance: float, m: int, draws: Ints, level: float) -> tuple[float, float]:
     """Logit-t interval of a mean of m estimates, kept outside the exact bounds of "none" and "all" passed."""
     tail = (1.0 - level) / 2.0
     bound = -math.expm1(math.log(tail) / (m * float(draws.min())))

@@ -27,8 +27,18 @@ _CELLS = 4_000_000
 class BootstrapResult:
     """Means over instances, and how they move when the instances are drawn again.
 
-    mean: shape (sizes,), the means of the instances given. replicates: shape (replicates, sizes), the means
-    of redrawn instances; row b used the same instances at all sizes. level, seed, instances: as asked for.
+    Parameters
+    ----------
+    mean : ndarray, shape (sizes,)
+        The means of the instances given.
+    replicates : ndarray, shape (replicates, sizes)
+        The means of redrawn instances; row b used the same instances at all sizes.
+    level : float
+        Confidence level of the intervals, in (0, 1).
+    seed : int
+        What the instances were redrawn with.
+    instances : int
+        How many instances there are.
     """
 
     mean: Floats
@@ -41,14 +51,20 @@ class BootstrapResult:
         return self.table()
 
     def table(self) -> str:
-        """The means as text, a line a size."""
+        """Lay the means out as text.
+
+        Returns
+        -------
+        str
+            A header, a line a size, and what was redrawn.
+        """
         ends = [self.interval(j) for j in range(self.mean.size)]
         rows = [
             (str(j), float(mean), float(se), end.low, end.high)
             for j, (mean, se, end) in enumerate(zip(self.mean, self.se, ends, strict=True))
         ]
-        told = f"{len(self.replicates)} replicates of {self.instances} instances, seed {self.seed}"
-        return "\n".join([*grid(("size", "mean", "se", f"{self.level:.0%} low", "high"), rows), told])
+        redrawn = f"{len(self.replicates)} replicates of {self.instances} instances, seed {self.seed}"
+        return "\n".join([*grid(("size", "mean", "se", f"{self.level:.0%} low", "high"), rows), redrawn])
 
     @property
     def se(self) -> Floats:
@@ -56,20 +72,52 @@ class BootstrapResult:
         return np.asarray(self.replicates.std(axis=0, ddof=1), dtype=np.float64)
 
     def covariance(self) -> Floats:
-        """Covariance of the means over sizes, shape (sizes, sizes)."""
+        """Covariance of the means over sizes.
+
+        Returns
+        -------
+        ndarray, shape (sizes, sizes)
+            The sample covariance of the replicates.
+        """
         return np.atleast_2d(np.cov(self.replicates, rowvar=False))
 
     def interval(self, size: int = 0) -> Interval:
-        """Percentile interval of the mean of one size (its place, from 0)."""
+        """Percentile interval of the mean of one size.
+
+        Parameters
+        ----------
+        size : int, optional
+            Its place, from 0.
+
+        Returns
+        -------
+        Interval
+            Its ends are means of replicates.
+        """
         return self.of(lambda means: means[:, size])
 
     def of(self, statistic: Callable[[Floats], Floats]) -> Interval:
         """Percentile interval of any statistic of the means.
 
-        statistic: takes means of shape (any, sizes), returns shape (any,). Replicates where it is not finite
-        (log(-log 0)) count as the ends they stand for; NaN is refused, because a replicate that is silently
-        dropped shortens the interval.
+        Parameters
+        ----------
+        statistic : callable
+            Takes means of shape (any, sizes) and returns shape (any,). Replicates where it is infinite
+            (log(-log 0)) count as the ends they stand for.
 
+        Returns
+        -------
+        Interval
+            Its ends are values of replicates.
+
+        Raises
+        ------
+        PassUntilError
+            Where it returns another shape, or NaN: a replicate that is silently dropped shortens the
+            interval.
+
+        Examples
+        --------
         >>> result = paired_bootstrap([[0.1, 0.3], [0.0, 0.2], [0.3, 0.4], [0.2, 0.2]], seed=1)
         >>> low, high = result.of(lambda means: means[:, 1] - means[:, 0])
         >>> low <= 0.125 <= high
@@ -97,12 +145,34 @@ def paired_bootstrap(
 ) -> BootstrapResult:
     """Draw the instances anew, the same for all sizes, and take the means.
 
-    values: shape (instances,) or (instances, sizes): unbiased estimates, or anything else whose mean over
-    instances is wanted; a missing cell is refused (leave the instance out at all sizes). At least two
-    instances. seed: the same seed and shape redraw the same instances, so results of two calls can be
-    compared.
+    Parameters
+    ----------
+    values : array_like of float, shape (instances,) or (instances, sizes)
+        Unbiased estimates, or anything else whose mean over instances is wanted. At least two instances; a
+        missing cell is refused (leave the instance out at all sizes).
+    replicates : int, optional
+        How often the instances are redrawn, at least 2.
+    seed : int, optional
+        At least 0. The same seed and shape redraw the same instances, so results of two calls can be
+        compared.
+    level : float, optional
+        Confidence level of the intervals, in (0, 1).
 
-    Raises PassUntilError for NaN, infinities, fewer than two instances, fewer than two replicates.
+    Returns
+    -------
+    BootstrapResult
+        The means and those of the replicates.
+
+    Raises
+    ------
+    PassUntilError
+        For NaN, infinities, fewer than two instances, fewer than two replicates.
+
+    Examples
+    --------
+    >>> result = paired_bootstrap([[0.1, 0.3], [0.0, 0.2], [0.3, 0.4], [0.2, 0.2]], seed=1)
+    >>> result.mean.round(3).tolist(), result.replicates.shape
+    ([0.15, 0.275], (1000, 2))
     """
     try:
         table = np.asarray(values, dtype=np.float64)
@@ -116,7 +186,8 @@ def paired_bootstrap(
     gaps = int((~np.isfinite(table)).sum())
     if gaps:
         raise PassUntilError(
-            f"{gaps} of {table.size} values are not finite; leave those instances out at all sizes"
+            f"values must all be finite, unlike {gaps} of {table.size} here; "
+            "leave those instances out at all sizes"
         )
     replicates, seed = whole("replicates", replicates, least=2), whole("seed", seed)
     level, m = confidence(level), table.shape[0]

@@ -17,24 +17,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import digamma, polygamma
 
 from passuntil._arrays import Floats
+from passuntil.counts._columns import columns_of, stopped_beyond_floor
 from passuntil.errors import PassUntilError
-
-
-def _columns(*values: Any) -> list[NDArray[np.int64]]:
-    """The values as int64 arrays of one shape, None read as 0."""
-    return list(np.broadcast_arrays(*(np.asarray(0 if v is None else v, dtype=np.int64) for v in values)))
-
-
-def stopped_beyond_floor(
-    stopped_at: ArrayLike | None, r: ArrayLike | None, floor: ArrayLike | None
-) -> NDArray[np.bool_]:
-    """True where the r-th pass ended the run: it came, and came later than the floor."""
-    k, passes_wanted, n0 = _columns(stopped_at, r, floor)
-    return (passes_wanted > 0) & (k > n0)
 
 
 def unbiased(
@@ -47,17 +35,44 @@ def unbiased(
 ) -> Floats:
     """Unbiased estimate of the pass probability: its mean is p for every p, floor and cap.
 
-    ``s / n`` for a fixed number of draws, at the floor (r or more passes came by it) and at the cap; ``(r -
-    1) / (K - 1)`` where the r-th pass ended the run beyond the floor. For r = 1 the only unbiased rule is
-    "did the first draw pass" (or the mean of the floor, if there is one): it is returned, and it is
-    useless; that is why `UntilPasses` refuses r = 1.
+    Parameters
+    ----------
+    draws : array_like of int
+        n >= 0. All six are broadcast against each other.
+    passes : array_like of int
+        s, 0 <= s <= n.
+    stopped_at : array_like of int, optional
+        K, the 1-based draw of the r-th pass; 0 or None where it never came.
+    r : array_like of int, optional
+        Passes wanted; 0 or None for a fixed number of draws.
+    floor, cap : array_like of int, optional
+        Least and most draws; 0 or None for none.
 
-    Returns values in [0, 1], of the broadcast shape; NaN where there are no draws.
+    Returns
+    -------
+    ndarray
+        Values in [0, 1], of the broadcast shape; NaN where there are no draws.
 
+    Notes
+    -----
+    ::
+
+        s / n                at the floor (r or more passes came by it), at the cap, for fixed draws
+        (r - 1) / (K - 1)    where the r-th pass ended the run beyond the floor
+
+    For r = 1 the only unbiased rule is "did the first draw pass" (or the mean of the floor, if there is
+    one): it is returned, and it is useless; that is why `UntilPasses` refuses r = 1.
+
+    References
+    ----------
+    .. [1] Girshick, Mosteller and Savage (1946), Annals of Mathematical Statistics 17:13-23.
+
+    Examples
+    --------
     >>> unbiased([100, 37], [0, 5], [0, 37], 5, None, 100).round(4).tolist()
     [0.0, 0.1111]
     """
-    n, s, k, rr, _ = _columns(draws, passes, stopped_at, r, cap)
+    n, s, k, rr, _ = columns_of(draws, passes, stopped_at, r, cap)
     with np.errstate(divide="ignore", invalid="ignore"):
         at_stop = np.where(k > 1, (rr - 1) / (k - 1), 1.0)
         plain = s / n
@@ -72,12 +87,31 @@ def paper(
     floor: ArrayLike | None = None,
     cap: ArrayLike | None = None,
 ) -> Floats:
-    """The paper's estimate r / K (arXiv 2310.03262, eq. 2), s / n where no r-th pass came. Biased upwards.
+    """Estimate by the paper's rule: r / K, and s / n where no r-th pass came. Biased upwards.
 
     A floor changes nothing: the paper stops at the r-th pass, and K is known in draw order even where more
     was drawn.
+
+    Parameters
+    ----------
+    draws, passes, stopped_at, r, floor, cap : array_like of int, optional
+        The columns of tallies, as in `unbiased`.
+
+    Returns
+    -------
+    ndarray
+        Values in [0, 1], of the broadcast shape; NaN where there are no draws.
+
+    References
+    ----------
+    .. [1] Hu et al. (2023), arXiv 2310.03262, eq. 2.
+
+    Examples
+    --------
+    >>> paper([100, 37], [0, 5], [0, 37], 5, None, 100).round(4).tolist()
+    [0.0, 0.1351]
     """
-    n, s, k, rr, _, _ = _columns(draws, passes, stopped_at, r, floor, cap)
+    n, s, k, rr, _, _ = columns_of(draws, passes, stopped_at, r, floor, cap)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where((rr > 0) & (k > 0), rr / k, s / n)
 
@@ -90,32 +124,81 @@ def mle(
     floor: ArrayLike | None = None,
     cap: ArrayLike | None = None,
 ) -> Floats:
-    """Maximum-likelihood estimate s / n: whatever ended the run, the likelihood is p^s (1 - p)^(n - s)."""
-    n, s, *_ = _columns(draws, passes, stopped_at, r, floor, cap)
+    """Maximum-likelihood estimate s / n, whatever ended the run.
+
+    Parameters
+    ----------
+    draws, passes, stopped_at, r, floor, cap : array_like of int, optional
+        The columns of tallies, as in `unbiased`.
+
+    Returns
+    -------
+    ndarray
+        Values in [0, 1], of the broadcast shape; NaN where there are no draws.
+
+    Notes
+    -----
+    A stopping rule that looks at outcomes only is a constant factor of the likelihood p^s (1 - p)^(n - s).
+    Where passes end the run the estimate is biased upwards.
+    """
+    n, s, *_ = columns_of(draws, passes, stopped_at, r, floor, cap)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(s / n, dtype=np.float64)
 
 
 def log_unbiased(stopped_at: ArrayLike, r: ArrayLike) -> Floats:
-    """Unbiased estimate of log p, psi(r) - psi(K), for a run that stops at the r-th pass and has no cap.
+    """Unbiased estimate of log p for a run that stops at the r-th pass and has no cap.
 
-    Its standard deviation stays below sqrt(psi'(r)): 1.28, .80, .47 at r = 1, 2, 5, at every p (van
-    Opheusden, Acerbi and Ma 2020, arXiv 2001.03985).
+    Parameters
+    ----------
+    stopped_at : array_like of int
+        K >= r, the draw of the r-th pass.
+    r : array_like of int
+        Passes wanted, at least 1.
+
+    Returns
+    -------
+    ndarray
+        Natural logarithms, at most 0, of the broadcast shape.
+
+    Notes
+    -----
+    With the digamma function psi and the trigamma function psi'::
+
+        psi(r) - psi(K),    standard deviation below sqrt(psi'(r)): 1.28, .80, .47 at r = 1, 2, 5, at every p
+
+    References
+    ----------
+    .. [1] van Opheusden, Acerbi and Ma (2020), arXiv 2001.03985.
     """
-    k, rr = _columns(stopped_at, r)
+    k, rr = columns_of(stopped_at, r)
     return np.asarray(digamma(rr) - digamma(k), dtype=np.float64)
 
 
 def log_variance(stopped_at: ArrayLike, r: ArrayLike) -> Floats:
-    """Unbiased estimate of the variance of `log_unbiased`: psi'(r) - psi'(K).
+    """Unbiased estimate of the variance of `log_unbiased`.
 
-    Without a floor and a cap its mean is the variance exactly, at every p (summed over K in the tests;
-    for r = 1 both are the dilogarithm of 1 - p).
+    Parameters
+    ----------
+    stopped_at, r : array_like of int
+        As in `log_unbiased`.
 
+    Returns
+    -------
+    ndarray
+        At least 0, of the broadcast shape.
+
+    Notes
+    -----
+    psi'(r) - psi'(K), with the trigamma function psi'. Without a floor and a cap its mean is the variance
+    exactly, at every p (summed over K in the tests; for r = 1 both are the dilogarithm of 1 - p).
+
+    Examples
+    --------
     >>> float(log_variance(1000, 5).round(4))
     0.2203
     """
-    k, rr = _columns(stopped_at, r)
+    k, rr = columns_of(stopped_at, r)
     return np.asarray(polygamma(1, rr) - polygamma(1, k), dtype=np.float64)
 
 
@@ -129,12 +212,27 @@ def variance(
 ) -> Floats:
     """Unbiased estimate of the variance of `unbiased`, given p.
 
-    It is the square less the unbiased estimate of p^2. By the same path counting, p^2 is estimated by the
-    share of paths that begin with two passes. That leaves ``s (n - s) / (n^2 (n - 1))`` and, where the r-th
-    pass ended the run, ``(r - 1)(K - r) / ((K - 1)^2 (K - 2))``. One draw tells nothing of the variance: 0
-    there.
+    Parameters
+    ----------
+    draws, passes, stopped_at, r, floor, cap : array_like of int, optional
+        The columns of tallies, as in `unbiased`.
+
+    Returns
+    -------
+    ndarray
+        At least 0, of the broadcast shape.
+
+    Notes
+    -----
+    It is the square of the estimate less the unbiased estimate of p^2, which is, by the same path counting,
+    the share of paths that begin with two passes. That leaves::
+
+        s (n - s) / (n^2 (n - 1))                   at the floor, at the cap, for fixed draws
+        (r - 1) (K - r) / ((K - 1)^2 (K - 2))       where the r-th pass ended the run beyond the floor
+
+    One draw tells nothing of the variance: 0 there.
     """
-    n, s, k, rr, _ = (c.astype(np.float64) for c in _columns(draws, passes, stopped_at, r, cap))
+    n, s, k, rr, _ = (c.astype(np.float64) for c in columns_of(draws, passes, stopped_at, r, cap))
     with np.errstate(divide="ignore", invalid="ignore"):
         at_stop = np.where(k > 2, (rr - 1) * (k - rr) / ((k - 1) ** 2 * (k - 2)), 0.0)
         plain = np.where(n > 1, s * (n - s) / (n**2 * (n - 1)), 0.0)
@@ -145,7 +243,23 @@ METHODS = {"unbiased": unbiased, "paper": paper, "mle": mle}
 
 
 def by_name(method: str) -> Any:
-    """The estimate of that name; PassUntilError names the ones there are."""
+    """Look an estimate up by its name.
+
+    Parameters
+    ----------
+    method : {"unbiased", "paper", "mle"}
+        The name.
+
+    Returns
+    -------
+    callable
+        `unbiased`, `paper` or `mle`.
+
+    Raises
+    ------
+    PassUntilError
+        For another name; it lists the ones there are.
+    """
     try:
         return METHODS[method]
     except (KeyError, TypeError):

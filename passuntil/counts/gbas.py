@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammainc, gammaincc, gammainccinv, gammaincinv
 
-from passuntil._checks import confidence, real, whole
+from passuntil._checks import confidence, relative_error, whole
 from passuntil.counts.intervals import Interval
 from passuntil.errors import PassUntilError
 
@@ -26,20 +26,34 @@ from passuntil.errors import PassUntilError
 _MOST_PASSES = 10**7
 
 
-def relative_error(name: str, value: object) -> float:
-    """A relative error strictly between 0 and 1."""
-    number = real(name, value)
-    if not 0.0 < number < 1.0:
-        raise PassUntilError(f"{name} must lie between 0 and 1, such as 0.2 for 20%, not {number:g}")
-    return number
-
-
 def failure_probability(k: int, epsilon: float) -> float:
-    """Probability that (k - 1) / R misses p by more than `epsilon` p; the same for every p.
+    """Probability that the estimate misses p by more than `epsilon` p; the same for every p.
 
-    k >= 2 passes, 0 < epsilon < 1. It is P(G < (k - 1) / (1 + epsilon)) + P(G > (k - 1) / (1 - epsilon)) for
-    G of the distribution Gamma(k, 1). Raises PassUntilError for others.
+    Parameters
+    ----------
+    k : int
+        Passes, at least 2.
+    epsilon : float
+        Relative error, in (0, 1).
 
+    Returns
+    -------
+    float
+        In (0, 1).
+
+    Raises
+    ------
+    PassUntilError
+        For another k or epsilon.
+
+    Notes
+    -----
+    With G of the distribution Gamma(k, 1)::
+
+        P(|(k - 1) / R - p| > epsilon p) = P(G < (k - 1) / (1 + epsilon)) + P(G > (k - 1) / (1 - epsilon))
+
+    Examples
+    --------
     >>> round(failure_probability(97, 0.2), 4)
     0.0493
     """
@@ -48,11 +62,33 @@ def failure_probability(k: int, epsilon: float) -> float:
 
 
 def passes_needed(epsilon: float, level: float = 0.95) -> int:
-    """The fewest passes k with a relative error of at most `epsilon`, with probability `level`, at every p.
+    """Fewest passes k that keep the relative error within `epsilon` with probability `level`, at every p.
 
-    Found exactly from the Gamma distribution by bisection. Raises PassUntilError for an epsilon or a level
-    outside (0, 1), and where more than ten million passes would be needed.
+    It is exact, from the Gamma distribution by bisection (see `failure_probability`).
 
+    Parameters
+    ----------
+    epsilon : float
+        Relative error, in (0, 1).
+    level : float, optional
+        Probability of keeping it, in (0, 1).
+
+    Returns
+    -------
+    int
+        Passes, at least 2.
+
+    Raises
+    ------
+    PassUntilError
+        For an epsilon or a level outside (0, 1), and where more than ten million passes would be needed.
+
+    References
+    ----------
+    .. [1] Huber (2013), arXiv 1309.5413.
+
+    Examples
+    --------
     >>> [passes_needed(e) for e in (0.5, 0.2, 0.1)]
     [17, 97, 385]
     """
@@ -76,12 +112,24 @@ def passes_needed(epsilon: float, level: float = 0.95) -> int:
 
 @dataclass(frozen=True, slots=True)
 class GammaEstimate:
-    """The estimate (k - 1) / R of a run that stopped at the k-th pass.
+    """Estimate (k - 1) / R of a run that stopped at the k-th pass, as `gamma_estimate` returns it.
 
-    value: the estimate, above 0; it can exceed 1 for p near 1. low, high: the interval of level `level`, with
-    exactly that coverage at every p (before it is cut at 1). epsilon: the relative error that k passes keep
-    at this level, None where k is too small to keep one below 1. seed: what drew the clock. k, stopped_at:
-    the passes, and the draw of the last of them.
+    Parameters
+    ----------
+    value : float
+        The estimate, above 0; it can exceed 1 for p near 1.
+    low, high : float
+        The interval, with exactly the coverage `level` at every p (before it is cut at 1).
+    level : float
+        Confidence level, in (0, 1).
+    epsilon : float or None
+        The relative error that k passes keep at this level; None where k is too small to keep one below 1.
+    k : int
+        The passes.
+    stopped_at : int
+        The draw of the last of them.
+    seed : int
+        What drew the clock.
     """
 
     value: float
@@ -94,17 +142,51 @@ class GammaEstimate:
     seed: int
 
     def interval(self) -> Interval:
-        """The interval as an object that unpacks into (low, high)."""
+        """Give the interval as an object that unpacks into (low, high).
+
+        Returns
+        -------
+        Interval
+            With the method "gbas".
+        """
         return Interval(self.low, self.high, self.level, "gbas")
 
 
 def gamma_estimate(*, k: int, stopped_at: int, level: float = 0.95, seed: int = 0) -> GammaEstimate:
     """Estimate p from the draw of the k-th pass, with an error whose distribution is the same at every p.
 
-    k: passes, at least 2. stopped_at: K >= k, their last draw, of a run that no floor and no cap ended.
-    seed: any whole number not below 0; the same seed and counts give the same estimate. Give each instance
-    its own. Raises PassUntilError for K below k and for other impossible values.
+    Parameters
+    ----------
+    k : int
+        Passes, at least 2.
+    stopped_at : int
+        K >= k, their last draw, of a run that no floor and no cap ended.
+    level : float, optional
+        Confidence level of the interval, in (0, 1).
+    seed : int, optional
+        At least 0; the same seed and counts give the same estimate. Give each instance its own.
 
+    Returns
+    -------
+    GammaEstimate
+        The estimate, its interval and the relative error that it keeps.
+
+    Raises
+    ------
+    PassUntilError
+        For K below k and for other impossible values.
+
+    Notes
+    -----
+    (k - 1) / R with R ~ Gamma(K), the time of the k-th pass; p R is Gamma(k), which gives the interval
+    [Gamma(a/2; k) / R, Gamma(1 - a/2; k) / R], a = 1 - level.
+
+    References
+    ----------
+    .. [1] Huber (2013), arXiv 1309.5413.
+
+    Examples
+    --------
     >>> estimate = gamma_estimate(k=97, stopped_at=9_500, seed=4)
     >>> estimate.low < 96 / 9_499 < estimate.high, round(estimate.epsilon, 2)
     (True, 0.2)

@@ -10,7 +10,19 @@ from passuntil.counts.tally import Tally
 
 @dataclass(frozen=True, slots=True)
 class LabelledEstimate:
-    """One figure: its name, its value (None where not defined), its interval if it has one, its label."""
+    """One figure of a report.
+
+    Parameters
+    ----------
+    name : str
+        Such as "unbiased".
+    value : float or None
+        None where it is not defined.
+    interval : Interval or None
+        None where it has none.
+    label : str
+        What the figure is and what it is not.
+    """
 
     name: str
     value: float | None
@@ -20,7 +32,15 @@ class LabelledEstimate:
 
 @dataclass(frozen=True, slots=True)
 class TallyReport:
-    """All estimates of one tally. Iterate over it, or take one by name; str() is a table."""
+    """All estimates of one tally: take one by its name, as in ``report["unbiased"]``; str() is a table.
+
+    Parameters
+    ----------
+    tally : Tally
+        What they are of.
+    lines : tuple of LabelledEstimate
+        In the order in which they are printed.
+    """
 
     tally: Tally
     lines: tuple[LabelledEstimate, ...]
@@ -41,11 +61,29 @@ class TallyReport:
 
 
 def tally_report(tally: Tally, level: float = 0.95, *, seed: int = 0) -> TallyReport:
-    """Every estimate of a tally with its interval and its label.
+    """Give every estimate of a tally with its interval and its label.
 
-    level: of all intervals. seed: of the clock of `gbas`. Raises PassUntilError for an impossible level or
-    seed.
+    Parameters
+    ----------
+    tally : Tally
+        The counts.
+    level : float, optional
+        Confidence level of all intervals, in (0, 1).
+    seed : int, optional
+        Seed of the clock of `gbas`, at least 0.
 
+    Returns
+    -------
+    TallyReport
+        Lines called unbiased, log, gbas, sequence, mle and paper.
+
+    Raises
+    ------
+    PassUntilError
+        For an impossible level or seed.
+
+    Examples
+    --------
     >>> report = tally_report(Tally(97_000, 97, 97_000, 97))
     >>> round(report["unbiased"].value, 5), report["paper"].label
     (0.00099, "the paper's r / K: biased upwards, for comparison only")
@@ -73,8 +111,8 @@ def tally_report(tally: Tally, level: float = 0.95, *, seed: int = 0) -> TallyRe
     clock = tally.gamma_estimate(level, seed=seed)
     clock_label = not_stopped
     if clock is not None:
-        promise = "no bound below 100%" if clock.epsilon is None else f"within {clock.epsilon:.0%}"
-        clock_label = f"gamma clock, seed {seed}: relative error {promise} at level {level:g}"
+        reach = "may exceed 100%" if clock.epsilon is None else f"within {clock.epsilon:.0%}"
+        clock_label = f"gamma clock, seed {seed}: relative error {reach} at level {level:g}"
     return TallyReport(
         tally,
         (

@@ -18,11 +18,12 @@ sharply as p = 1e-2: a single Beta(1/2, 1/2) has to pay log(1 / sqrt(p)) first.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import betaln, expit, logsumexp, xlog1py, xlogy
 
 from passuntil._arrays import Floats
-from passuntil._checks import confidence, whole
+from passuntil._checks import confidence
+from passuntil.counts._columns import whole_columns
 from passuntil.errors import PassUntilError
 
 #: The mixture W: Beta(SHAPE, SHAPE * 10^j) for j = 0 .. DECADES, with weights that fall slowly in j.
@@ -44,23 +45,62 @@ def _log_mixture(draws: Floats, passes: Floats) -> Floats:
 
 
 def log_evidence(draws: ArrayLike, passes: ArrayLike, p: ArrayLike) -> Floats:
-    """log M_n(p), the evidence against p (natural log); at log(1 / a) p leaves the sequence of level 1 - a.
+    """Evidence against p, log M_n(p); at log(1 / a) p leaves the sequence of level 1 - a.
 
-    draws, passes, p broadcast; nothing is checked.
+    Parameters
+    ----------
+    draws, passes : array_like of int
+        Counts in draw order, 0 <= s <= n, not checked. All three are broadcast against each other.
+    p : array_like of float
+        Pass probabilities, in [0, 1].
+
+    Returns
+    -------
+    ndarray
+        Natural logarithms, of the broadcast shape.
+
+    Notes
+    -----
+    The mixture W is described at the head of this module::
+
+        M_n(p) = integral of q^s (1 - q)^(n - s) dW(q) / (p^s (1 - p)^(n - s))
     """
     n, s, q = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (draws, passes, p)))
     return np.asarray(_log_mixture(n, s) - xlogy(s, q) - xlog1py(n - s, -q), dtype=np.float64)
 
 
 def sequence(draws: ArrayLike, passes: ArrayLike, *, level: float = 0.95) -> tuple[Floats, Floats]:
-    """The confidence sequence at these counts: (low, high), valid at all n at once, exactly.
+    """Confidence sequence at these counts, valid at all n at once, exactly.
 
-    draws (n >= 0), passes (0 <= s <= n): counts in draw order, broadcast against each other; not checked.
-    With the same number of draws on each of several instances the totals may be given too: what comes out
-    then holds for the mean of their pass probabilities, because log(1 + c p) is concave in p.
+    Parameters
+    ----------
+    draws, passes : array_like of int
+        Counts in draw order, 0 <= s <= n, not checked, broadcast against each other. With the same number
+        of draws on each of several instances the totals may be given too: what comes out then holds for the
+        mean of their pass probabilities, because log(1 + c p) is concave in p.
+    level : float, optional
+        Confidence level, in (0, 1).
 
-    Raises PassUntilError for a level outside (0, 1).
+    Returns
+    -------
+    low, high : ndarray
+        Bounds in [0, 1], of the broadcast shape; 0 and 1 without draws.
 
+    Raises
+    ------
+    PassUntilError
+        For a level outside (0, 1).
+
+    Notes
+    -----
+    The p with M_n(p) < 1 / (1 - level), see `log_evidence`; the ends are solved by bisection.
+
+    References
+    ----------
+    .. [1] Robbins (1970), Annals of Mathematical Statistics 41:1397-1409.
+
+    Examples
+    --------
     >>> low, high = sequence(10_000, 12)
     >>> round(float(low), 5), round(float(high), 5)
     (0.00034, 0.0029)
@@ -89,12 +129,28 @@ def sequence(draws: ArrayLike, passes: ArrayLike, *, level: float = 0.95) -> tup
 
 
 def running(draws: ArrayLike, passes: ArrayLike, *, level: float = 0.95) -> tuple[Floats, Floats]:
-    """The sequence after each of several looks, each cut with all earlier ones: it only ever narrows.
+    """Confidence sequence after each of several looks, each cut with all earlier ones: it only ever narrows.
 
-    draws, passes: shape (looks,), both not falling, the counts at each look. Should the looks contradict
-    each other (probability at most 1 - level), low exceeds high there: the draws are not independent with
-    one p. Raises PassUntilError for counts that cannot be.
+    Parameters
+    ----------
+    draws, passes : array_like of int, shape (looks,)
+        The counts at each look, both never falling.
+    level : float, optional
+        Confidence level, in (0, 1).
 
+    Returns
+    -------
+    low, high : ndarray, shape (looks,)
+        Bounds in [0, 1]. Should the looks contradict each other (probability at most 1 - level), low exceeds
+        high there: the draws are not independent with one p.
+
+    Raises
+    ------
+    PassUntilError
+        For counts that cannot be and a level outside (0, 1).
+
+    Examples
+    --------
     >>> low, high = running([100, 1000, 1100], [1, 10, 10])
     >>> bool((low[1:] >= low[:-1]).all() and (high[1:] <= high[:-1]).all())
     True
@@ -113,13 +169,38 @@ def running(draws: ArrayLike, passes: ArrayLike, *, level: float = 0.95) -> tupl
 def mixture_boundary(variance: ArrayLike, *, level: float = 0.95, tuned_to: float | None = None) -> Floats:
     """How far a sum of martingale differences may wander by the time its variance is `variance`.
 
-    Robbins' normal mixture sqrt((v + t) log((v + t) / (t a^2))): exact for normal differences, and in the
-    limit of many draws for others with an estimated variance (Waudby-Smith, Arbour, Sinha, Kennedy and
-    Ramdas, arXiv 2103.06476). It is narrowest near the variance `tuned_to`, which has to be fixed before the
-    draws; about 2.9 standard errors there, at level 0.95. Without it, the boundary is tuned to `variance`
-    itself: honest for one look only.
+    Parameters
+    ----------
+    variance : array_like of float
+        v >= 0, in the square of the unit of the sum.
+    level : float, optional
+        Confidence level, in (0, 1).
+    tuned_to : float, optional
+        The variance near which the boundary is narrowest, about 2.9 standard errors at level 0.95. It has to
+        be fixed before the draws; left out, it is `variance` itself: honest for one look only.
 
-    Raises PassUntilError for a level outside (0, 1).
+    Returns
+    -------
+    ndarray
+        The distance, of the shape of `variance`; 0 where the variance is.
+
+    Raises
+    ------
+    PassUntilError
+        For a level outside (0, 1).
+
+    Notes
+    -----
+    Robbins' normal mixture, with a = 1 - level and t from `tuned_to`::
+
+        sqrt((v + t) log((v + t) / (t a^2)))
+
+    It is exact for normal differences, and in the limit of many draws for others with an estimated
+    variance [1]_.
+
+    References
+    ----------
+    .. [1] Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (2021), arXiv 2103.06476.
     """
     alpha = 1.0 - confidence(level)
     v = np.asarray(variance, dtype=np.float64)
@@ -129,36 +210,3 @@ def mixture_boundary(variance: ArrayLike, *, level: float = 0.95, tuned_to: floa
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = np.sqrt((v + t) * np.log((v + t) / (t * alpha**2)))
     return np.asarray(np.where(v > 0, reach, 0.0), dtype=np.float64)
-
-
-def whole_columns(draws: ArrayLike, passes: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draws and passes as int64 arrays of one shape; refused unless whole and 0 <= passes <= draws."""
-    columns = []
-    for name, values in (("draws", draws), ("passes", passes)):
-        try:
-            array = np.asarray(values)
-        except (TypeError, ValueError):
-            raise PassUntilError(f"{name} must be whole numbers, not {values!r:.60}") from None
-        if array.dtype.kind not in "iu":
-            listed = array.ravel().tolist()
-            odd = next((x for x in listed if isinstance(x, bool) or not isinstance(x, int)), None)
-            if listed:
-                raise PassUntilError(f"{name} must be whole numbers, not {odd!r}")
-            array = array.astype(np.int64)
-        if array.size:
-            whole(name, int(array.min()))
-            whole(name, int(array.max()))
-        columns.append(array.astype(np.int64))
-    try:
-        n, s = np.broadcast_arrays(*columns)
-    except ValueError:
-        raise PassUntilError(
-            f"draws {columns[0].shape} and passes {columns[1].shape} differ in shape; give one of each"
-        ) from None
-    if (s > n).any():
-        worst = int(np.argmax(s - n))
-        raise PassUntilError(
-            f"passes ({s.ravel()[worst]}) exceed draws ({n.ravel()[worst]}) at place {worst}; "
-            "count both over the same draws"
-        )
-    return n, s

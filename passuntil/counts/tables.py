@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import NoReturn, TextIO
 
 from passuntil._checks import positive, real
+from passuntil._text import counted
 from passuntil.counts.tally import Tally
 from passuntil.errors import PassUntilError
 
@@ -29,12 +30,29 @@ Refuse = Callable[[str, object], NoReturn]
 
 @dataclass(frozen=True, slots=True)
 class TallyRow:
-    """One instance of one model.
+    """Counts of one instance of one model.
 
-    model, instance: names. n_params: non-embedding parameters (> 0). tally: the counts. tokens: training
-    tokens (> 0), if known. nll: summed negative log-likelihood of the reference answer in nats (>= 0), if
-    known. task: its name, where rows of several tasks stand together. Raises PassUntilError for anything
-    else.
+    Parameters
+    ----------
+    model : str
+        Its name, of 1 to 500 characters.
+    n_params : float
+        Its non-embedding parameters, above 0.
+    instance : str
+        Name of the instance, of 1 to 500 characters.
+    tally : Tally
+        The counts.
+    tokens : float, optional
+        Training tokens of the model, above 0, if known.
+    nll : float, optional
+        Summed negative log-likelihood of the reference answer in nats, at least 0, if known.
+    task : str, optional
+        Its name, where rows of several tasks stand together.
+
+    Raises
+    ------
+    PassUntilError
+        For anything else.
     """
 
     model: str
@@ -69,16 +87,29 @@ class TallyRow:
 
 
 def read_tallies(path: str | os.PathLike[str]) -> list[TallyRow]:
-    """The rows of a TALLIES.csv (UTF-8, comma-separated, a header line).
+    """Read the rows of a TALLIES.csv (UTF-8, comma-separated, a header line).
 
     Columns: ``model,n_params,instance,draws,passes`` and, where known,
     ``tokens,stopped_at,r,floor,cap,nll,task``; an empty cell is unknown. Other columns are ignored, unless
     the name looks like a slip for one of these. A row with r and neither stopped_at nor cap met a cap at its
     last draw: that is what an empty stopped_at means.
 
-    Raises PassUntilError, naming file, line and column: unreadable file, missing column, a value that is no
-    number or out of range, counts that contradict each other, no draws, the same instance of a task twice
-    for a model, or one model with two sizes or token counts.
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    list of TallyRow
+        In the order of the file.
+
+    Raises
+    ------
+    PassUntilError
+        Naming file, line and column: unreadable file, missing column, a value that is no number or out of
+        range, counts that contradict each other, no draws, the same instance of a task twice for a model,
+        or one model with two sizes or token counts.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -93,7 +124,12 @@ def read_tallies(path: str | os.PathLike[str]) -> list[TallyRow]:
 def write_tallies(target: str | os.PathLike[str] | TextIO, rows: Iterable[TallyRow]) -> None:
     """Write rows as a TALLIES.csv that `read_tallies` reads back equal.
 
-    target: a path, where an existing file is replaced, or a text file that is open for writing.
+    Parameters
+    ----------
+    target : str, path-like or text file
+        A path, where an existing file is replaced, or a text file that is open for writing.
+    rows : iterable of TallyRow
+        A line each, in this order.
     """
     rows = list(rows)
     named = any(row.task for row in rows)
@@ -110,7 +146,18 @@ def write_tallies(target: str | os.PathLike[str] | TextIO, rows: Iterable[TallyR
 
 
 def check_series(rows: Iterable[TallyRow]) -> None:
-    """Refuse the same (task, model, instance) twice, and a model with two sizes or two token counts."""
+    """Refuse rows that contradict each other.
+
+    Parameters
+    ----------
+    rows : iterable of TallyRow
+        Of one series.
+
+    Raises
+    ------
+    PassUntilError
+        For the same task, model and instance twice, and a model with two sizes or two token counts.
+    """
     seen: set[tuple[str, str, str]] = set()
     sizes: dict[str, tuple[float, float | None]] = {}
     for row in rows:
@@ -146,7 +193,7 @@ def _rows(path: str, reader: Iterator[list[str]]) -> Iterator[TallyRow]:
                 refuse("", problem)
             continue
         if len(cells) != len(header):
-            refuse("", f"{len(cells)} cells under {len(header)} columns")
+            refuse("", f"{counted(len(cells), 'cell')} under {counted(len(header), 'column')}")
         values = {name: cell.strip() for name, cell in zip(header, cells, strict=True) if name in KNOWN}
         row = _row(values, refuse)
         repeated = _repeats(row, seen, sizes)
@@ -163,11 +210,11 @@ def _header_problem(header: list[str]) -> str | None:
         return f"no column {', '.join(missing)}; the header needs {','.join(REQUIRED)}"
     twice = [name for name in KNOWN if header.count(name) > 1]
     if twice:
-        return f"column {twice[0]} stands there twice"
+        return f"column {twice[0]} appears twice; keep one"
     for name in set(header) - set(KNOWN):
         near = get_close_matches(name, COLUMNS, n=1, cutoff=0.8)
         if near:
-            return f"unknown column {name!r}; is {near[0]!r} meant?"
+            return f"unknown column {name!r}; did you mean {near[0]!r}?"
     return None
 
 
@@ -223,18 +270,19 @@ def _repeats(
 ) -> tuple[str, str] | None:
     """(column, problem) if `row` repeats or contradicts an earlier one; remembers it otherwise."""
     if (row.task, row.model, row.instance) in seen:
-        return "instance", f"instance {row.instance!r} of model {row.model!r} stands there twice; keep one"
+        return "instance", f"instance {row.instance!r} of model {row.model!r} appears twice; keep one"
     seen.add((row.task, row.model, row.instance))
     size, tokens = sizes.setdefault(row.model, (row.n_params, row.tokens))
     if size != row.n_params:
         return (
             "n_params",
-            f"model {row.model!r} has two sizes, {size:g} and {row.n_params:g}; name them apart",
+            f"model {row.model!r} has two sizes, {size:g} and {row.n_params:g}; use two names",
         )
     if tokens != row.tokens:
         return (
             "tokens",
-            f"model {row.model!r} has two token counts, {tokens} and {row.tokens}; name them apart",
+            f"model {row.model!r} has two token counts, {_cell(tokens) or 'none'} and "
+            f"{_cell(row.tokens) or 'none'}; use two names",
         )
     return None
 

@@ -3,36 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from passuntil._checks import whole, whole_or_none
+from passuntil._text import counted
 from passuntil.counts import estimates, intervals, sequences
+from passuntil.counts._design import Outcome, contradiction, outcome_of
+from passuntil.counts._outcomes import outcomes_of
 from passuntil.counts.gbas import GammaEstimate, gamma_estimate
 from passuntil.counts.intervals import Interval
 from passuntil.errors import PassUntilError
-
-Outcome = Literal["fixed", "floor", "stopped", "capped", "unfinished"]
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
     """Counts of one instance in draw order: at least `floor` draws, then to the r-th pass, at most `cap`.
 
-    draws: draws that count (n >= 0): the floor, K, or the cap; fewer while the run goes on. Overshoot after
-    the stop does not count.
-    passes: passes among them (0 <= s <= n).
-    stopped_at: K, the 1-based draw of the r-th pass; None if it has not come.
-    r: passes wanted; None for a fixed number of draws (then `cap`, if given, is that number).
-    floor, cap: least and most draws; None for none.
-    extended: how many draws there are was decided after a look at them, outside this design: no estimate is
-    then free of bias, and the interval is a confidence sequence, which holds all the same.
+    Parameters
+    ----------
+    draws : int
+        Draws that count, n >= 0: the floor, K, or the cap; fewer while the run goes on. Overshoot after the
+        stop does not count.
+    passes : int
+        Passes among them, 0 <= s <= n.
+    stopped_at : int, optional
+        K, the 1-based draw of the r-th pass; None if it has not come.
+    r : int, optional
+        Passes wanted, at least 1; None for a fixed number of draws (then `cap`, if given, is that number).
+    floor, cap : int, optional
+        Least and most draws; None for none.
+    extended : bool, optional
+        True where the number of draws was decided after a look at them, outside this design: no estimate is
+        then free of bias, and the interval is a confidence sequence, which holds all the same.
 
-    Whole numbers only. Raises PassUntilError where the counts contradict each other or the design.
+    Raises
+    ------
+    PassUntilError
+        Where a count is no whole number, or the counts contradict each other or the design.
 
+    Examples
+    --------
     >>> tally = Tally(draws=37, passes=5, stopped_at=37, r=5, cap=10_000)
     >>> round(tally.estimate(), 4), round(tally.estimate(method="paper"), 4)
     (0.1111, 0.1351)
@@ -62,41 +76,9 @@ class Tally:
             object.__setattr__(self, name, value)
         if not isinstance(self.extended, bool):
             raise PassUntilError(f"extended must be True or False, not {self.extended!r}")
-        problem = self._contradiction()
+        problem = contradiction(self.draws, self.passes, self.stopped_at, self.r, self.floor or 0, self.cap)
         if problem:
             raise PassUntilError(problem)
-
-    def _contradiction(self) -> str | None:
-        """What is wrong with these counts, or None."""
-        n, s, k, r, floor = self.draws, self.passes, self.stopped_at, self.r, self.floor or 0
-        if s > n:
-            return f"passes ({s}) exceed draws ({n}); count both over the same draws"
-        if self.cap is not None and self.cap < floor:
-            return f"cap ({self.cap}) is below floor ({floor}); raise the cap or lower the floor"
-        if self.cap is not None and n > self.cap:
-            return f"draws ({n}) exceed cap ({self.cap}); count only the draws up to the cap"
-        if r is None:
-            return (
-                None if k is None else f"stopped_at ({k}) needs r: a fixed number of draws stops at no pass"
-            )
-        if k is None:
-            if s >= r:
-                return f"{s} passes reach r ({r}) but stopped_at is missing; give the draw of the r-th pass"
-            return None
-        if k < r:
-            return f"stopped_at ({k}) is below r ({r}): the r-th pass cannot come before draw r"
-        if k > n:
-            return f"stopped_at ({k}) exceeds draws ({n}); leave it out until the r-th pass has come"
-        if s < r:
-            return f"stopped_at is {k} but only {s} of r = {r} passes were counted; leave stopped_at out"
-        if n - k < s - r:
-            return f"{s} passes in {n} draws cannot be: only {n - k} draws follow pass r = {r} at K = {k}"
-        if n > max(k, floor):
-            return (
-                f"draws ({n}) go on after the stop at draw {max(k, floor)}; "
-                "drop the overshoot, or build the tally with Tally.from_bits"
-            )
-        return None
 
     @classmethod
     def from_bits(
@@ -108,41 +90,87 @@ class Tally:
         cap: int | None = None,
         extended: bool = False,
     ) -> Tally:
-        """The tally of pass (1) or fail (0) outcomes, given in draw order and cut where the design stops.
+        """Count pass (1) or fail (0) outcomes in draw order, and cut them where the design stops.
 
-        bits: shape (m,), each 0, 1, False or True. What follows the stop is overshoot and is dropped. Bits
-        that end before the stop give a tally whose `finished` is False. Raises PassUntilError for other
-        values and for an impossible design.
+        Parameters
+        ----------
+        bits : array_like of bool, shape (m,)
+            Outcomes in draw order. What follows the stop is overshoot and is dropped; where they end before
+            the stop, the tally is not `finished`.
+        r, floor, cap : int, optional
+            The design, as in `Tally`.
+        extended : bool, optional
+            As in `Tally`.
 
+        Returns
+        -------
+        Tally
+            The counts up to the stop.
+
+        Raises
+        ------
+        PassUntilError
+            For other outcomes and for an impossible design.
+
+        Examples
+        --------
         >>> Tally.from_bits([0, 1, 0, 0, 1, 1, 0], r=2)
         Tally(draws=5, passes=2, stopped_at=5, r=2, floor=None, cap=None, extended=False)
         """
-        outcomes = _as_outcomes(bits)
-        r, floor, cap = (
-            whole_or_none("r", r, least=1),
-            whole_or_none("floor", floor),
-            whole_or_none("cap", cap, least=1),
+        return cls(0, 0, r=r, floor=floor, cap=cap, extended=extended).continued(bits)
+
+    def continued(self, bits: Iterable[Any] | NDArray[Any]) -> Tally:
+        """Count `bits` after the outcomes that this tally has counted, and cut them where its design stops.
+
+        It equals `Tally.from_bits` over all of them, and those before need not be read again.
+
+        Parameters
+        ----------
+        bits : array_like of bool, shape (m,)
+            The next outcomes in draw order, as in `Tally.from_bits`.
+
+        Returns
+        -------
+        Tally
+            The counts of all outcomes up to the stop.
+
+        Raises
+        ------
+        PassUntilError
+            For other outcomes, and where this tally is finished.
+
+        Examples
+        --------
+        >>> Tally(draws=2, passes=1, r=2, cap=9).continued([0, 1, 1])
+        Tally(draws=4, passes=2, stopped_at=4, r=2, floor=None, cap=9, extended=False)
+        """
+        outcomes = outcomes_of(bits)
+        n, stopped_at = self.draws, self.stopped_at
+        if self.finished and n and (self.r is not None or self.cap is not None):
+            raise PassUntilError(
+                f"the tally is finished after {counted(n, 'draw')}; what comes after it is overshoot"
+            )
+        if self.cap is not None:
+            outcomes = outcomes[: self.cap - n]
+        if self.r is not None:
+            if stopped_at is None:
+                places = np.flatnonzero(outcomes)
+                missing = self.r - self.passes
+                if places.size >= missing:
+                    stopped_at = n + int(places[missing - 1]) + 1
+            if stopped_at is not None:
+                outcomes = outcomes[: max(stopped_at, self.floor or 0) - n]
+        return replace(
+            self,
+            draws=n + int(outcomes.size),
+            passes=self.passes + int(outcomes.sum()),
+            stopped_at=stopped_at,
         )
-        outcomes = outcomes[:cap]
-        stopped_at = None
-        if r is not None:
-            places = np.flatnonzero(outcomes)
-            if places.size >= r:
-                stopped_at = int(places[r - 1]) + 1
-                outcomes = outcomes[: max(stopped_at, floor or 0)]
-        return cls(int(outcomes.size), int(outcomes.sum()), stopped_at, r, floor, cap, extended)
 
     @property
     def outcome(self) -> Outcome:
         """How the run ended: "fixed", "floor" (r passes by then), "stopped" at K, "capped", "unfinished"."""
-        if self.r is None:
-            planned = self.floor or 0 if self.cap is None else self.cap
-            return "fixed" if self.draws >= planned else "unfinished"
-        if self.stopped_at is not None and self.stopped_at > (self.floor or 0):
-            return "stopped"
-        if self.stopped_at is not None and self.draws == self.floor:
-            return "floor"
-        return "capped" if self.draws == self.cap else "unfinished"
+        return outcome_of(self.draws, self.stopped_at, self.r, self.floor or 0, self.cap)
 
     @property
     def finished(self) -> bool:
@@ -154,31 +182,56 @@ class Tally:
         """True where the cap came before the r-th pass."""
         return self.outcome == "capped"
 
-    def estimate(self, method: str = "unbiased") -> float:
-        """Estimate of the pass probability, in [0, 1].
+    @property
+    def columns(self) -> tuple[int, int, int | None, int | None, int | None, int | None]:
+        """Draws, passes, stopped_at, r, floor and cap, as the functions of `estimates` take them."""
+        return self.draws, self.passes, self.stopped_at, self.r, self.floor, self.cap
 
-        "unbiased": s / n at the floor, at the cap and for a fixed number of draws, (r - 1) / (K - 1) where
-        the r-th pass ended the run. For r = 1 it degenerates and is no use (see
-        `passuntil.counts.estimates.unbiased`). "paper": r / K, and s / n where the r-th pass never came (arXiv
-        2310.03262, eq. 2); biased upwards. "mle": s / n.
+    def estimate(self, method: str = "unbiased") -> float:
+        """Estimate the pass probability.
 
         An unfinished run gives s / n (for "paper", r / K if K has come): provisional, and not unbiased.
-        Without draws: NaN. Raises PassUntilError for another name.
+
+        Parameters
+        ----------
+        method : {"unbiased", "paper", "mle"}, optional
+            "unbiased": see `passuntil.counts.estimates.unbiased`; it is no use for r = 1. "paper": r / K,
+            and s / n where the r-th pass never came (arXiv 2310.03262, eq. 2); biased upwards. "mle": s / n.
+
+        Returns
+        -------
+        float
+            The estimate, in [0, 1]; NaN without draws.
+
+        Raises
+        ------
+        PassUntilError
+            For another name.
         """
-        return float(estimates.by_name(method)(*self._columns()))
+        return float(estimates.by_name(method)(*self.columns))
 
     def log_estimate(self) -> float | None:
-        """Unbiased estimate of log p (natural), psi(r) - psi(K), if the r-th pass ended the run, else None.
+        """Estimate log p (natural logarithm) without bias, where the r-th pass ended the run.
 
-        It is unbiased over a design without floor and cap (arXiv 2001.03985). Where a floor or cap makes it
-        None for some outcomes, those that are left are a selection: fit the likelihood instead.
+        Where a floor or cap makes it None for some, the others are a selection: fit the likelihood instead.
+
+        Returns
+        -------
+        float or None
+            psi(r) - psi(K), as `passuntil.counts.estimates.log_unbiased`; None for another outcome.
         """
         if self.outcome != "stopped":
             return None
         return float(estimates.log_unbiased(self.stopped_at or 0, self.r or 0))
 
     def log_sd(self) -> float | None:
-        """Standard deviation of `log_estimate`: the root of psi'(r) - psi'(K), unbiased for its square."""
+        """Standard deviation of `log_estimate`; its square is without bias.
+
+        Returns
+        -------
+        float or None
+            The root of psi'(r) - psi'(K); None where `log_estimate` is.
+        """
         if self.outcome != "stopped":
             return None
         return float(np.sqrt(estimates.log_variance(self.stopped_at or 0, self.r or 0)))
@@ -186,8 +239,17 @@ class Tally:
     def gamma_estimate(self, level: float = 0.95, *, seed: int = 0) -> GammaEstimate | None:
         """Huber's estimate, whose relative error is known before drawing (`passuntil.counts.gbas`).
 
-        None where something else than the r-th pass ended the run, or r is 1. Give each instance its own
-        seed.
+        Parameters
+        ----------
+        level : float, optional
+            Confidence level of its interval, in (0, 1).
+        seed : int, optional
+            Seed of its clock, at least 0. Give each instance its own.
+
+        Returns
+        -------
+        GammaEstimate or None
+            None where something else than the r-th pass ended the run, or r is 1.
         """
         if self.outcome != "stopped" or self.r is None or self.r < 2 or self.stopped_at is None:
             return None
@@ -196,14 +258,26 @@ class Tally:
     def interval(self, level: float = 0.95, method: str | None = None) -> Interval:
         """Confidence interval for the pass probability.
 
-        "exact" (`passuntil.counts.intervals.exact`): covers at least at `level` under this design. An unfinished
-        run gets the interval of a run that was planned to end here, labelled "provisional": looking at it to
-        decide whether to go on voids its level, and so it is labelled where `extended` is set. "sequence"
-        (`passuntil.counts.sequences`): covers at all looks at once, whatever ended the run; about 1.8 times as wide
-        on the log scale. Left out: "sequence" where `extended` is set, else "exact".
+        Parameters
+        ----------
+        level : float, optional
+            Confidence level, in (0, 1).
+        method : {"exact", "sequence"}, optional
+            "exact" (`passuntil.counts.intervals.exact`): covers at least at `level` under this design;
+            labelled "provisional" where the run is unfinished (as if it was planned to end here: looking at
+            it to decide whether to go on voids its level) or `extended` is set. "sequence"
+            (`passuntil.counts.sequences`): covers at all looks at once, whatever ended the run; about 1.8
+            times as wide on the log scale. Left out: "sequence" where `extended` is set, else "exact".
 
-        Without a pass it is (0, upper). Without draws: (0, 1). Raises PassUntilError for another method or a
-        level outside (0, 1).
+        Returns
+        -------
+        Interval
+            (0, upper) without a pass, (0, 1) without draws.
+
+        Raises
+        ------
+        PassUntilError
+            For another method or a level outside (0, 1).
         """
         method = ("sequence" if self.extended else "exact") if method is None else method
         if method == "sequence":
@@ -211,33 +285,16 @@ class Tally:
             return Interval(float(low), float(high), float(level), "sequence")
         if method != "exact":
             raise PassUntilError(f"no interval is called {method!r}; use 'exact' or 'sequence'")
-        low, high = intervals.exact(*self._columns(), level=level)
+        low, high = intervals.exact(*self.columns, level=level)
         label = "exact" if self.finished and not self.extended else "provisional"
         return Interval(float(low), float(high), float(level), label)
 
     def variance(self) -> float:
-        """Variance of the unbiased estimate, itself without bias (see `passuntil.counts.estimates.variance`)."""
-        return float(estimates.variance(*self._columns()))
+        """Estimate the variance of the unbiased estimate, without bias (`passuntil.counts.estimates.variance`).
 
-    def _columns(self) -> tuple[int, int, int | None, int | None, int | None, int | None]:
-        return self.draws, self.passes, self.stopped_at, self.r, self.floor, self.cap
-
-
-def _as_outcomes(bits: Iterable[Any] | NDArray[Any]) -> NDArray[np.bool_]:
-    """Pass and fail outcomes as booleans; text is refused, since "10" reads as two outcomes or one number."""
-    if isinstance(bits, str | bytes):
-        raise PassUntilError(f"bits must be a sequence of 0 and 1, not text ({bits[:20]!r})")
-    try:
-        array = np.asarray(bits if isinstance(bits, np.ndarray) else list(bits))
-    except (TypeError, ValueError):
-        raise PassUntilError(f"bits must be a sequence of 0 and 1, not {type(bits).__name__}") from None
-    if array.ndim != 1:
-        raise PassUntilError(
-            f"bits must have one dimension, not shape {array.shape}; give one instance at a time"
-        )
-    if array.size == 0 or array.dtype == np.bool_:
-        return array.astype(np.bool_)
-    if array.dtype.kind not in "iuf" or not bool(np.isin(array, (0, 1)).all()):
-        odd = next((v for v in array.tolist() if v not in (0, 1)), array.tolist()[0])
-        raise PassUntilError(f"bits must be 0 or 1, not {odd!r}; an unscored draw is missing, never 0")
-    return array.astype(np.bool_)
+        Returns
+        -------
+        float
+            At least 0.
+        """
+        return float(estimates.variance(*self.columns))

@@ -1,12 +1,23 @@
-"""Forecasting: every law that a series of tallies carries, judged by back-tests, and a larger model."""
+"""Forecasting: every law that a series of tallies carries, judged by back-tests, and a larger model.
 
+The way of a forecast: rows of tallies are read into a `series`, its other tasks are pooled (`pooling`), every
+method is fitted (`methods`) and tried on left-out models (`backtests`), one is chosen (`choice`), and
+`series_forecast` holds the result.
+"""
+
+from passuntil.forecasting._limits import FAR_STEP
 from passuntil.forecasting.forecast import forecast_tallies
-from passuntil.forecasting.methods import METHODS, SCALES
-from passuntil.forecasting.series_forecast import SeriesForecast, TargetForecast
+from passuntil.forecasting.methods import METHODS
+from passuntil.forecasting.per_model import FittedModel, HeldOut, TargetForecast
+from passuntil.forecasting.series import SCALES
+from passuntil.forecasting.series_forecast import SeriesForecast
 
 __all__ = [
+    "FAR_STEP",
     "METHODS",
     "SCALES",
+    "FittedModel",
+    "HeldOut",
     "SeriesForecast",
     "TargetForecast",
     "forecast_tallies",

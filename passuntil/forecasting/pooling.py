@@ -10,7 +10,6 @@ They are fitted without a guess rate: leave tasks out that can be passed by gues
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -19,78 +18,59 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from passuntil._arrays import Floats
-from passuntil.counts.tables import TallyRow
 from passuntil.errors import PassUntilError
-from passuntil.forecasting.methods import Series, read_series
-from passuntil.laws._cells import sizes_of
-from passuntil.laws._series import log_log
-from passuntil.laws.dataset_ols import LEAST_SIZES
-from passuntil.laws.deviations import (
-    DeviationPrior,
-    Deviations,
-    deviations_of,
-    next_deviation,
-    pool_deviations,
-)
+from passuntil.forecasting.series import Neighbours, Series
+from passuntil.laws._inputs import sizes_of
+from passuntil.laws._kriging import next_deviation
+from passuntil.laws._lines import log_log
+from passuntil.laws.base import LEAST_SIZES
+from passuntil.laws.deviation_prior import DeviationPrior
+from passuntil.laws.deviations import Deviations, deviations_of, pool_deviations
 from passuntil.laws.instance_likelihood import InstanceLikelihood
 
 #: No loss of a task is believed to be nearer to 0: its logarithm would say nothing of the models.
 LEAST_LOSS = 1e-6
 #: A deviation of F beyond this turns any pass probability into any other.
-FARTHEST = 100.0
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """Other tasks of a series by name; left_out: those that cannot be read, with the reason."""
-
-    tasks: dict[str, Series] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
-
-    def pooled(self, series: Series) -> Pooled:
-        """What they and the losses of the models say of `series`; fewer than three of its sizes say nothing.
-
-        The loss of the task's own answers is no further evidence: the fit has its passes.
-        """
-        like = np.log(series.sizes)
-        found: dict[str, Deviations] = {}
-        missing = dict(self.left_out)
-        for name, task in self.tasks.items():
-            kept = task.keep(series.names)
-            try:
-                found[name] = _deviations(
-                    kept.sizes.tobytes(), kept.draws.tobytes(), kept.passes.tobytes(), kept.draws.shape
-                )
-                if kept.nll is not None:
-                    found[f"{name} (loss)"] = _of_losses(kept.sizes, kept.nll.mean(axis=0))
-            except PassUntilError as error:
-                missing[name] = str(error)
-        for name, loss in series.losses.items():
-            at = [i for i, model in enumerate(series.names) if model in loss]
-            try:
-                found[f"{name} (loss)"] = _of_losses(
-                    series.sizes[at], np.array([loss[series.names[i]] for i in at], dtype=np.float64)
-                )
-            except PassUntilError as error:
-                missing[f"{name} (loss)"] = str(error)
-        prior = pool_deviations(list(found.values()), like=like) if found else None
-        return Pooled(prior, tuple(found), missing)
+LARGEST_DEVIATION = 100.0
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """A prior for the deviations of one more task (None: nothing to pool), and what it rests on."""
+    """A prior for the deviations of one more task, and what it rests on.
 
-    prior: DeviationPrior | None
-    rests_on: tuple[str, ...]
-    left_out: dict[str, str]
+    Parameters
+    ----------
+    prior : DeviationPrior or None, optional
+        None: nothing to pool.
+    rests_on : tuple of str, optional
+        The tasks and losses that it rests on.
+    left_out : dict of str to str, optional
+        Those that say nothing, with the reason.
+    """
+
+    prior: DeviationPrior | None = None
+    rests_on: tuple[str, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def reach(self, series: Series, size: float, level: float) -> float:
-        """How far a model of that size may be off a line through the task means, as a standard deviation of F.
+        """How far a model of that size may be off a line through the task means.
 
-        The normal one whose central interval at `level` is as wide as that of the deviations, given those of
-        the task's own means; 0 without a prior. It is what a method must allow for that learns of
-        deviations from its own few residuals.
+        It is what a method must allow for that learns of deviations from its own few residuals.
+
+        Parameters
+        ----------
+        series : Series
+            The fitted models.
+        size : float
+            Of the new model, above 0.
+        level : float
+            Of the interval, in (0, 1).
+
+        Returns
+        -------
+        float
+            Standard deviation of F: of the normal distribution whose central interval at `level` is as wide as
+            that of the deviations, given those of the task's own means. 0 without a prior.
         """
         means = np.array([mean.mean for mean in series.means])
         used = (means > 0) & (means < 1)
@@ -107,43 +87,57 @@ class Pooled:
             inside = ndtr((half - centre) / spread) - ndtr((-half - centre) / spread)
             return level - float(weights @ inside)
 
-        half = FARTHEST if missing(FARTHEST) > 0 else float(brentq(missing, 0.0, FARTHEST))
+        half = (
+            LARGEST_DEVIATION
+            if missing(LARGEST_DEVIATION) > 0
+            else float(brentq(missing, 0.0, LARGEST_DEVIATION))
+        )
         return half / float(ndtri((1.0 + level) / 2.0))
 
 
-def read_neighbours(rows: dict[str, list[TallyRow]], scale: str, level: float) -> Neighbours:
-    """The other tasks by name, on that scale; those that are no series are left out with the reason."""
-    tasks, left_out = {}, {}
-    for name, mine in rows.items():
+def pool(series: Series, neighbours: Neighbours) -> Pooled:
+    """Pool what the other tasks and the losses of the models say of the models of `series`.
+
+    The loss of the task's own answers is no further evidence: the fit has its passes.
+
+    Parameters
+    ----------
+    series : Series
+        The models that are fitted, and no others.
+    neighbours : Neighbours
+        The other tasks; of each, these models count. Fewer than three of their sizes say nothing.
+
+    Returns
+    -------
+    Pooled
+        The prior of the deviations, and what it rests on.
+
+    Notes
+    -----
+    T tasks whose deviations correlate by rho count as T / (1 + (T - 1) rho).
+    """
+    evidence: dict[str, Deviations] = {}
+    left_out = dict(neighbours.left_out)
+    for name, task in neighbours.tasks.items():
+        kept = task.keep(series.names)
         try:
-            tasks[name] = read_series(mine, scale, level)
+            evidence[name] = _deviations(
+                kept.sizes.tobytes(), kept.draws.tobytes(), kept.passes.tobytes(), kept.draws.shape
+            )
+            if kept.nll is not None:
+                evidence[f"{name} (loss)"] = _of_losses(kept.sizes, kept.nll.mean(axis=0))
         except PassUntilError as error:
             left_out[name] = str(error)
-    return Neighbours(tasks, left_out)
-
-
-def split_tasks(
-    rows: Iterable[TallyRow], task: str | None
-) -> tuple[list[TallyRow], dict[str, list[TallyRow]]]:
-    """(rows of the task, rows of the others by task); with one task only there is nothing to name.
-
-    Raises PassUntilError: several tasks and none named, a task that no row has.
-    """
-    by_task: dict[str, list[TallyRow]] = {}
-    for row in rows:
-        by_task.setdefault(row.task, []).append(row)
-    names = ", ".join(repr(name) for name in sorted(by_task))
-    if task is None:
-        if len(by_task) > 1:
-            raise PassUntilError(
-                f"task must be named, because the rows are of {len(by_task)} tasks, {names}: one of them is "
-                "forecast, the others tell how models scatter"
+    for name, loss in series.losses.items():
+        at = [i for i, model in enumerate(series.names) if model in loss]
+        try:
+            evidence[f"{name} (loss)"] = _of_losses(
+                series.sizes[at], np.array([loss[series.names[i]] for i in at], dtype=np.float64)
             )
-        task = next(iter(by_task), "")
-    elif task not in by_task:
-        known = f"the tasks are {names}" if any(by_task) else "the rows name none, so leave it out"
-        raise PassUntilError(f"task {task!r} has no row; {known}")
-    return by_task.pop(task, []), by_task
+        except PassUntilError as error:
+            left_out[f"{name} (loss)"] = str(error)
+    prior = pool_deviations(list(evidence.values()), like=np.log(series.sizes)) if evidence else None
+    return Pooled(prior, tuple(evidence), left_out)
 
 
 @lru_cache(maxsize=256)

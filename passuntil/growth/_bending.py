@@ -21,6 +21,14 @@ HALVINGS = 45
 
 
 @dataclass(frozen=True, slots=True)
+class KnownNoise:
+    """sigma of the models' deviations as other tasks tell it, worth `df` degrees of freedom."""
+
+    sigma: float
+    df: float
+
+
+@dataclass(frozen=True, slots=True)
 class Bend:
     """Curvature of each replicate.
 
@@ -40,11 +48,10 @@ class Bend:
         return np.asarray(self.value / self.error)
 
 
-def bend(x: Floats, curve: Floats, cov: Floats, *, noise: float | None = None, noise_df: float = 0.0) -> Bend:
-    """Curvature of each curve (R, J), with J - 3 degrees of freedom.
+def bend(x: Floats, curve: Floats, cov: Floats, known: KnownNoise | None = None) -> Bend:
+    """Curvature of each curve (R, J), with J - 3 degrees of freedom, to which those of `known` are added.
 
     The hinges leave at least two distinct sizes on either side, so that no single model makes a bend.
-    noise: sigma known from elsewhere, worth `noise_df` degrees of freedom; these are added to J - 3.
     """
     basis = contrasts(x, 1)
     y, v = curve @ basis, basis.T @ cov @ basis
@@ -56,17 +63,15 @@ def bend(x: Floats, curve: Floats, cov: Floats, *, noise: float | None = None, n
     parts = []
     for shape in shapes:
         h = np.einsum("rkl,k->rl", axes, basis.T @ shape)
-        parts.append(_single(y, own, h, noise, noise_df))
+        parts.append(_single(y, own, h, known))
     t = np.stack([value / error for value, error, _ in parts])
     largest = np.take_along_axis(t, np.abs(t).argmax(0)[None], 0)[0]
     value, error, sigma2 = parts[0]
-    pooled = noise_df if noise is not None else 0.0
-    return Bend(value, error, sigma2, y.shape[1] - 1 + pooled, largest)
+    pooled_df = known.df if known is not None else 0.0
+    return Bend(value, error, sigma2, y.shape[1] - 1 + pooled_df, largest)
 
 
-def _single(
-    y: Floats, own: Floats, h: Floats, noise: float | None, noise_df: float
-) -> tuple[Floats, Floats, Floats]:
+def _single(y: Floats, own: Floats, h: Floats, known: KnownNoise | None) -> tuple[Floats, Floats, Floats]:
     """Coefficient of one regressor, its error, and sigma^2, from independent y (R, K) of variance own."""
     left = y.shape[1] - 1
 
@@ -76,18 +81,18 @@ def _single(
         value = (weight * h * y).sum(1) / size
         return value, size, (weight * (y - value[:, None] * h) ** 2).sum(1)
 
-    if noise is None:
+    if known is None:
         low, high = np.zeros(len(y)), np.maximum((y**2).sum(1), 1e-8) * 2.0
         for _ in range(HALVINGS):
             middle = (low + high) / 2
             above = weighted(middle)[2] > left
             low, high = np.where(above, middle, low), np.where(above, high, middle)
-        sigma2, noise_df = np.where(high < 1e-12, 0.0, (low + high) / 2), 0.0
+        sigma2, known_df = np.where(high < 1e-12, 0.0, (low + high) / 2), 0.0
     else:
-        sigma2 = np.full(len(y), noise**2)
+        sigma2, known_df = np.full(len(y), known.sigma**2), known.df
     value, size, rest = weighted(sigma2)
     # A residual of exactly nothing (made-up data) must not divide by zero.
-    scale = np.maximum((noise_df + rest) / (noise_df + left), 1e-12)
+    scale = np.maximum((known_df + rest) / (known_df + left), 1e-12)
     return value, np.sqrt(scale / size), sigma2
 
 

@@ -48,7 +48,7 @@ def _wls(design: Floats, y: Floats, weights: Floats) -> Floats:
 
 def _free_lines(x: Floats, y: Floats, weights: Floats) -> list[tuple[float, float, float, float]]:
     whole_line = _wls(np.stack([np.ones_like(x), x], 1), y, weights)
-    found = [(whole_line[0], whole_line[1], whole_line[0], whole_line[1])]
+    candidates = [(whole_line[0], whole_line[1], whole_line[0], whole_line[1])]
     for split in range(1, x.size):
         sides = []
         for side in (slice(None, split), slice(split, None)):
@@ -56,17 +56,17 @@ def _free_lines(x: Floats, y: Floats, weights: Floats) -> list[tuple[float, floa
                 break
             sides.append(_wls(np.stack([np.ones_like(x[side]), x[side]], 1), y[side], weights[side]))
         if len(sides) == 2:
-            found.append((*sides[0], *sides[1]))
-    return found
+            candidates.append((*sides[0], *sides[1]))
+    return candidates
 
 
 def _meeting_lines(x: Floats, y: Floats, weights: Floats) -> list[tuple[float, float, float, float]]:
-    found = []
+    candidates = []
     for knot in np.unique(x)[1:-1]:
         a, b, bent = _wls(np.stack([np.ones_like(x), x, np.maximum(x - knot, 0.0)], 1), y, weights)
         if bent < 0:
-            found.append((a, b, a - bent * knot, b + bent))
-    return found
+            candidates.append((a, b, a - bent * knot, b + bent))
+    return candidates
 
 
 def _soft(
@@ -131,7 +131,7 @@ def _summed_parts(parts: Floats) -> tuple[Floats, Floats]:
     return -logsumexp(-parts, axis=1), softmax(-parts, axis=1)
 
 
-#: By the names of `circuits.FORMS`.
+#: By the names of `circuit_comparison.FORMS`.
 FITTERS: dict[str, Fitter] = {
     "line": _polynomial(1),
     "quadratic": _polynomial(2),

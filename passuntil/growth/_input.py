@@ -8,31 +8,34 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from passuntil._arrays import Floats
-from passuntil._checks import confidence, positive, real
+from passuntil._checks import positive, real
+from passuntil._text import counted
 from passuntil.errors import PassUntilError
+from passuntil.growth._bending import KnownNoise
 
 #: A quadratic leaves nothing over on three sizes.
-LEAST_SIZES = 4
+LEAST_SIZES_TO_BEND = 4
 
 
 def share(name: str, value: Any) -> float:
     """A number strictly between 0 and 1, under the name of its argument."""
-    try:
-        return confidence(value)
-    except PassUntilError as error:
-        raise PassUntilError(str(error).replace("level", name, 1).replace("0.95", "0.05")) from None
+    number = real(name, value)
+    if not 0.0 < number < 1.0:
+        raise PassUntilError(f"{name} must lie between 0 and 1, such as 0.05, not {number:g}")
+    return number
 
 
-def known_noise(noise: tuple[float, float] | None) -> tuple[float | None, float]:
+def known_noise(noise: tuple[float, float] | None) -> KnownNoise | None:
+    """The pair (sigma, degrees of freedom), checked."""
     if noise is None:
-        return None, 0.0
+        return None
     try:
         sigma, df = noise
     except (TypeError, ValueError):
         raise PassUntilError(f"noise must be (sigma, degrees of freedom), not {noise!r}") from None
     if real("noise sigma", sigma) < 0:
         raise PassUntilError(f"noise sigma must not be negative, not {sigma!r}")
-    return float(sigma), positive("noise degrees of freedom", df)
+    return KnownNoise(float(sigma), positive("noise degrees of freedom", df))
 
 
 def counts(
@@ -75,16 +78,19 @@ def counts(
 def too_thin(sizes: Floats, n: Floats, s: Floats) -> str:
     """Why no verdict is possible, or nothing."""
     distinct = np.unique(sizes).size
-    if distinct < LEAST_SIZES:
-        return f"{distinct} distinct sizes: curvature needs at least {LEAST_SIZES}; measure more sizes"
+    if distinct < LEAST_SIZES_TO_BEND:
+        return (
+            f"{counted(distinct, 'distinct size')}: curvature needs at least {LEAST_SIZES_TO_BEND}; "
+            "measure more sizes"
+        )
     if s.sum() == 0:
         return "no draw of any model passed: there is nothing to classify; draw more or take an easier task"
     if (s == n).all():
         return "every draw of every model passed: there is no growth left to see; take a harder task"
     informative = np.unique(sizes[((s > 0) & (s < n)).any(0)]).size
-    if informative < LEAST_SIZES:
+    if informative < LEAST_SIZES_TO_BEND:
         return (
-            f"only {informative} sizes have instances that passed sometimes and failed sometimes; curvature "
-            f"needs {LEAST_SIZES}: draw more at the sizes without a pass, or take sizes between"
+            f"instances passed sometimes and failed sometimes at only {counted(informative, 'size')}; curvature "
+            f"needs {LEAST_SIZES_TO_BEND}: draw more at the sizes without a pass, or take sizes between"
         )
     return ""

@@ -4,13 +4,17 @@ A module a law. `DatasetOLS` fits the task's mean, `InstanceOLS` and `InstanceLi
 `LossAssisted` goes by way of the loss; `deviations` says how far the models of a series are off their law.
 """
 
-from passuntil.laws.dataset_ols import DatasetOLS, Forecast, ScalingLaw
-from passuntil.laws.deviations import DeviationPrior, Deviations, deviations_of, pool_deviations
-from passuntil.laws.instance_likelihood import InstanceBootstrap, InstanceLikelihood
+from passuntil.laws._resampling import InstanceBootstrap
+from passuntil.laws.base import Forecast, ScalingLaw
+from passuntil.laws.dataset_ols import DatasetOLS
+from passuntil.laws.deviation_prior import DeviationPrior
+from passuntil.laws.deviations import Deviations, deviations_of, pool_deviations
+from passuntil.laws.instance_likelihood import InstanceLikelihood
 from passuntil.laws.instance_ml import InstanceML, instance_ml
 from passuntil.laws.instance_ols import InstanceOLS
 from passuntil.laws.loss_assisted import LossAssisted
-from passuntil.laws.loss_law import LossFit, LossForecast, LossLaw
+from passuntil.laws.loss_fit import LossFit, fit_loss
+from passuntil.laws.loss_law import LossForecast, LossLaw
 from passuntil.laws.loss_table import read_losses
 
 __all__ = [
@@ -28,6 +32,7 @@ __all__ = [
     "LossLaw",
     "ScalingLaw",
     "deviations_of",
+    "fit_loss",
     "instance_ml",
     "pool_deviations",
     "read_losses",

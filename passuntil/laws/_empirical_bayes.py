@@ -16,6 +16,7 @@ import numpy as np
 
 from passuntil._arrays import Floats
 from passuntil.laws._cells import complement, marginal
+from passuntil.laws.deviations import Deviations
 
 #: Weak prior of Sigma: this many instances' worth, with these standard deviations of (a, b).
 PRIOR_COUNT, PRIOR_SD = 1.0, (0.5, 0.15)
@@ -108,8 +109,8 @@ def run(
             _deviate(fit, z, basis, score, weight, weights, moved)
             inner = fit.delta @ basis
             width = np.linalg.inv(fit.information + np.eye(basis.shape[1]) / fit.deviation2[:, None, None])
-            found = (inner**2).sum(1) + np.trace(width, axis1=1, axis2=2)
-            fit.deviation2 = (found + SIGMA_COUNT * SIGMA_SD**2) / (basis.shape[1] + SIGMA_COUNT)
+            squares = (inner**2).sum(1) + np.trace(width, axis1=1, axis2=2)
+            fit.deviation2 = (squares + SIGMA_COUNT * SIGMA_SD**2) / (basis.shape[1] + SIGMA_COUNT)
         if with_tau:
             _scatter(fit, z, score, weight, weights, moved)
         mu = (weights[..., None] * fit.theta).sum(1) / total[:, None]
@@ -126,6 +127,15 @@ def run(
             fit.converged = True
             break
     return fit
+
+
+def fitted_deviations(fit: Fit, sizes: Floats, basis: Floats) -> Deviations:
+    """Deviations of the first replicate with the fit's shrinkage undone: the information is the data's own."""
+    information, prior_variance = fit.information[0], float(fit.deviation2[0])
+    values, vectors = np.linalg.eigh((information + information.T) / 2.0)
+    values = np.maximum(values, 1e-9)
+    free = (vectors.T @ (basis.T @ fit.delta[0])) * (1.0 + 1.0 / (values * max(prior_variance, 1e-12)))
+    return Deviations(np.log(sizes), vectors @ free, (vectors / values) @ vectors.T, basis)
 
 
 def _sds(sigma: Floats) -> Floats:
@@ -190,6 +200,6 @@ def _scatter(fit: Fit, z: Floats, score: Floats, weight: Floats, weights: Floats
     left = score - weight * moved
     spread = fit.v00[..., None] - 2.0 * z * fit.v01[..., None] + z * z * fit.v11[..., None]
     expected = (weights[..., None] * weight * (1.0 - weight * spread)).sum((1, 2))
-    found = (weights[..., None] * left**2).sum((1, 2))
-    ratio = np.clip(found / np.maximum(expected, 1e-12), 0.1, 2.0)
+    observed = (weights[..., None] * left**2).sum((1, 2))
+    ratio = np.clip(observed / np.maximum(expected, 1e-12), 0.1, 2.0)
     fit.tau2 = np.clip(fit.tau2 * ratio, 1e-9, MOST_TAU2)

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from passuntil._arrays import Floats
-from passuntil.laws._cells import Cells, pass_probability
-from passuntil.laws.deviations import DeviationPrior, Deviations, next_deviation
+from passuntil.laws._cells import marginal, pass_probability
+from passuntil.laws._empirical_bayes import Fit
+from passuntil.laws._inputs import Cells
+from passuntil.laws._kriging import next_deviation
+from passuntil.laws.deviation_prior import DeviationPrior
+from passuntil.laws.deviations import Deviations
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,47 @@ class Posterior:
     fitted_free: Floats
     spread: DeviationPrior
     with_deviation: bool
+
+    @classmethod
+    def of_fit(
+        cls,
+        cells: Cells,
+        fit: Fit,
+        *,
+        tau: float,
+        guess: float,
+        deviations: Deviations,
+        spread: DeviationPrior,
+        with_deviation: bool,
+    ) -> Posterior:
+        """The posterior at the modes of the first replicate of `fit`."""
+        theta, z = fit.theta[0], cells.z
+        eta = theta[:, :1] - theta[:, 1:] * z + fit.delta[0]
+        score, weight, _ = marginal(eta, cells.draws, cells.passes, guess, fit.tau2[:1], fit.eps[0])
+        h00, h01, h11 = weight.sum(1), -(weight @ z), weight @ (z * z)
+        # The score is what is left of the gradient at the mode, so that H theta comes out exact.
+        natural = np.stack(
+            [
+                h00 * theta[:, 0] + h01 * theta[:, 1] + score.sum(1),
+                h01 * theta[:, 0] + h11 * theta[:, 1] - score @ z,
+            ],
+            axis=1,
+        )
+        basis = deviations.basis
+        return cls(
+            cells=cells,
+            precision=np.stack([h00, h01, h11], axis=1),
+            natural=natural,
+            pull=np.stack([weight @ basis, -(weight * z) @ basis], axis=1),
+            mu=fit.mu[0],
+            sigma=fit.sigma[0],
+            tau=tau,
+            guess=guess,
+            deviations=deviations,
+            fitted_free=basis.T @ fit.delta[0],
+            spread=spread,
+            with_deviation=with_deviation,
+        )
 
     def log_size(self, z: float) -> float:
         """Back from the standardised axis."""

@@ -1,4 +1,4 @@
-"""Task scaling laws: estimators in scikit-learn's manner that map model size to pass probability.
+"""The paper's dataset-level law: one line through the task means of a series.
 
 PU(N) = exp(-c N^-alpha), so F(N) = log(-log PU) = log c - alpha log N is a straight line in log N
 (arXiv 2310.03262, eq. 4). Natural logarithms throughout.
@@ -7,71 +7,55 @@ PU(N) = exp(-c N^-alpha), so F(N) = log(-log PU) = log c - alpha log N is a stra
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import t as student
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
 
 from passuntil._arrays import Floats
 from passuntil._checks import confidence, positive
 from passuntil.errors import PassUntilError
-
-#: A line always fits two sizes; only a third one tells anything of the scatter.
-LEAST_SIZES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """Forecast pass probability of one model that was not fitted.
-
-    n_params: its size, on the scale of the fit. mean: the fitted line there, as a pass probability (the
-    median of the forecast). low, high: bounds in [0, 1] that hold the model's pass probability at `level`.
-    """
-
-    n_params: float
-    mean: float
-    low: float
-    high: float
-    level: float
-
-
-class ScalingLaw(BaseEstimator, ABC):
-    """Base of the laws: `fit` on sizes and pass probabilities, then `predict` and `forecast`.
-
-    A law has a `name`, under which forecasts list it.
-    """
-
-    name: str
-
-    @abstractmethod
-    def fit(self, n_params: ArrayLike, pass_probability: ArrayLike) -> Self:
-        """Fit to models of sizes `n_params` (> 0) and their pass probabilities in [0, 1); shapes (n,)."""
-
-    @abstractmethod
-    def predict(self, n_params: ArrayLike) -> Floats:
-        """Pass probability of the law at each size, of the shape of `n_params`."""
-
-    @abstractmethod
-    def forecast(self, n_params: float, *, level: float = 0.9) -> Forecast:
-        """Pass probability of one new model of that size, with an interval that counts its own deviation."""
+from passuntil.laws._inputs import above_zero, new_sizes, one_a_model, require_fit, vector
+from passuntil.laws.base import LEAST_SIZES, Forecast, ScalingLaw
 
 
 class DatasetOLS(ScalingLaw):
-    """The paper's dataset-level fit: least squares of log(-log PU) on log N (arXiv 2310.03262, eq. 4).
+    """The paper's dataset-level fit: least squares of F = log(-log PU) of the task mean on log N.
 
     Sizes whose PU is 0 have no F and are left out, as in the paper; that favours models which came out
     well, so `dropped_` names them. PU = 1 has no F either, and is refused: nothing there follows the law.
 
-    Attributes after `fit`: `c_` (in the unit of the sizes given: N in billions and in ones differ by
-    1e9^alpha; infinite where that overflows), `log_c_`, `alpha_`, `n_used_` (models fitted), `dropped_`
-    (sizes left out), `residuals_` (F less the line, shape (n_used_,)), `scatter_` (their standard
-    deviation, n_used_ - 2 degrees of freedom).
+    Attributes
+    ----------
+    c_ : float
+        In the unit of the sizes given: N in billions and in ones differ by 1e9^alpha. Infinite where that
+        overflows.
+    log_c_ : float
+        Its natural logarithm.
+    alpha_ : float
+        The exponent.
+    n_used_ : int
+        Models fitted.
+    dropped_ : tuple of float
+        Sizes left out.
+    residuals_ : ndarray, shape (n_used_,)
+        F less the line.
+    scatter_ : float
+        Their standard deviation, n_used_ - 2 degrees of freedom.
 
+    Notes
+    -----
+    ::
+
+        PU(N) = exp(-c N^-alpha),    F(N) = log(-log PU) = log c - alpha log N
+
+    References
+    ----------
+    .. [1] Hu et al. (2023), arXiv 2310.03262, eq. 4.
+
+    Examples
+    --------
     >>> sizes = [0.1, 0.2, 0.5, 1.0]
     >>> law = DatasetOLS().fit(sizes, [math.exp(-3 * n**-0.3) for n in sizes])
     >>> round(law.c_, 6), round(law.alpha_, 6)
@@ -81,18 +65,27 @@ class DatasetOLS(ScalingLaw):
     name = "dataset_ols"
 
     def fit(self, n_params: ArrayLike, pass_probability: ArrayLike) -> Self:
-        """Fit the line.
+        """Fit the line to the task means of n models.
 
-        n_params: sizes, shape (n,), finite and > 0. pass_probability: shape (n,), in [0, 1). At least three
-        distinct sizes need a PU above 0. Raises PassUntilError otherwise.
+        Parameters
+        ----------
+        n_params : array_like of float, shape (n,)
+            Sizes above 0.
+        pass_probability : array_like of float, shape (n,)
+            Task means, in [0, 1). At least three distinct sizes need one above 0.
+
+        Returns
+        -------
+        DatasetOLS
+            This law, fitted.
+
+        Raises
+        ------
+        PassUntilError
+            For anything else.
         """
-        sizes, values = _vector("n_params", n_params), _vector("pass_probability", pass_probability)
-        if sizes.shape != values.shape:
-            raise PassUntilError(
-                f"n_params has {sizes.size} values and pass_probability {values.size}; one a model"
-            )
-        if (sizes <= 0).any():
-            raise PassUntilError(f"n_params must be above 0, not {sizes[sizes <= 0][0]:g}")
+        sizes, values = above_zero("n_params", n_params), vector("pass_probability", pass_probability)
+        one_a_model(sizes, "pass_probability", values)
         if ((values < 0) | (values > 1)).any():
             wrong = values[(values < 0) | (values > 1)][0]
             raise PassUntilError(
@@ -107,7 +100,7 @@ class DatasetOLS(ScalingLaw):
         distinct = np.unique(sizes[used]).size
         if distinct < LEAST_SIZES:
             raise PassUntilError(
-                f"{distinct} distinct sizes have a pass probability above 0; the fit needs {LEAST_SIZES}: "
+                f"the fit needs {LEAST_SIZES} distinct sizes with a pass probability above 0, not {distinct}: "
                 "measure more sizes, or draw more where nothing passed"
             )
         x, y = np.log(sizes[used]), np.log(-np.log(values[used]))
@@ -125,17 +118,52 @@ class DatasetOLS(ScalingLaw):
         return self
 
     def predict(self, n_params: ArrayLike) -> Floats:
-        """exp(-c N^-alpha) at each size; NotFittedError before `fit`, PassUntilError for sizes <= 0."""
-        sizes = np.asarray(n_params, dtype=np.float64)
-        if not (np.isfinite(sizes) & (sizes > 0)).all():
-            raise PassUntilError(f"n_params must be finite and above 0, not {n_params!r}")
-        return np.asarray(np.exp(-np.exp(self._line(np.log(sizes)))), dtype=np.float64)
+        """Pass probability of the law, exp(-c N^-alpha), at each size.
+
+        Parameters
+        ----------
+        n_params : array_like of float
+            Sizes above 0.
+
+        Returns
+        -------
+        ndarray
+            Task means in [0, 1], of the shape of `n_params`.
+
+        Raises
+        ------
+        PassUntilError
+            For a size that is not above 0.
+        """
+        return np.asarray(np.exp(-np.exp(self._line(np.log(new_sizes(n_params))))), dtype=np.float64)
 
     def forecast(self, n_params: float, *, level: float = 0.9) -> Forecast:
-        """The law at `n_params` with the t prediction interval of a new observation, made on the scale of F.
+        """Task mean of one new model, with the t prediction interval of a new observation on the scale of F.
 
-        F +- t(n - 2) s sqrt(1 + 1/n + (x - mean x)^2 / Sxx), x = log N, turned into pass probabilities. The
-        1 is the new model's own deviation: models of a series scatter about the line by more than their
+        Parameters
+        ----------
+        n_params : float
+            Its size, above 0.
+        level : float, optional
+            Confidence level, in (0, 1).
+
+        Returns
+        -------
+        Forecast
+            The law there and the bounds.
+
+        Raises
+        ------
+        PassUntilError
+            For another size or level.
+
+        Notes
+        -----
+        With x = log N and the scatter s of the n models, turned into pass probabilities::
+
+            F +- t(n - 2) s sqrt(1 + 1/n + (x - mean x)^2 / Sxx)
+
+        The 1 is the new model's own deviation: models of a series scatter about the line by more than their
         draws explain. It assumes that the law goes on and that this scatter is alike at all sizes.
         """
         size, level = positive("n_params", n_params), confidence(level)
@@ -148,19 +176,5 @@ class DatasetOLS(ScalingLaw):
         return Forecast(size, mean, low, high, level)
 
     def _line(self, log_size: Any) -> Any:
-        if not hasattr(self, "alpha_"):
-            raise NotFittedError("This DatasetOLS is not fitted yet; call fit first.")
+        require_fit(self, "alpha_")
         return self._level - self.alpha_ * (log_size - self._centre)
-
-
-def _vector(name: str, values: ArrayLike) -> Floats:
-    """Finite floats of shape (n,), or one clear error."""
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise PassUntilError(f"{name} must be numbers, not {values!r}") from None
-    if array.ndim != 1:
-        raise PassUntilError(f"{name} must have one dimension, not shape {array.shape}")
-    if not np.isfinite(array).all():
-        raise PassUntilError(f"{name} must be finite, not {array[~np.isfinite(array)][0]}")
-    return array

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import xlogy
 from scipy.stats import chi2
 
-from passuntil._arrays import Floats
-from passuntil.laws._cells import check_cells, log_likelihood, pass_probability, score_and_weight
+from passuntil._arrays import Floats, Ints
+from passuntil.laws._cells import log_likelihood, pass_probability, score_and_weight
+from passuntil.laws._inputs import check_cells
 
 ROUNDS, LONGEST_STEP, FLAT = 200, 1.0, 1e-10
 
@@ -19,28 +20,68 @@ ROUNDS, LONGEST_STEP, FLAT = 200, 1.0, 1e-10
 class InstanceML:
     """Fits of m instances, each by itself; NaN where the likelihood has no maximum (such as no pass at all).
 
-    log_c, alpha: in the unit of the sizes. deviance: twice the log-likelihood that the law loses against a
-    pass probability of each cell's own; df: measured cells less 2; p_value: of that loss by chance
-    (chi-squared, asymptotic). A law with models' own deviations can hold where single instances reject
-    this one.
+    A law with models' own deviations can hold where single instances reject this one.
+
+    Parameters
+    ----------
+    log_c, alpha : ndarray, shape (m,)
+        Of each instance, in the unit of the sizes.
+    deviance : ndarray, shape (m,)
+        Twice the log-likelihood that the law loses against a pass probability of each cell's own.
+    df : ndarray of int, shape (m,)
+        Measured cells less 2.
+    p_value : ndarray, shape (m,)
+        Probability of that loss by chance (chi-squared, asymptotic).
     """
 
     log_c: Floats
     alpha: Floats
     deviance: Floats
-    df: NDArray[np.int64]
+    df: Ints
     p_value: Floats
 
     def predict(self, n_params: float) -> Floats:
-        """Pass probability of each instance at that size."""
+        """Pass probability of each instance on its own law.
+
+        Parameters
+        ----------
+        n_params : float
+            A size above 0.
+
+        Returns
+        -------
+        ndarray, shape (m,)
+            In [0, 1]; NaN without a fit.
+        """
         return pass_probability(self.log_c - self.alpha * np.log(n_params))
 
 
 def instance_ml(n_params: ArrayLike, draws: ArrayLike, passes: ArrayLike) -> InstanceML:
-    """Maximum-likelihood lines log(-log p) = log c - alpha log N, zeros kept, all instances at once.
+    """Fit every instance by itself by maximum likelihood, zeros kept, all instances at once.
 
-    n_params: (n,); draws, passes: (m, n). Raises PassUntilError as `InstanceLikelihood.fit`.
+    Parameters
+    ----------
+    n_params : array_like of float, shape (n,)
+        Sizes above 0, at least three of them distinct.
+    draws, passes : array_like of int, shape (m, n)
+        Counts, 0 <= passes <= draws; a cell without draws was not measured.
 
+    Returns
+    -------
+    InstanceML
+        The fits and their tests.
+
+    Raises
+    ------
+    PassUntilError
+        As `InstanceLikelihood.fit`.
+
+    Notes
+    -----
+    Each maximises prod p_j^s (1 - p_j)^(n - s) over (log c, alpha), log(-log p_j) = log c - alpha log N_j.
+
+    Examples
+    --------
     >>> sizes = [0.036, 0.109, 0.241, 0.499, 0.892, 1.542]
     >>> fit = instance_ml(sizes, [[1600] * 6], [[0, 0, 0, 1, 3, 13]])
     >>> np.exp(fit.log_c).round(3).tolist(), fit.alpha.round(3).tolist()

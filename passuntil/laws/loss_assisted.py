@@ -2,64 +2,78 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
 
 from passuntil._arrays import Floats
 from passuntil._checks import confidence, positive, whole
 from passuntil.errors import PassUntilError
-from passuntil.laws._cells import ROOTS, check_shares, sizes_of
-from passuntil.laws._series import LEAST_P, MOST_P, forecast_with_scatter, lines, log_log, shrunken_lines
-from passuntil.laws.dataset_ols import Forecast
-from passuntil.laws.loss_law import profile
+from passuntil.laws._cells import ROOTS
+from passuntil.laws._inputs import check_shares, new_sizes, require_fit, sizes_of
+from passuntil.laws._lines import forecast_with_scatter, lines, log_log, shrunken_lines
+from passuntil.laws._profile import profile
+from passuntil.laws._relations import FORMS, LEAST_NLL, Measured, Relation, relate
+from passuntil.laws.base import Forecast, ScalingLaw
 
-#: -log PU = a L + b;  log(-log PU) = a log L + b;  log(-log PU) = a L + b.
-FORMS = ("linear", "log_log", "log_linear")
-LEAST_NLL = 1e-12
 #: Exponents tried for a loss with a floor of its own.
 ALPHAS: Floats = np.geomspace(0.02, 3.0, 60)
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """One form of the relation between the loss of an answer and its pass probability, fitted."""
-
-    form: str
-    slope: float
-    level: float
-
-    def pass_probability(self, nll: Floats) -> Floats:
-        """Pass probability at summed answer losses `nll` (nats), within [0, 1]."""
-        if self.form == "linear":
-            return np.asarray(np.exp(-np.maximum(self.slope * nll + self.level, 0.0)))
-        x = np.log(np.maximum(nll, LEAST_NLL)) if self.form == "log_log" else nll
-        return np.asarray(np.exp(-np.exp(np.clip(self.slope * x + self.level, -60.0, 6.4))))
-
-
-class LossAssisted(BaseEstimator):
+class LossAssisted(ScalingLaw):
     """A relation between answer loss and pass probability, and each instance's loss carried to larger models.
 
-    1. On easy instances (a pass probability between 0 and 1 at `least_points` sizes) the relation is fitted
-       to all their cells, in the three forms of `FORMS` (the paper's own are not known).
-    2. Each instance's log loss is a line in log N. shrink=True: the lines lean on each other as far as their
-       scatter says (`shrunken_lines`), and the mean over what stays uncertain of them is taken; a mean over
-       lines that are each fitted alone bends towards 1/2. floor=True (without shrinking): the loss is c
-       N^-alpha + L0 instead.
-    3. Predicted loss gives predicted pass probability. instances="all": for every instance; "hard": for those
-       that are not easy, the easy ones on their own lines of log(-log PU), as in the paper.
+    Parameters
+    ----------
+    form : {"linear", "log_log", "log_linear"}, optional
+        Of the relation; chosen by leaving out one size at a time where it is left out.
+    instances : {"all", "hard"}, optional
+        Whose pass probability is predicted from the loss: "all"; or "hard", those that are not easy, the easy
+        ones on their own lines of log(-log PU), as in the paper.
+    shrink : bool, optional
+        Let the lines of the losses lean on each other as far as their scatter says, and take the mean over
+        what stays uncertain of them; a mean over lines that are each fitted alone bends towards 1/2.
+    floor : bool, optional
+        Without `shrink`: the loss of an instance is c N^-alpha + L0 instead of a line in logarithms.
+    least_points : int, optional
+        Distinct sizes with a pass probability between 0 and 1 that make an instance easy, at least 2.
 
-    The form is chosen by leaving out one size at a time, predicting its task mean from the rest, and taking
-    the least squared error on the scale of F. The target never enters. The interval is the t interval of a
-    new model from the residuals of the task mean, widened by the forms' disagreement.
+    Attributes
+    ----------
+    relations_ : dict of str to Relation
+        The relation fitted in every form.
+    form_ : str
+        The form that is used.
+    relation_ : Relation
+        The relation in that form.
+    form_errors_ : dict of str to float
+        By form the root mean square of the left-out sizes' errors in F = log(-log p).
+    easy_ : ndarray of bool, shape (m,)
+        Which instances are easy.
+    residuals_ : ndarray, shape (n,)
+        F of the task mean less that of the law.
 
-    Attributes after `fit`: `relation_`, `relations_` (by form), `form_`, `form_errors_` (by form: root mean
-    square of the left-out sizes' errors in F), `easy_`, `residuals_`.
+    Notes
+    -----
+    1. The relation is fitted to all cells of the easy instances, in three forms, since the paper's own is not
+       known, for the summed loss L of the answer::
 
+           -log PU = a L + b,    log(-log PU) = a log L + b,    log(-log PU) = a L + b
+
+    2. Each instance's log loss is a line in log N, carried to the new size.
+    3. Predicted loss gives predicted pass probability.
+
+    The form is chosen by predicting the task mean of each size from the rest, and taking the least squared
+    error on the scale of F. The target never enters. The interval is the t interval of a new model from the
+    residuals of the task mean, widened by the forms' disagreement.
+
+    References
+    ----------
+    .. [1] Hu et al. (2023), arXiv 2310.03262, appendix E.2.
+
+    Examples
+    --------
     >>> sizes = np.array([0.1, 0.2, 0.5, 1.0])
     >>> nll = np.multiply.outer([2.0, 3.0, 9.0], sizes**-0.3)
     >>> law = LossAssisted().fit(sizes, np.exp(-nll), nll)
@@ -85,10 +99,26 @@ class LossAssisted(BaseEstimator):
         self.least_points = least_points
 
     def fit(self, n_params: ArrayLike, pass_probability: ArrayLike, nll: ArrayLike) -> Self:
-        """Fit to sizes (n,), pass probabilities (m, n) in [0, 1] and summed answer losses (m, n) in nats.
+        """Fit to the pass probabilities and losses of m instances on n models.
 
-        Raises PassUntilError: fewer than three sizes, a missing or negative loss, no easy instance, an
-        unknown form.
+        Parameters
+        ----------
+        n_params : array_like of float, shape (n,)
+            Sizes above 0, at least three of them distinct.
+        pass_probability : array_like of float, shape (m, n)
+            In [0, 1], NaN where not measured.
+        nll : array_like of float, shape (m, n)
+            Loss summed over the reference answer, in nats, at least 0, in every cell.
+
+        Returns
+        -------
+        LossAssisted
+            This law, fitted.
+
+        Raises
+        ------
+        PassUntilError
+            For fewer than three sizes, a missing or negative loss, no easy instance, an unknown form.
         """
         least = whole("least_points", self.least_points, least=2)
         if self.form is not None and self.form not in FORMS:
@@ -99,10 +129,12 @@ class LossAssisted(BaseEstimator):
         values = check_shares(sizes, pass_probability)
         losses = np.asarray(nll, dtype=np.float64)
         if losses.shape != values.shape:
-            raise PassUntilError(f"nll has shape {losses.shape} and pass_probability {values.shape}")
+            raise PassUntilError(
+                f"nll must have the shape of pass_probability, {values.shape}, not {losses.shape}"
+            )
         if not (np.isfinite(losses) & (losses >= 0)).all():
             raise PassUntilError(
-                "nll must be finite and at least 0 in every cell; leave out instances without"
+                "nll must be finite and at least 0 in every cell; leave out instances without a loss"
             )
         inner = (values > 0) & (values < 1)
         self.easy_ = np.array([np.unique(sizes[row]).size >= least for row in inner])
@@ -111,9 +143,9 @@ class LossAssisted(BaseEstimator):
                 f"no instance has a pass probability between 0 and 1 at {least} sizes, so the relation "
                 "between loss and pass probability cannot be fitted; draw more"
             )
-        data = _Data(sizes, values, np.maximum(losses, LEAST_NLL), inner & self.easy_[:, None])
+        data = Measured(sizes, values, np.maximum(losses, LEAST_NLL), inner & self.easy_[:, None])
         everything = np.ones(sizes.size, dtype=bool)
-        self.relations_ = {form: _relate(form, data, everything) for form in FORMS}
+        self.relations_ = {form: relate(form, data, everything) for form in FORMS}
         self.form_errors_ = self._leave_one_out(data)
         self.form_ = self.form or min(FORMS, key=lambda form: (self.form_errors_[form], FORMS.index(form)))
         self.relation_ = self.relations_[self.form_]
@@ -123,18 +155,50 @@ class LossAssisted(BaseEstimator):
         return self
 
     def predict(self, n_params: ArrayLike) -> Floats:
-        """Pass probability of each instance at each size, shape (m,) + that of the sizes."""
-        self._fitted()
-        sizes = np.asarray(n_params, dtype=np.float64)
-        if not (np.isfinite(sizes) & (sizes > 0)).all():
-            raise PassUntilError(f"n_params must be finite and above 0, not {n_params!r}")
+        """Pass probability of each instance at each size.
+
+        Parameters
+        ----------
+        n_params : array_like of float
+            Sizes above 0.
+
+        Returns
+        -------
+        ndarray, shape (m, ...)
+            In [0, 1], the axes of the sizes after that of the instances.
+
+        Raises
+        ------
+        PassUntilError
+            For a size that is not above 0.
+        """
+        require_fit(self, "relation_")
+        sizes = new_sizes(n_params)
         everything = np.ones(self._data.sizes.size, dtype=bool)
-        there = self._carry(self._data, everything, np.atleast_1d(sizes), self.relation_)
-        return there.reshape((there.shape[0], *sizes.shape))
+        predicted = self._carry(self._data, everything, np.atleast_1d(sizes), self.relation_)
+        return predicted.reshape((predicted.shape[0], *sizes.shape))
 
     def forecast(self, n_params: float, *, level: float = 0.9) -> Forecast:
-        """Task mean of one new model of that size, with its interval."""
-        self._fitted()
+        """Task mean of one new model of that size, with its interval.
+
+        Parameters
+        ----------
+        n_params : float
+            Its size, above 0.
+        level : float, optional
+            Confidence level, in (0, 1).
+
+        Returns
+        -------
+        Forecast
+            The mean over the instances and the bounds.
+
+        Raises
+        ------
+        PassUntilError
+            For another size or level.
+        """
+        require_fit(self, "relation_")
         size, level = positive("n_params", n_params), confidence(level)
         everything = np.ones(self._data.sizes.size, dtype=bool)
         by_form = {
@@ -151,7 +215,7 @@ class LossAssisted(BaseEstimator):
             logs, self.residuals_, size, mean, level, of_forms=float(np.sqrt(spread))
         )
 
-    def _leave_one_out(self, data: _Data) -> dict[str, float]:
+    def _leave_one_out(self, data: Measured) -> dict[str, float]:
         errors: dict[str, list[float]] = {form: [] for form in FORMS}
         for size in np.unique(data.sizes):
             rest = data.sizes != size
@@ -159,12 +223,12 @@ class LossAssisted(BaseEstimator):
                 continue
             measured = log_log(np.nanmean(data.values[:, ~rest], axis=0))
             for form in FORMS:
-                relation = _relate(form, data, rest)
-                there = self._carry(data, rest, data.sizes[~rest], relation).mean(axis=0)
-                errors[form] += (measured - log_log(there)).tolist()
-        return {form: float(np.sqrt(np.mean(np.square(found)))) for form, found in errors.items()}
+                relation = relate(form, data, rest)
+                predicted = self._carry(data, rest, data.sizes[~rest], relation).mean(axis=0)
+                errors[form] += (measured - log_log(predicted)).tolist()
+        return {form: float(np.sqrt(np.mean(np.square(left_out)))) for form, left_out in errors.items()}
 
-    def _carry(self, data: _Data, used: Any, sizes: Floats, relation: Relation) -> Floats:
+    def _carry(self, data: Measured, used: Any, sizes: Floats, relation: Relation) -> Floats:
         """Pass probabilities (m, sizes) from the models in `used`."""
         x, losses = np.log(data.sizes[used]), data.losses[:, used]
         z = np.log(sizes)
@@ -174,46 +238,21 @@ class LossAssisted(BaseEstimator):
             rows = np.arange(losses.shape[0])
             alphas = best.alphas[at][:, None]
             nll = best.c[at, rows][:, None] * (sizes / best.unit) ** -alphas + best.floor[at, rows][:, None]
-            there = relation.pass_probability(nll)
+            predicted = relation.pass_probability(nll)
         elif self.shrink and np.unique(x).size > 2:
             mean, variance = shrunken_lines(x, np.log(losses), z)
-            there = np.zeros_like(mean)
+            predicted = np.zeros_like(mean)
             for node, share in zip(*ROOTS, strict=True):
                 log_nll = np.clip(mean + np.sqrt(2.0 * variance) * node, -60.0, 60.0)
-                there = there + share / np.sqrt(np.pi) * relation.pass_probability(np.exp(log_nll))
+                predicted = predicted + share / np.sqrt(np.pi) * relation.pass_probability(np.exp(log_nll))
         else:
             level, slope = lines(x, np.log(losses), np.ones_like(losses))
-            there = relation.pass_probability(
+            predicted = relation.pass_probability(
                 np.exp(np.clip(level[:, None] + slope[:, None] * z, -60.0, 60.0))
             )
         if self.instances == "hard":
             inner = data.easy[:, used].astype(np.float64)
             level, slope = lines(x, log_log(np.nan_to_num(data.values[:, used])), inner)
             own = np.exp(-np.exp(np.clip(level[:, None] + slope[:, None] * z, -60.0, 6.4)))
-            there = np.where(np.isfinite(own), own, there)
-        return np.asarray(there)
-
-    def _fitted(self) -> None:
-        if not hasattr(self, "relation_"):
-            raise NotFittedError("This LossAssisted is not fitted yet; call fit first.")
-
-
-@dataclass(frozen=True, slots=True)
-class _Data:
-    """Sizes (n,), pass probabilities, losses and the cells that fit the relation (m, n)."""
-
-    sizes: Floats
-    values: Floats
-    losses: Floats
-    easy: Any
-
-
-def _relate(form: str, data: _Data, used: Any) -> Relation:
-    cells = data.easy & used[None, :]
-    nll, p = data.losses[cells], np.clip(data.values[cells], LEAST_P, MOST_P)
-    x = np.log(nll) if form == "log_log" else nll
-    y = -np.log(p) if form == "linear" else np.log(-np.log(p))
-    off = x - x.mean()
-    spread = float((off * off).sum())
-    slope = float((off * y).sum()) / spread if spread > 0 else 0.0
-    return Relation(form, slope, float(y.mean()) - slope * float(x.mean()))
+            predicted = np.where(np.isfinite(own), own, predicted)
+        return np.asarray(predicted)

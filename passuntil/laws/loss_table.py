@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 
 from passuntil._checks import positive
+from passuntil._text import counted
 from passuntil.errors import PassUntilError
 
 #: Columns of the model, not losses.
@@ -16,10 +17,23 @@ LARGEST_LOSS = 1e9
 
 
 def read_losses(path: str | os.PathLike[str]) -> dict[str, dict[str, float]]:
-    """By loss and model: `model` and a column for each loss, in nats (> 0); an empty cell is unknown.
+    """Read a LOSSES.csv: a column `model` and a column for each loss, in nats; an empty cell is unknown.
 
-    Raises PassUntilError, naming file and line: unreadable file, no column `model` or no other, a model
-    twice, a value that is no number above 0.
+    Parameters
+    ----------
+    path : str or path-like
+        The file (UTF-8, comma-separated, a header line). Columns `n_params` and `tokens` are passed over.
+
+    Returns
+    -------
+    dict of str to dict
+        By the name of the loss and that of the model, a loss above 0.
+
+    Raises
+    ------
+    PassUntilError
+        Naming file and line: unreadable file, no column `model` or no other, a model twice, a value that is
+        no number above 0.
     """
     name = os.fspath(path)
     try:
@@ -33,34 +47,50 @@ def read_losses(path: str | os.PathLike[str]) -> dict[str, dict[str, float]]:
     columns = [column for column in header if column != "model" and column not in OF_THE_MODEL]
     if "model" not in header or not columns or len(set(header)) < len(header):
         raise PassUntilError(f"{name}: the header needs `model` and a column for each loss, each name once")
-    found: dict[str, dict[str, float]] = {column: {} for column in columns}
+    losses: dict[str, dict[str, float]] = {column: {} for column in columns}
     seen: set[str] = set()
     for line, row in enumerate(rows[1:], start=2):
         if len(row) != len(header):
-            raise PassUntilError(f"{name}, line {line}: {len(row)} cells under {len(header)} columns")
+            raise PassUntilError(
+                f"{name}, line {line}: {counted(len(row), 'cell')} under {counted(len(header), 'column')}"
+            )
         cells = dict(zip(header, row, strict=True))
         if cells["model"] in seen:
-            raise PassUntilError(
-                f"{name}, line {line}: model {cells['model']!r} stands there twice; keep one"
-            )
+            raise PassUntilError(f"{name}, line {line}: model {cells['model']!r} appears twice; keep one")
         seen.add(cells["model"])
         for column in columns:
             if cells[column]:
                 try:
-                    found[column][cells["model"]] = positive(column, float(cells[column]), most=LARGEST_LOSS)
+                    losses[column][cells["model"]] = positive(column, float(cells[column]), most=LARGEST_LOSS)
                 except (ValueError, PassUntilError):
                     raise PassUntilError(
                         f"{name}, line {line}, column {column}: {cells[column]!r:.60} is not a loss above 0"
                     ) from None
-    return found
+    return losses
 
 
 def check_losses(losses: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    """The losses as floats; PassUntilError for one that is not above 0."""
+    """Check losses by name and model.
+
+    Parameters
+    ----------
+    losses : mapping of str to mapping
+        By the name of the loss and that of the model, a loss in nats.
+
+    Returns
+    -------
+    dict of str to dict
+        The same as floats.
+
+    Raises
+    ------
+    PassUntilError
+        For a loss that is not above 0.
+    """
     return {
         name: {
             model: positive(f"loss {name} of {model}", loss, most=LARGEST_LOSS)
-            for model, loss in mine.items()
+            for model, loss in by_model.items()
         }
-        for name, mine in losses.items()
+        for name, by_model in losses.items()
     }

@@ -12,7 +12,7 @@ from scipy.special import betaln, expit, logit
 
 from passuntil._arrays import Floats, Ints
 from passuntil.rules.allocation import neyman
-from passuntil.rules.planning import BetaPrior
+from passuntil.rules.prior import BetaPrior
 
 #: Rounds have no weight in the estimate until so many passes (and failures) came before. A round that can
 #: hardly see a pass would add a rare, huge jump: unbiased, with an error that nobody sees coming.

@@ -26,19 +26,42 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from passuntil._arrays import Floats, Ints
-from passuntil.counts.sequences import whole_columns
+from passuntil.counts._columns import whole_columns
+from passuntil.counts._outcomes import outcomes_of
 from passuntil.errors import PassUntilError
 
 
 def neyman(
     spread: ArrayLike, variance: float, *, costs: ArrayLike = 1.0, least: ArrayLike = 0.0, most: ArrayLike
 ) -> tuple[Floats, bool]:
-    """The cheapest draws x with sum(spread / x) <= variance and least <= x <= most.
+    """Find the cheapest draws x with sum(spread / x) <= variance and least <= x <= most.
 
-    spread: shape (m,), at least 0, the variance of one draw of each instance (times its squared weight).
-    variance: above 0. costs: above 0, of one draw. Returns (x, whether the variance is met); where even
-    `most` does not meet it, x is `most` wherever there is any spread. Real numbers: round them up.
+    Parameters
+    ----------
+    spread : array_like of float, shape (m,)
+        The variance of one draw of each instance, times its squared weight; at least 0.
+    variance : float
+        What the sum may be; above 0.
+    costs : array_like of float, shape (m,), optional
+        Cost of one draw of each; above 0.
+    least, most : array_like of float, shape (m,)
+        Bounds of the draws of each.
 
+    Returns
+    -------
+    draws : ndarray of float, shape (m,)
+        Real numbers: round them up. Where even `most` does not meet the variance, `most` wherever there is any
+        spread.
+    met : bool
+        Whether the variance is met.
+
+    References
+    ----------
+    .. [1] J. Neyman, "On the two different aspects of the representative method", Journal of the Royal Statistical
+       Society 97 (1934), 558-625.
+
+    Examples
+    --------
     >>> x, met = neyman([0.25, 0.01], 0.001, most=10_000)
     >>> x.round(1).tolist(), met
     ([300.0, 60.0], True)
@@ -73,10 +96,20 @@ def neyman(
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """What was drawn in each round: `draws` and `passes`, shape (rounds, instances), not cumulated.
+    """What was drawn in each round, not cumulated. The last round may be open.
 
-    The last round may be open. Raises PassUntilError for counts that cannot be.
+    Parameters
+    ----------
+    draws, passes : ndarray of int, shape (rounds, instances)
+        Counts of each round.
 
+    Raises
+    ------
+    PassUntilError
+        For counts that cannot be, and for no rounds or no instances.
+
+    Examples
+    --------
     >>> Rounds.none(3).draws.tolist()
     [[0, 0, 0]]
     """
@@ -95,7 +128,23 @@ class Rounds:
 
     @classmethod
     def none(cls, instances: int) -> Rounds:
-        """Nothing drawn yet of this many instances."""
+        """Return rounds in which nothing is drawn yet.
+
+        Parameters
+        ----------
+        instances : int
+            How many instances there are, at least 1.
+
+        Returns
+        -------
+        Rounds
+            One open round.
+
+        Raises
+        ------
+        PassUntilError
+            For fewer than one instance.
+        """
         if not isinstance(instances, int) or instances < 1:
             raise PassUntilError(f"instances must be at least 1, not {instances!r}")
         empty = np.zeros((1, instances), dtype=np.int64)
@@ -107,19 +156,43 @@ class Rounds:
         return self.draws.sum(axis=0), self.passes.sum(axis=0)
 
     def first(self, count: int) -> Rounds:
-        """The first `count` rounds."""
+        """Return the first rounds.
+
+        Parameters
+        ----------
+        count : int
+            How many.
+
+        Returns
+        -------
+        Rounds
+            Those rounds.
+        """
         return Rounds(self.draws[:count], self.passes[:count])
 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """What to draw now.
+    """What to draw of each instance now.
 
-    draws: shape (instances,), draws to ask for now, 0 for those that have theirs. round: which round they
-    belong to, from 0. target: shape (instances,), draws of the whole round. weight: shape (instances,), the
-    weight that the round's pass rate has in the estimate. last: no round follows. done: nothing is left to
-    draw. reachable: False where the target cannot be met under the cap, by what is known so far. note: says
-    so in words, or "".
+    Parameters
+    ----------
+    draws : ndarray of int, shape (instances,)
+        Draws to ask for now, 0 for instances that have theirs.
+    round : int
+        The round that they belong to, from 0.
+    target : ndarray of int, shape (instances,)
+        Draws of the whole round.
+    weight : ndarray of float, shape (instances,)
+        The weight that the round's pass rate has in the estimate.
+    last : bool
+        Whether no round follows.
+    done : bool
+        Whether nothing is left to draw.
+    reachable : bool, optional
+        False where the target cannot be met under the cap, by what is known so far.
+    note : str, optional
+        Says so in words; empty otherwise.
     """
 
     draws: Ints
@@ -133,10 +206,26 @@ class Allocation:
 
 
 def weighted_estimates(rounds: Rounds, weights: Floats) -> tuple[Floats, Floats]:
-    """(estimates, their variances) of the instances; weights of shape (rounds, instances).
+    """Estimate the pass probability of each instance from weighted rounds.
 
-    Weights that do not sum to 1, because rounds are still to come, are scaled up: provisional, and then not
-    free of bias. A round without draws must have weight 0.
+    Parameters
+    ----------
+    rounds : Rounds
+        Closed rounds.
+    weights : ndarray of float, shape (rounds, instances)
+        The weight of each round's pass rate, set before it was drawn; 0 for a round without draws. Weights that do
+        not sum to 1, because rounds are still to come, are scaled up: then the estimate is provisional and not free
+        of bias.
+
+    Returns
+    -------
+    estimates, variances : ndarray of float, shape (instances,)
+        Both without bias where the weights sum to 1.
+
+    Notes
+    -----
+    With the weights w_it, draws n_it and passes s_it of round t, the estimate is the sum of w_it s_it / n_it, and
+    its variance that of w_it^2 s_it (n_it - s_it) / (n_it^2 (n_it - 1)).
     """
     n, s = rounds.draws.astype(np.float64), rounds.passes.astype(np.float64)
     total = weights.sum(axis=0)
@@ -150,10 +239,20 @@ def weighted_estimates(rounds: Rounds, weights: Floats) -> tuple[Floats, Floats]
 
 
 def outcome_arrays(outcomes: Iterable[Any]) -> list[NDArray[np.int64]]:
-    """Cumulated passes of each instance's outcomes in draw order, with a leading 0."""
-    from passuntil.counts.tally import _as_outcomes
+    """Cumulate the passes of each instance's outcomes.
+
+    Parameters
+    ----------
+    outcomes : iterable of sequences of bool
+        Outcomes of each instance in draw order.
+
+    Returns
+    -------
+    list of ndarray of int, shape (draws + 1,)
+        Passes among the first 0, 1, 2, ... draws.
+    """
 
     return [
-        np.concatenate([[0], np.cumsum(_as_outcomes(bits), dtype=np.int64)]).astype(np.int64)
+        np.concatenate([[0], np.cumsum(outcomes_of(bits), dtype=np.int64)]).astype(np.int64)
         for bits in outcomes
     ]

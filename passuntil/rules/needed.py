@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
 from passuntil._arrays import Floats, Ints
-from passuntil.rules.planning import BetaPrior
+from passuntil.rules.prior import BetaPrior
 
 #: Jeffreys' prior of a pass probability of which nothing is known.
 JEFFREYS = BetaPrior(0.5, 0.5)
@@ -21,11 +21,32 @@ GRID_STEP = 1.3
 
 
 def probability_needed(ahead: ArrayLike, *, missing: ArrayLike, a: ArrayLike, b: ArrayLike) -> Floats:
-    """Probability that draw number `ahead` from now (1 is the next) comes before the last missing pass.
+    """Compute the probability that a further draw comes before the last missing pass.
 
-    missing: passes still wanted, whole; 0 or less needs nothing. a, b: shape of p's posterior, above 0. All
-    broadcast. Exact (a finite sum of `missing` terms, in logarithms).
+    Parameters
+    ----------
+    ahead : array_like of int
+        Number of the draw from now on; 1 is the next.
+    missing : array_like of int
+        Passes still wanted; 0 or less needs nothing.
+    a, b : array_like of float
+        Shape of the posterior of p, Beta(a, b); above 0.
 
+    Returns
+    -------
+    ndarray of float
+        In the shape that the arguments broadcast to. Exact: a finite sum of `missing` terms, in logarithms.
+
+    Notes
+    -----
+    P(BetaBinomial(ahead - 1, a, b) < missing).
+
+    References
+    ----------
+    .. [1] Gelman et al., "Bayesian Data Analysis", 3rd edition, section 2.4.
+
+    Examples
+    --------
     >>> probability_needed([1, 2, 10], missing=1, a=0.5, b=0.5).round(4).tolist()
     [1.0, 0.5, 0.1855]
     """
@@ -61,13 +82,28 @@ def draws_needed(
     level: ArrayLike,
     prior: BetaPrior = JEFFREYS,
 ) -> Ints:
-    """How many of the next draws are each needed with a probability of at least `level`.
+    """Say how many of the next draws are each needed with a probability of at least `level`.
 
-    draws, passes: counts so far in draw order, shape (units,); passes beyond the r-th may be among them.
-    level: shape (levels,) or a number, in (0, 1]. Shape of the answer: (units, levels), or (units,). Draws up
-    to the floor and as many as passes are missing are needed for certain; none is beyond the cap. The answer
-    is a point of a geometric grid and falls short of the exact one by less than a third, never beyond it.
+    Draws up to the floor and as many as passes are missing are needed for certain; none is beyond the cap.
 
+    Parameters
+    ----------
+    draws, passes : array_like of int, shape (units,)
+        Counts so far in draw order; passes beyond the r-th may be among them.
+    r, floor, cap : int
+        The rule: passes wanted, fewest and most draws.
+    level : float or array_like of float, shape (levels,)
+        Probabilities in [0, 1].
+    prior : BetaPrior, optional
+        The prior of p; Jeffreys' if left out.
+
+    Returns
+    -------
+    ndarray of int, shape (units,) or (units, levels)
+        A point of a geometric grid: it falls short of the exact answer by less than a third, never beyond it.
+
+    Examples
+    --------
     >>> draws_needed([0, 100], [0, 9], r=10, cap=1000, level=0.95).tolist()
     [10, 1]
     """

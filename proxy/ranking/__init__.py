@@ -1,19 +1,28 @@
-"""Ranking: training configurations in order of their proxy scores, what that order decides, and the truth's verdict."""
+"""Ranking: training configurations in order of their proxy scores, what that order decides, and the truth's verdict.
+
+`rank_configurations` takes a `ScoreMatrix`, the choices as `RankingSettings`, what is known beside the scores as
+`Evidence`, and what they reached as `Truth`.
+"""
 
 from proxy.ranking.controls import Control, RandomWeights
 from proxy.ranking.decisions import Decision, pairwise_decisions, rank_intervals
+from proxy.ranking.evidence import Evidence
 from proxy.ranking.rank import RankedModel, Ranking, rank_configurations
 from proxy.ranking.seeds import SeedAdvice, seeds_worth_buying, study_seeds
+from proxy.ranking.settings import RankingSettings
 from proxy.ranking.simulation import expected_decision_accuracy, simulate
-from proxy.ranking.truth import TruthComparison, compare_with_truth
+from proxy.ranking.truth import Truth, TruthComparison, compare_with_truth
 
 __all__ = [
     "Control",
     "Decision",
+    "Evidence",
     "RandomWeights",
     "RankedModel",
     "Ranking",
+    "RankingSettings",
     "SeedAdvice",
+    "Truth",
     "TruthComparison",
     "compare_with_truth",
     "expected_decision_accuracy",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,25 +11,37 @@ from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
 from proxy._arrays import Floats
-from proxy._checks import confidence, one_of, whole
-from proxy.errors import ProxyError
+from proxy.ranking._inputs import RankingInput, read_input
+from proxy.ranking._weighting import Weighting, simulated_errors, weighting_of
 from proxy.ranking.controls import Control, RandomWeights, control_scores, judged, random_weights
 from proxy.ranking.decisions import Decision, chance_of_best, pairwise_decisions, rank_intervals, tied_sets
-from proxy.ranking.fitted_weights import checked_draws, fitted_weights, simulated_errors, task_bootstrap
-from proxy.ranking.inputs import read_input, weights_by_task
-from proxy.ranking.truth import TruthComparison, compare_with_truth
-from proxy.weights.recommended import SELECTOR_NAMES
-from proxy.weights.selectors import standardised
+from proxy.ranking.evidence import Evidence
+from proxy.ranking.settings import RankingSettings
+from proxy.ranking.truth import Truth, TruthComparison, compare_with_truth
+from proxy.scores.matrix import ScoreMatrix
 
 FEW_MODELS = 4
+NOTHING_BESIDE, DEFAULTS = Evidence(), RankingSettings()
 
 
 @dataclass(frozen=True, slots=True)
 class RankedModel:
-    """One configuration: its score, its rank (1 is best, equal scores share the lowest) and the rank's range.
+    """One configuration: its score, its rank and the rank's range.
 
-    rank_low, rank_high: the ranks that the known errors allow. probability_best: under a flat prior. tied_set: 1 for
-    those that may be called the best, and so on (see `proxy.ranking.decisions.tied_sets`).
+    Parameters
+    ----------
+    model : str
+        Its name.
+    score : float
+        Its weighted score; of losses that all count downwards, a loss again.
+    rank : int
+        From 1, the best; equal scores share the lowest.
+    rank_low, rank_high : int
+        The ranks that the known errors allow.
+    probability_best : float
+        Chance that it is the best, under a flat prior.
+    tied_set : int
+        1 for those that may be called the best, and so on (see `proxy.ranking.decisions.tied_sets`).
     """
 
     model: str
@@ -41,7 +53,13 @@ class RankedModel:
     tied_set: int
 
     def as_dict(self) -> dict[str, Any]:
-        """The configuration in the JSON shape."""
+        """The configuration in the JSON shape.
+
+        Returns
+        -------
+        dict
+            The fields by name.
+        """
         return {name: getattr(self, name) for name in self.__slots__}
 
 
@@ -49,8 +67,32 @@ class RankedModel:
 class Ranking:
     """Configurations from best to worst, with the decisions, the controls and, where known, the truth.
 
-    weights: of tasks (and of "passuntil", a forecast), sizes summing to 1. aggregate: "raw" or "z". decisions: pairs,
-    the surest first. controls: by name; "random" is a distribution. warnings: one sentence each.
+    Parameters
+    ----------
+    ranking : tuple of RankedModel
+        From best to worst.
+    weights : dict of str to float
+        Of the tasks (and of "passuntil", a forecast, and "held-out loss"), sizes summing to 1; without zeros.
+    method : str
+        "given", or the selector that fitted the weights.
+    aggregate : {"raw", "z"}
+        What was averaged: raw or standardised scores.
+    target : str or None
+        What the weights were fitted for.
+    truth : TruthComparison or None
+        How the ranking agrees with the truth, where there is one.
+    controls : dict of str to Control or RandomWeights
+        What the ranking must beat, by name; "random" is a distribution.
+    decisions : tuple of Decision
+        Pairs, the surest first.
+    level : float
+        Of intervals and decisions.
+    draws : int
+        Simulated errors behind them.
+    seed : int
+        Of everything drawn.
+    warnings : tuple of str
+        What a reader must know, a sentence each.
     """
 
     ranking: tuple[RankedModel, ...]
@@ -67,7 +109,13 @@ class Ranking:
     warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """The ranking as plain JSON values (no NaN)."""
+        """The ranking as plain JSON values.
+
+        Returns
+        -------
+        dict
+            The fields by name and `decided_pairs`, without NaN.
+        """
         return {
             "ranking": [one.as_dict() for one in self.ranking],
             "truth": None if self.truth is None else self.truth.as_dict(),
@@ -86,141 +134,153 @@ class Ranking:
 
 
 def rank_configurations(
-    scores: ArrayLike,
-    models: Sequence[str],
-    tasks: Sequence[str],
+    matrix: ScoreMatrix,
+    settings: RankingSettings = DEFAULTS,
     *,
-    weights: Mapping[str, float] | Sequence[float] | None = None,
+    weights: Mapping[str, float] | ArrayLike | None = None,
     target: str | None = None,
-    selector: str = "recommended",
-    panel: ArrayLike | None = None,
-    truth: Mapping[str, float] | ArrayLike | None = None,
-    truth_direction: int = 1,
-    direction: Mapping[str, int] | int = 1,
-    stderr: ArrayLike | None = None,
-    noise: ArrayLike | Mapping[str, float] | None = None,
-    robustness: ArrayLike | Mapping[str, float] | None = None,
-    budget: Sequence[Hashable] | Mapping[str, Hashable] | None = None,
-    loss: ArrayLike | Mapping[str, float] | None = None,
-    forecast: ArrayLike | Mapping[str, float] | None = None,
-    forecast_noise: float | None = None,
-    weight_draws: ArrayLike | None = None,
-    aggregate: str | None = None,
-    gaps: str = "refuse",
-    level: float = 0.95,
-    draws: int = 2000,
-    seed: int = 0,
+    panel: ScoreMatrix | None = None,
+    evidence: Evidence = NOTHING_BESIDE,
+    truth: Truth | None = None,
 ) -> Ranking:
     """Rank configurations by given weights, or by weights fitted for a target.
 
-    scores: models x tasks, NaN a gap. weights: task -> weight (absent: 0), or one a task. target: a task that is what
-    matters; without weights, they are fitted by `selector` ("recommended", "pooled", "shrinkage", "decision" or
-    "paper") on `panel`, models x tasks in the same columns (NaN allowed for models without the target); by
-    default the scored models themselves are the panel. The target's own column enters only under "recommended".
-    direction: 1 where higher is better, -1 where lower, a task or all. truth: model -> value at the large scale (some
-    may be missing), with truth_direction. budget: a label a model; only equal budgets are compared with the truth.
-    stderr: standard errors of the scores (models x tasks). noise: deviation over seeds, a task or a score.
-    robustness: variance ratio of each task, for the paper's formula. loss: held-out loss or perplexity of each
-    model. forecast: PassUntil's forecast of the target (forecast_noise its deviation): a control, and under
-    "recommended" the target's own score.
-    weight_draws: draws x tasks, plausible weights. aggregate: weighted mean of "raw" scores, or "z"; by default raw
-    for given weights, as in the paper, and what the selector was fitted for. gaps: "refuse", or "drop" the tasks
-    that have one. level, draws, seed: of the intervals, which are simulated.
+    Parameters
+    ----------
+    matrix : ScoreMatrix
+        Scores of at least 2 configurations on the tasks, with their directions and, where known, standard errors.
+    settings : RankingSettings, optional
+        The choices: selector, aggregate, what becomes of gaps, and level, draws and seed of the simulated intervals.
+    weights : mapping of str to float, or array_like of shape (tasks,), optional
+        Of the tasks (absent: 0), in any scale.
+    target : str, optional
+        The task that matters; without weights, they are fitted for it. Its own column enters only under the selector
+        "recommended".
+    panel : ScoreMatrix, optional
+        Models to fit the weights on, with the matrix's tasks and in its directions; a model without the target is left
+        out. By default the scored models themselves.
+    evidence : Evidence, optional
+        What is known beside the scores: noise over seeds, robustness, held-out loss, a forecast, plausible weights.
+    truth : Truth, optional
+        What the configurations reached at the large scale, to judge by; it never enters the ranking.
 
-    Intervals rest on three sources of error. Scores: stderr and noise, independent of each other. Weights: given
-    draws; else refits on resampled panels; else, for weights of unknown origin, a Bayesian bootstrap of the tasks
-    (other tasks might have been chosen). Every result carries `warnings` that say what is missing.
+    Returns
+    -------
+    Ranking
+        Configurations in order with rank intervals, decisions, controls, and `warnings` that say what is missing.
 
-    Raises ProxyError for names that do not fit, gaps, a truth of unknown models, weights that sum to nothing,
-    a target or panel that cannot be used.
+    Raises
+    ------
+    ProxyError
+        Where there are neither weights nor a target, names do not fit, scores have gaps, weights sum to nothing, or
+        the target or the panel cannot be learned from.
 
-    >>> found = rank_configurations([[0.2, 0.3], [0.5, 0.6], [0.4, 0.7], [0.1, 0.1]], "abcd", ["x", "y"],
-    ...                             weights={"x": 1, "y": 1}, noise=[0.05, 0.05],
-    ...                             truth={"a": 1, "b": 3, "c": 4, "d": 0})
-    >>> [(one.model, one.rank) for one in found.ranking], found.truth.inversions
+    Notes
+    -----
+    Intervals rest on three sources of error. Scores: standard errors and noise, independent of each other. Weights:
+    plausible ones where they are given; else refits on resampled panels; else, for weights of unknown origin, a
+    Bayesian bootstrap of the tasks (other tasks might have been chosen).
+
+    References
+    ----------
+    .. [1] Predictable Emergent Abilities of LLMs: Proxy Tasks Are All You Need, arXiv 2412.07111.
+
+    Examples
+    --------
+    >>> matrix = ScoreMatrix(tuple("abcd"), ("x", "y"), [[0.2, 0.3], [0.5, 0.6], [0.4, 0.7], [0.1, 0.1]])
+    >>> ranking = rank_configurations(matrix, weights={"x": 1, "y": 1}, evidence=Evidence(noise=[0.05, 0.05]),
+    ...                               truth=Truth({"a": 1, "b": 3, "c": 4, "d": 0}))
+    >>> [(one.model, one.rank) for one in ranking.ranking], ranking.truth.inversions
     ([('b', 1), ('c', 1), ('a', 3), ('d', 4)], 0)
     """
-    level, seed, draws = confidence(level), whole("seed", seed), whole("draws", draws, least=100)
-    one_of("selector", selector, SELECTOR_NAMES)
     given = read_input(
-        scores, models, tasks, direction=direction, truth=truth, truth_direction=truth_direction,
-        stderr=stderr, noise=noise, robustness=robustness, budget=budget, loss=loss, forecast=forecast,
-        target=target, panel=panel, gaps=one_of("gaps", gaps, ("refuse", "drop")),
-        weighted=weights_by_task(weights, tasks),
-    )  # fmt: skip
-    warnings = list(given.warnings)
-    if weights is not None:
-        method, coefficients = "given", given.weights
-        how = one_of("aggregate", aggregate or "raw", ("raw", "z"))
-        spread = task_bootstrap(coefficients, draws, seed)
-        warnings.append("the weights' own error is not known: the tasks were resampled in its place")
-    elif target is not None:
-        method = selector
-        coefficients, how, refits = fitted_weights(given, selector, forecast_noise, seed, warnings)
-        how = one_of("aggregate", aggregate or how, ("raw", "z"))
-        spread = np.array(refits)
-    else:
-        raise ProxyError("nothing to rank by: give weights, or the target whose weights are to be fitted")
-    if weight_draws is not None:
-        spread = checked_draws(weight_draws, len(tasks), given)
-        warnings = [w for w in warnings if not w.startswith("the weights' own error")]
-    columns, deviations = given.columns, given.deviations(forecast_noise)
-    scaled = standardised(columns) if how == "z" else columns
-    final = scaled @ coefficients
-    errors, count = simulated_errors(scaled, columns, deviations, coefficients, spread, how, draws, seed)
-    warnings += _doubts(final, deviations, coefficients)
-    low, high = rank_intervals(final, errors, level=level)
-    rank = rankdata(-np.round(final, 12), method="min").astype(int)
-    best, sets = chance_of_best(final, errors), tied_sets(rank.tolist(), low.tolist())
-    order = np.lexsort((np.arange(rank.size), rank))
-    # A sum of losses is shown as one again: the sign was turned only to sort.
-    sign = -1.0 if given.all_lower and how == "raw" and target is None else 1.0
-    ranked = tuple(
-        RankedModel(
-            given.models[i], float(sign * final[i]), int(rank[i]), int(min(low[i], rank[i])),
-            int(max(high[i], rank[i])), float(best[i]), sets[i],
-        )
-        for i in order
-    )  # fmt: skip
-    proxies = given.proxy_places
-    controls: dict[str, Control | RandomWeights] = {
-        name: judged(name, values, what, final, given.truth, given.budget, seed)
-        for name, (values, what) in control_scores(
-            columns[:, proxies], [given.names[i] for i in proxies], noise=given.noise_of(proxies),
-            target=given.own, loss=given.loss, forecast=given.forecast, aggregate=how,
-        ).items()
-    }  # fmt: skip
-    controls["random"] = random_weights(
-        columns[:, proxies], final, given.truth, aggregate=how, budget=given.budget, seed=seed
+        matrix,
+        weights=weights,
+        target=target,
+        panel=panel,
+        evidence=evidence,
+        truth=truth,
+        gaps=settings.gaps,
     )
+    weighting = weighting_of(given, settings)
+    final = weighting.scaled(given.columns) @ weighting.coefficients
+    errors = simulated_errors(given, weighting, settings)
     return Ranking(
-        ranking=ranked,
-        weights={given.names[i]: float(c) for i, c in enumerate(coefficients) if c != 0},
-        method=method,
-        aggregate=how,
+        ranking=_ranked(given, weighting, final, errors, settings.level),
+        weights={
+            name: float(c) for name, c in zip(given.names, weighting.coefficients, strict=True) if c != 0
+        },
+        method=weighting.method,
+        aggregate=weighting.aggregate,
         target=target,
         truth=None
         if given.truth is None
-        else compare_with_truth(np.round(final, 12), given.truth, budget=given.budget, seed=seed),
-        controls=controls,
-        decisions=pairwise_decisions(final, errors, given.models, level=level),
-        level=level,
-        draws=count,
-        seed=seed,
-        warnings=tuple(dict.fromkeys(warnings)),
+        else compare_with_truth(np.round(final, 12), given.truth, budget=given.budget, seed=settings.seed),
+        controls=_controls(given, weighting, final, settings.seed),
+        decisions=pairwise_decisions(final, errors, given.models, level=settings.level),
+        level=settings.level,
+        draws=errors.shape[0],
+        seed=settings.seed,
+        warnings=tuple(
+            dict.fromkeys((*given.warnings, *weighting.warnings, *_doubts(given, weighting, final)))
+        ),
     )
 
 
-def _doubts(final: Floats, deviations: Floats, coefficients: Floats) -> list[str]:
-    found = []
-    if not np.isfinite(deviations[:, coefficients != 0]).any():
-        found.append(
-            "neither standard errors nor seed noise are known: the intervals hold the weights' error only"
+def _ranked(
+    given: RankingInput, weighting: Weighting, final: Floats, errors: Floats, level: float
+) -> tuple[RankedModel, ...]:
+    """The configurations from best to worst."""
+    low, high = rank_intervals(final, errors, level=level)
+    rank = rankdata(-np.round(final, 12), method="min").astype(int)
+    best, sets = chance_of_best(final, errors), tied_sets(rank.tolist(), low.tolist())
+    # A sum of losses is shown as one again: the sign was turned only to sort.
+    sign = -1.0 if given.all_lower and weighting.aggregate == "raw" and given.target is None else 1.0
+    return tuple(
+        RankedModel(
+            model=given.models[i],
+            score=float(sign * final[i]),
+            rank=int(rank[i]),
+            rank_low=int(min(low[i], rank[i])),
+            rank_high=int(max(high[i], rank[i])),
+            probability_best=float(best[i]),
+            tied_set=sets[i],
+        )
+        for i in np.lexsort((np.arange(rank.size), rank))
+    )
+
+
+def _controls(
+    given: RankingInput, weighting: Weighting, final: Floats, seed: int
+) -> dict[str, Control | RandomWeights]:
+    """Every control there is data for, held beside the ranking and the truth."""
+    places, how = given.proxy_places, weighting.aggregate
+    columns = given.columns[:, places]
+    scores = control_scores(
+        columns, [given.names[i] for i in places], noise=given.noise_of(places), target=given.own,
+        loss=given.loss, forecast=given.forecast, aggregate=how,
+    )  # fmt: skip
+    controls: dict[str, Control | RandomWeights] = {
+        name: judged(name, values, what, ranking=final, truth=given.truth, budget=given.budget, seed=seed)
+        for name, (values, what) in scores.items()
+    }
+    controls["random"] = random_weights(
+        columns, final, given.truth, aggregate=how, budget=given.budget, seed=seed
+    )
+    return controls
+
+
+def _doubts(given: RankingInput, weighting: Weighting, final: Floats) -> list[str]:
+    """What takes from the ranking's worth, a sentence each."""
+    doubts = []
+    if not np.isfinite(given.deviations[:, weighting.coefficients != 0]).any():
+        doubts.append(
+            "neither standard errors nor seed noise is known: the intervals hold the weights' error only"
         )
     if final.size < FEW_MODELS:
-        found.append(f"only {final.size} models: no ranking of so few can reach p = .05 against chance")
+        doubts.append(f"only {final.size} models: no ranking of so few can reach p = .05 against chance")
     if np.ptp(final) == 0:
-        found.append("every model has the same score: the ranking says nothing")
-    if (coefficients < 0).any():
-        found.append("some weights are negative: those tasks count against a model")
-    return found
+        doubts.append("every model has the same score: the ranking says nothing")
+    if (weighting.coefficients < 0).any():
+        doubts.append("some weights are negative: those tasks count against a model")
+    return doubts

@@ -22,12 +22,25 @@ WEIGHTED = "weighted mean"
 
 @dataclass(frozen=True, slots=True)
 class SeedAdvice:
-    """How many seeds a configuration to train, and what each number gives.
+    """How many seeds of each configuration to train, and what each number gives.
 
-    seeds: the smallest number from which one more gains less than `least_gain` of decision accuracy (and no later one
-    more). accuracy: expected decision accuracy with 1, 2, ... seeds. limit: with endless seeds. low, high: the
-    accuracy at `seeds`, at the ends of the interval of the signal's share. reliability: share of the variance of
-    single-seed scores that is signal, and its interval. sentence: the advice in words.
+    Parameters
+    ----------
+    seeds : int
+        The smallest number from which one more gains less than `least_gain` of decision accuracy (and no later one
+        more).
+    accuracy : tuple of float
+        Expected decision accuracy with 1, 2, ... seeds, from 0 to 1.
+    limit : float
+        With endless seeds.
+    low, high : float
+        The accuracy at `seeds`, at the ends of the interval of the signal's share.
+    reliability : float
+        Share of the variance of single-seed scores that is signal, from 0 to 1.
+    reliability_low, reliability_high : float
+        Its interval.
+    sentence : str
+        The advice in words.
     """
 
     seeds: int
@@ -41,7 +54,13 @@ class SeedAdvice:
     sentence: str
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Plain JSON values.
+
+        Returns
+        -------
+        dict
+            The fields by name.
+        """
         return {name: getattr(self, name) for name in self.__slots__} | {"accuracy": list(self.accuracy)}
 
 
@@ -57,18 +76,48 @@ def seeds_worth_buying(
     most: int = 20,
     level: float = 0.95,
 ) -> SeedAdvice:
-    """Say before training how many seeds a configuration are worth their cost.
+    """Say before training how many seeds of each configuration are worth their cost.
 
-    spread: standard deviation of the score over the configurations of a pilot, each the mean of `seeds_had` seeds.
-    noise: standard deviation of the score over seeds of one configuration. models, noise_runs: how many
-    runs each was computed from (at least 2). relevance: correlation of the score, free of noise, with the truth.
-    least_gain: decision accuracy that one more seed must bring. most: the largest number considered.
+    Parameters
+    ----------
+    spread : float
+        Standard deviation of the score over the configurations of a pilot, each the mean of `seeds_had` seeds.
+    noise : float
+        Standard deviation of the score over seeds of one configuration.
+    models : int
+        Configurations that the spread was computed from, at least 2.
+    noise_runs : int
+        Runs that the noise was computed from, at least 2.
+    relevance : float, optional
+        Correlation of the score, free of noise, with the truth, from 0 to 1.
+    seeds_had : int, optional
+        Seeds of the pilot, at least 1.
+    least_gain : float, optional
+        Decision accuracy that one more seed must add.
+    most : int, optional
+        The largest number considered, at least 1.
+    level : float, optional
+        Confidence level of the intervals, between 0 and 1.
 
+    Returns
+    -------
+    SeedAdvice
+        The number, and what it gives.
+
+    Raises
+    ------
+    ProxyError
+        For values out of range.
+
+    Notes
+    -----
     The signal is spread^2 - noise^2 / seeds_had, at least 0; its interval comes from the F distribution of the ratio
-    of the two variances. Seeds cannot mend an irrelevant score: `limit` says what they can reach.
+    of the two variances. With s seeds a pair is ordered rightly with probability 1/2 + arcsin(rho) / pi,
+    rho = relevance sqrt(signal / (signal + noise^2 / s)). Seeds cannot mend an irrelevant score: `limit` says what
+    they can reach.
 
-    Raises ProxyError for values out of range.
-
+    Examples
+    --------
     >>> advice = seeds_worth_buying(spread=1.5, noise=1.0, models=12, noise_runs=6)
     >>> advice.seeds, round(advice.accuracy[0], 3), round(advice.limit, 3)
     (5, 0.768, 1.0)
@@ -106,14 +155,25 @@ def seeds_worth_buying(
     limit = float(pair_accuracy(relevance if signals[1] > 0 else 0.0))
     shares = [1.0 if math.isinf(s) else s / (s + 1) for s in signals]
     if signals[1] == 0:
-        said = "the configurations differ no more than seeds do: this pilot cannot tell that any number of seeds helps"
+        sentence = (
+            "the configurations differ no more than seeds do: this pilot cannot tell whether more seeds help"
+        )
     else:
-        said = (
-            f"{seeds} seed{'s' if seeds > 1 else ''} a configuration: decision accuracy {central[seeds - 1]:.2f} "
-            f"[{low:.2f}, {high:.2f}], with one seed {central[0]:.2f}, at most {limit:.2f} with endless seeds"
+        one = "" if seeds == 1 else f"one seed gives {central[0]:.2f}, "
+        sentence = (
+            f"train {seeds} {'seed' if seeds == 1 else 'seeds'} of each configuration: the decision accuracy is then "
+            f"about {central[seeds - 1]:.2f} [{low:.2f}, {high:.2f}]; {one}endless seeds would give {limit:.2f}"
         )
     return SeedAdvice(
-        seeds, tuple(central[:most].tolist()), limit, low, high, shares[1], shares[0], shares[2], said
+        seeds=seeds,
+        accuracy=tuple(central[:most].tolist()),
+        limit=limit,
+        low=low,
+        high=high,
+        reliability=shares[1],
+        reliability_low=shares[0],
+        reliability_high=shares[2],
+        sentence=sentence,
     )
 
 
@@ -124,13 +184,36 @@ def study_seeds(
     weights: Mapping[str, float] | None = None,
     **settings: Any,
 ) -> dict[str, SeedAdvice]:
-    """Advice for each task of both tables, and first for the weighted mean of raw scores where weights are given.
+    """Advise on each task of both tables, and first on the weighted mean of raw scores where weights are given.
 
-    pilot: different configurations, each the mean of `seeds_had` seeds. noise_group: seeds of one configuration, of the
-    same kind of model. settings: of `seeds_worth_buying` (relevance, seeds_had, least_gain, most, level). A task that
-    no two models tell apart, or that fewer than 2 models of a group have, is left out.
+    Parameters
+    ----------
+    pilot : ScoreMatrix
+        Different configurations, each score the mean of `seeds_had` seeds.
+    noise_group : ScoreMatrix
+        Seeds of one configuration, of the same kind of model.
+    weights : mapping of str to float, optional
+        Of tasks that both tables have.
+    **settings : float or int
+        Of `seeds_worth_buying`: relevance, seeds_had, least_gain, most and level.
 
-    Raises ProxyError where nothing is left, and for weights of unknown tasks.
+    Returns
+    -------
+    dict of str to SeedAdvice
+        The advice by task. A task that no two models tell apart, or that fewer than 2 models of a group have, is left
+        out.
+
+    Raises
+    ------
+    ProxyError
+        Where nothing is left, and for weights of unknown tasks.
+
+    Examples
+    --------
+    >>> pilot = ScoreMatrix(("a", "b", "c"), ("x",), [[0.1], [0.5], [0.9]])
+    >>> noise = ScoreMatrix(("s0", "s1"), ("x",), [[0.5], [0.51]])
+    >>> study_seeds(pilot, noise)["x"].seeds
+    1
     """
     shared = [task for task in pilot.tasks if task in noise_group.tasks]
     tables = {task: [one.column(task) for one in (pilot, noise_group)] for task in shared}

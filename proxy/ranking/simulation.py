@@ -20,12 +20,39 @@ from proxy._arrays import Floats
 from proxy._checks import real, whole
 from proxy.errors import ProxyError
 from proxy.ranking.truth import decision_accuracies
-from proxy.weights.selectors import PooledSelector, Selector, standardised
+from proxy.weights.base import Selector, standardised
+from proxy.weights.pooled import PooledSelector
 
 
 def pair_accuracy(correlation: ArrayLike) -> Floats:
     """Chance that two configurations are ordered rightly by a score of this correlation with the truth.
 
+    Parameters
+    ----------
+    correlation : array_like of float
+        rho, from -1 to 1, of bivariate normal score and truth.
+
+    Returns
+    -------
+    numpy.ndarray
+        Chances from 0 to 1, in the correlations' shape.
+
+    Raises
+    ------
+    ProxyError
+        For a correlation that is none.
+
+    Notes
+    -----
+    1/2 + arcsin(rho) / pi [1]_.
+
+    References
+    ----------
+    .. [1] W. F. Sheppard, On the Application of the Theory of Error to Cases of Normal Distribution and Normal
+       Correlation, Philosophical Transactions of the Royal Society A 192 (1899).
+
+    Examples
+    --------
     >>> pair_accuracy([0.0, 0.5, 1.0]).round(4).tolist()
     [0.5, 0.6667, 1.0]
     """
@@ -40,9 +67,34 @@ def expected_decision_accuracy(
 ) -> float:
     """Exact decision accuracy of a weighted mean of proxies under the model of this module.
 
-    relevance: a_i, from -1 to 1. noise: sigma_i of one seed, at least 0. weights: by default the best possible ones,
-    a_i / (1 - a_i^2 + sigma_i^2 / seeds).
+    Parameters
+    ----------
+    relevance : array_like of float, shape (proxies,)
+        a_i, the correlation of each proxy, free of noise, with the target, from -1 to 1.
+    noise : array_like of float, shape (proxies,)
+        sigma_i, the standard deviation of one seed in units of the spread of true scores, at least 0.
+    seeds : int, optional
+        Seeds that each score is the mean of, at least 1.
+    weights : array_like of float, shape (proxies,), optional
+        By default the best possible ones.
 
+    Returns
+    -------
+    float
+        The share of pairs ordered rightly, from 0 to 1.
+
+    Raises
+    ------
+    ProxyError
+        For a relevance, a noise or a number of seeds out of range.
+
+    Notes
+    -----
+    With v_i = 1 - a_i^2 + sigma_i^2 / seeds the correlation of score and truth is
+    rho = w a / sqrt((w a)^2 + sum w_i^2 v_i); the best weights are a_i / v_i.
+
+    Examples
+    --------
     >>> round(expected_decision_accuracy([0.6] * 4, [1.0] * 4, seeds=1), 4)
     0.7397
     """
@@ -58,7 +110,25 @@ def expected_decision_accuracy(
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """Mean decision accuracy of `replicates` simulated studies, its standard error, and that of the best weights."""
+    """Mean decision accuracy of simulated studies, its standard error, and that of the best weights.
+
+    Parameters
+    ----------
+    models, tasks, seeds : int
+        Candidates, proxies, and seeds of each.
+    noise : float
+        Of one seed, in units of the spread of true scores.
+    panel : int
+        Models that weights were fitted on; 0 for equal weights.
+    weights : str
+        The selector, or "uniform".
+    decision_accuracy : float
+        Mean over the studies, from 0 to 1.
+    error : float
+        Its standard error.
+    best_possible : float
+        Mean of what the best weights give.
+    """
 
     models: int
     tasks: int
@@ -71,7 +141,13 @@ class Simulated:
     best_possible: float
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Plain JSON values.
+
+        Returns
+        -------
+        dict
+            The fields by name.
+        """
         return {name: getattr(self, name) for name in self.__slots__}
 
 
@@ -89,12 +165,44 @@ def simulate(
 ) -> Simulated:
     """Simulate whole studies: relevances drawn, weights fitted on a panel, candidates ranked, the truth known.
 
-    models: candidates. relevance: the range from which each task's a_i is drawn evenly, anew in each study. panel:
-    noise-free models of the same kind to fit `selector` on (by default `PooledSelector`); 0: uniform weights on
-    standardised scores. best_possible: the mean of `expected_decision_accuracy` over the studies.
+    Parameters
+    ----------
+    models : int, optional
+        Candidates, at least 2.
+    tasks : int, optional
+        Proxies, at least 1.
+    seeds : int, optional
+        Seeds that each score is the mean of, at least 1.
+    noise : float, optional
+        Standard deviation of one seed, in units of the spread of true scores, at least 0.
+    relevance : tuple of float, optional
+        The range from which each task's relevance is drawn evenly, anew in each study; within -1 to 1.
+    panel : int, optional
+        Noise-free models of the same kind to fit the selector on; 0: equal weights on standardised scores.
+    selector : Selector, optional
+        What weighs the tasks; by default a `PooledSelector`.
+    replicates : int, optional
+        Studies, at least 2.
+    seed : int, optional
+        Of everything drawn.
+
+    Returns
+    -------
+    Simulated
+        Mean decision accuracy, beside the mean of `expected_decision_accuracy` over the studies.
+
+    Raises
+    ------
+    ProxyError
+        For a number out of range.
+
+    Examples
+    --------
+    >>> simulate(noise=0.0, replicates=20).decision_accuracy > simulate(noise=3.0, replicates=20).decision_accuracy
+    True
     """
     whole("models", models, least=2), whole("tasks", tasks, least=1), whole("replicates", replicates, least=2)
-    generator, found, best = np.random.default_rng(seed), np.empty(replicates), np.empty(replicates)
+    generator, accuracy, best = np.random.default_rng(seed), np.empty(replicates), np.empty(replicates)
     deviation = real("noise", noise, least=0) / math.sqrt(whole("seeds", seeds, least=1))
     fitted = selector if selector is not None else PooledSelector()
     for study in range(replicates):
@@ -111,10 +219,17 @@ def simulate(
             score = fitted.fit(*draw(panel, 0.0), reliability=reliability).predict(x)
         else:
             score = standardised(x).mean(axis=1)
-        found[study] = decision_accuracies(score[:, None], q)[0]
+        accuracy[study] = decision_accuracies(score[:, None], q)[0]
         best[study] = expected_decision_accuracy(a, noise, seeds)
     name = getattr(fitted, "label", "selector") if panel else "uniform"
-    error = float(found.std(ddof=1) / math.sqrt(replicates))
     return Simulated(
-        models, tasks, seeds, float(noise), panel, name, float(found.mean()), error, float(best.mean())
+        models=models,
+        tasks=tasks,
+        seeds=seeds,
+        noise=float(noise),
+        panel=panel,
+        weights=name,
+        decision_accuracy=float(accuracy.mean()),
+        error=float(accuracy.std(ddof=1) / math.sqrt(replicates)),
+        best_possible=float(best.mean()),
     )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations as all_orders
 from typing import Any
 
 import numpy as np
@@ -14,23 +13,70 @@ from scipy.stats import norm
 
 from proxy._arrays import Floats
 from proxy.errors import ProxyError
+from proxy.ranking._null import null_distribution, quantiles
 
-#: Every order is tried up to here; beyond, Kendall's own distribution where nothing is tied.
-ENUMERATED = 8
-#: Beyond this many models of one budget the distribution is taken as normal.
-LARGEST_EXACT = 300
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """What the configurations reached at the large scale, to judge a ranking by.
+
+    Parameters
+    ----------
+    scores : mapping of str to float, or array_like of shape (models,)
+        The true value of each model, by name or in the matrix's order; a model that is absent, or NaN, is left out.
+    direction : {1, -1}, optional
+        1 where higher is better, -1 where lower.
+    budget : mapping of str to label, or sequence of labels, optional
+        A label a model (its size, tokens or compute): only models of one label are compared.
+
+    Raises
+    ------
+    ProxyError
+        For a direction other than 1 and -1.
+
+    Examples
+    --------
+    >>> Truth({"a": 0.7, "b": 0.9}).direction
+    1
+    """
+
+    scores: Mapping[str, float] | ArrayLike
+    direction: int = 1
+    budget: Mapping[str, Hashable] | Sequence[Hashable] | None = None
+
+    def __post_init__(self) -> None:
+        if self.direction not in (1, -1):
+            raise ProxyError(
+                f"the truth's direction must be 1 (higher is better) or -1 (lower), not {self.direction!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class TruthComparison:
     """A ranking held against the truth, over the pairs of equal budget whose truths differ.
 
-    models: how many were compared. pairs: how many pairs. inversions: pairs ordered wrongly; ties: pairs that
-    the ranking leaves tied. decision_accuracy: share of pairs ordered rightly, a tie counting half.
-    kendall_tau: tau-b (None where every pair is tied), over the pairs within budgets.
-    p_value: probability of an agreement at least as good if truths were dealt out at random within budgets
-    (one-sided). p_method says how it was found, p_error its Monte Carlo standard error (0 where exact).
-    null_low, null_high: the central 95% of decision accuracies under that dealing (the permutation interval).
+    Parameters
+    ----------
+    models : int
+        How many models were compared.
+    pairs : int
+        How many pairs.
+    inversions : int
+        Pairs ordered wrongly.
+    ties : int
+        Pairs that the ranking leaves tied.
+    decision_accuracy : float
+        Share of pairs ordered rightly, a tie counting half.
+    kendall_tau : float or None
+        Tau-b over the pairs within budgets; None where the ranking ties every pair.
+    p_value : float
+        Probability of an agreement at least as good if truths were dealt out at random within budgets (one-sided).
+    p_method : str
+        How the p value was computed.
+    p_error : float
+        Its Monte Carlo standard error; 0 where it is exact.
+    null_low, null_high : float
+        The central 95% of decision accuracies under that dealing (the permutation interval).
     """
 
     models: int
@@ -46,7 +92,13 @@ class TruthComparison:
     null_high: float
 
     def as_dict(self) -> dict[str, Any]:
-        """The comparison in the JSON shape."""
+        """The comparison in the JSON shape.
+
+        Returns
+        -------
+        dict
+            The fields by name.
+        """
         return {name: getattr(self, name) for name in self.__slots__}
 
 
@@ -58,19 +110,43 @@ def compare_with_truth(
     seed: int = 0,
     permutations: int = 20_000,
 ) -> TruthComparison:
-    """Compare scores with true values, both of which count upwards, one a model.
+    """Compare scores with true values, both of which count upwards.
 
-    scores, truth: arrays of one length; models whose score or truth is NaN are left out. budget: a label a
-    model (its size, tokens or compute); only models of one label are compared, and truths are dealt out
-    within it. seed, permutations: of the Monte Carlo test, used only where more than 8 models have ties.
+    Parameters
+    ----------
+    scores, truth : array_like of float, shape (models,)
+        One each for every model; a model whose score or truth is NaN is left out.
+    budget : sequence of labels, optional
+        A label a model (its size, tokens or compute): only models of one label are compared, and truths are dealt out
+        within it.
+    seed : int, optional
+        Of the Monte Carlo test, which is used only where more than 8 models have ties.
+    permutations : int, optional
+        Of the Monte Carlo test; with very many models fewer, down to 2000.
 
-    The p value is exact up to 8 models of a budget (every order), and beyond without ties (the distribution
-    of inversions, known as Mahonian; Kendall 1938); with budgets the distributions are convolved.
+    Returns
+    -------
+    TruthComparison
+        The agreement, and how surely it is better than chance.
 
-    Raises ProxyError where no two models of one budget differ in truth, or lengths disagree.
+    Raises
+    ------
+    ProxyError
+        Where no two models of one budget differ in truth, or lengths disagree.
 
-    >>> found = compare_with_truth([1.0, 2.0, 3.0, 5.0, 4.0], [10, 20, 30, 40, 50])
-    >>> found.inversions, found.kendall_tau, round(found.p_value, 4)
+    Notes
+    -----
+    The p value is exact up to 8 models of a budget (every order), and beyond without ties (the distribution of
+    inversions, known as Mahonian [1]_); with budgets the distributions are convolved.
+
+    References
+    ----------
+    .. [1] M. G. Kendall, A New Measure of Rank Correlation, Biometrika 30 (1938).
+
+    Examples
+    --------
+    >>> comparison = compare_with_truth([1.0, 2.0, 3.0, 5.0, 4.0], [10, 20, 30, 40, 50])
+    >>> comparison.inversions, comparison.kendall_tau, round(comparison.p_value, 4)
     (1, 0.8, 0.0417)
     """
     a, b = np.asarray(scores, dtype=np.float64), np.asarray(truth, dtype=np.float64)
@@ -94,7 +170,7 @@ def compare_with_truth(
         )
     counts = np.array([_counts(a[group], b[group]) for group in groups])
     agreement, pairs, score_pairs, both = counts.sum(axis=0)
-    values, chances, method = _null([(a[g], b[g]) for g in groups], seed, permutations)
+    values, chances, method = null_distribution([(a[g], b[g]) for g in groups], seed, permutations)
     at_least = values >= agreement - 0.5
     if method == "Monte Carlo":
         p_value = float((1 + at_least.sum()) / (1 + values.size))
@@ -103,7 +179,7 @@ def compare_with_truth(
         p_value, p_error = float(norm.sf((agreement - 1) / values.std())), 0.0
     else:
         p_value, p_error = float(min(chances[at_least].sum(), 1.0)), 0.0
-    low, high = _quantiles(values, chances, (0.025, 0.975))
+    low, high = quantiles(values, chances, (0.025, 0.975))
     discordant = (both - agreement) / 2
     return TruthComparison(
         models=int(sum(group.size for group in groups)),
@@ -121,7 +197,32 @@ def compare_with_truth(
 
 
 def decision_accuracies(columns: Floats, truth: Floats, budget: Sequence[Hashable] | None = None) -> Floats:
-    """Decision accuracy of each column of scores (models x columns) against one truth, ties counting half."""
+    """Decision accuracy of each column of scores against one truth.
+
+    Parameters
+    ----------
+    columns : numpy.ndarray of float, shape (models, columns)
+        Scores, higher is better.
+    truth : numpy.ndarray of float, shape (models,)
+        The true value of each model, higher is better.
+    budget : sequence of labels, optional
+        A label a model; only models of one label are compared.
+
+    Returns
+    -------
+    numpy.ndarray, shape (columns,)
+        Share of pairs ordered as the truth orders them, a tie counting half.
+
+    Raises
+    ------
+    ProxyError
+        Where no two models of one budget differ in truth.
+
+    Examples
+    --------
+    >>> decision_accuracies(np.array([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0]]), np.array([1.0, 2.0, 3.0])).tolist()
+    [1.0, 0.0]
+    """
     first, second = np.triu_indices(truth.size, 1)
     keep = np.sign(truth[first] - truth[second]) != 0
     if budget is not None:
@@ -138,10 +239,6 @@ def decision_accuracies(columns: Floats, truth: Floats, budget: Sequence[Hashabl
     return np.asarray(0.5 + np.concatenate(parts) / (2 * first.size))
 
 
-def _signs(values: Floats) -> Floats:
-    return np.sign(values[:, None] - values[None, :])
-
-
 def _counts(a: Floats, b: Floats) -> tuple[float, float, float, float]:
     """(concordant less discordant, pairs whose truth differs, whose score differs, where both differ)."""
     agreement = pairs = score_pairs = both = 0.0
@@ -153,70 +250,3 @@ def _counts(a: Floats, b: Floats) -> tuple[float, float, float, float]:
         score_pairs += np.count_nonzero(x) / 2
         both += np.count_nonzero(x * y) / 2
     return agreement, pairs, score_pairs, both
-
-
-def inversion_distribution(n: int) -> Floats:
-    """Probability of 0, 1, ... n (n - 1) / 2 inversions of a random order of n (the Mahonian numbers / n!).
-
-    >>> (inversion_distribution(3) * 6).round().tolist()
-    [1.0, 2.0, 2.0, 1.0]
-    """
-    chances = np.ones(1)
-    for size in range(2, n + 1):
-        total = np.concatenate(([0.0], np.cumsum(np.concatenate((chances, np.zeros(size - 1))))))
-        upper = np.arange(1, total.size)
-        chances = np.maximum(total[upper] - total[np.maximum(upper - size, 0)], 0.0) / size
-    return chances
-
-
-def _enumerated(a: Floats, b: Floats) -> Floats:
-    orders = np.array(list(all_orders(range(a.size))))
-    x, y = _signs(a), _signs(b)
-    first, second = np.triu_indices(a.size, 1)
-    return np.asarray(y[orders[:, first], orders[:, second]] @ x[first, second])
-
-
-def _null(groups: list[tuple[Floats, Floats]], seed: int, permutations: int) -> tuple[Floats, Floats, str]:
-    """(values of the agreement, their chances, method) with truths dealt out at random within each group."""
-    largest = max(a.size for a, _ in groups)
-    tied = [np.unique(a).size < a.size or np.unique(b).size < b.size for a, b in groups]
-    if largest > LARGEST_EXACT:
-        variance = sum(a.size * (a.size - 1) * (2 * a.size + 5) / 18 for a, _ in groups)
-        grid = norm.ppf((np.arange(2000) + 0.5) / 2000) * math.sqrt(variance)
-        return grid, np.full(2000, 1 / 2000), "normal approximation"
-    if any(has and a.size > ENUMERATED for has, (a, _) in zip(tied, groups, strict=True)):
-        return _sampled(groups, seed, permutations)
-    # The agreement is a whole number; its distribution stands at [-reach, reach], and groups convolve.
-    chances, reach, method = np.ones(1), 0, "exact enumeration"
-    for (a, b), has in zip(groups, tied, strict=True):
-        most = a.size * (a.size - 1) // 2
-        own = np.zeros(2 * most + 1)
-        if a.size <= ENUMERATED and (has or a.size == largest):
-            found, count = np.unique(_enumerated(a, b).round().astype(np.int64), return_counts=True)
-            own[found + most] = count / count.sum()
-        else:
-            # Few inversions, whose small chances are summed without cancelling, stand at the upper end.
-            own[::2] = inversion_distribution(a.size)[::-1]
-            method = "exact Kendall distribution" if a.size > ENUMERATED else method
-        chances, reach = np.convolve(chances, own), reach + most
-    return np.arange(-reach, reach + 1.0), chances, method
-
-
-def _sampled(groups: list[tuple[Floats, Floats]], seed: int, permutations: int) -> tuple[Floats, Floats, str]:
-    generator = np.random.default_rng(seed)
-    cells = sum(a.size * (a.size - 1) // 2 for a, _ in groups)
-    count = int(np.clip(4e7 // cells, min(2000, permutations), permutations))
-    total = np.zeros(count)
-    for a, b in groups:
-        first, second = np.triu_indices(a.size, 1)
-        x = np.sign(a[first] - a[second])
-        for start in range(0, count, 200):
-            dealt = generator.permuted(np.tile(b, (min(200, count - start), 1)), axis=1)
-            total[start : start + 200] += np.sign(dealt[:, first] - dealt[:, second]) @ x
-    return total, np.full(count, 1 / count), "Monte Carlo"
-
-
-def _quantiles(values: Floats, chances: Floats, at: Sequence[float]) -> list[float]:
-    order = np.argsort(values, kind="stable")
-    below = np.cumsum(chances[order])
-    return [float(values[order][min(int(np.searchsorted(below, q)), values.size - 1)]) for q in at]

@@ -206,8 +206,8 @@ def tallies(file: Path, *sizes: int, passes: int = 10, draws: int = 100) -> Path
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--target", 4000), ("target 4000", "largest fitted size, 4000", "give a larger target")),
-        (("--target", 1500), ("target 1500", "give a larger target")),
+        (("--target", 4000), ("target 4,000", "largest fitted size, 4,000", "give a larger target")),
+        (("--target", 1500), ("target 1,500", "give a larger target")),
         (("--target", -5), ("-5", "above 0")),
         (("--target", "nan"), ("nan", "finite")),
         (("--target", 8000, "--level", 2), ("not 2", "between 0 and 1")),
@@ -239,7 +239,7 @@ def test_a_series_that_never_passed_has_nothing_to_fit(call: Call, tmp_path: Pat
         (f"{COLUMNS}\nm,1000,i,100,101\n", ("line 2", "column passes", "passes (101) exceed draws (100)")),
         (f"{COLUMNS}\nm,1000,i,ten,1\n", ("line 2", "column draws", "'ten'", "whole number")),
         (f"{COLUMNS}\nm,big,i,10,1\n", ("line 2", "column n_params", "'big'")),
-        (f"{COLUMNS}\nm,1000,i,10,1\nm,1000,i,10,1\n", ("line 3", "stands there twice", "keep one")),
+        (f"{COLUMNS}\nm,1000,i,10,1\nm,1000,i,10,1\n", ("line 3", "appears twice", "keep one")),
         ("model,instance,draws,passes\nm,i,10,1\n", ("no column n_params", "the header needs")),
         ("", ("no rows", "expected a header")),
     ],

@@ -92,14 +92,14 @@ def test_select_works_without_groups_and_its_weights_go_into_rank(
     assert answer.json()["tasks"][0]["robustness"] is None
     ranked = call("rank", tables["scores"], "--weights", weights, "--truth", tables["truth"], "--json")
     assert (ranked.status, ranked.err) == (0, "")
-    found = ranked.json()
-    assert len(found["ranking"]) == 12
-    for row in found["ranking"]:
+    ranking = ranked.json()
+    assert len(ranking["ranking"]) == 12
+    for row in ranking["ranking"]:
         assert row.keys() >= {"model", "score", "rank", "rank_low", "rank_high"}
         assert row["rank_low"] <= row["rank"] <= row["rank_high"]
-    assert found["truth"].keys() >= {"kendall_tau", "decision_accuracy", "inversions", "p_value"}
-    assert found["truth"]["kendall_tau"] > 0.6
-    assert found["controls"]
+    assert ranking["truth"].keys() >= {"kendall_tau", "decision_accuracy", "inversions", "p_value"}
+    assert ranking["truth"]["kendall_tau"] > 0.6
+    assert ranking["controls"]
 
 
 def test_rank_fits_weights_for_a_target(call: Call, tables: dict[str, Path]) -> None:
@@ -123,20 +123,20 @@ def test_rank_takes_loss_forecasts_and_budgets(call: Call, tables: dict[str, Pat
         "--noise-group", tables["noise"], "--data-group", tables["data"],
     )  # fmt: skip
     assert (answer.status, answer.err) == (0, "")
-    found = answer.json()
-    assert {"loss", "passuntil"} <= set(found["controls"])
-    assert found["controls"]["loss"]["inversions"] == 0
-    assert found["truth"]["pairs"] == 30
-    assert found["weights"]["passuntil"] > 0
+    ranking = answer.json()
+    assert {"loss", "passuntil"} <= set(ranking["controls"])
+    assert ranking["controls"]["loss"]["inversions"] == 0
+    assert ranking["truth"]["pairs"] == 30
+    assert ranking["weights"]["passuntil"] > 0
 
 
 def test_seeds_says_what_a_pilot_knows(call: Call, tables: dict[str, Path]) -> None:
     weights = tables["folder"] / "weights.json"
     weights.write_text('{"arc": 2, "mmlu": 1}')
     arguments = ("seeds", tables["data"], "--noise-group", tables["noise"], "--weights", weights)
-    found = call(*arguments, "--json").json()["advice"]
-    assert list(found) == ["weighted mean", *TASKS]
-    assert found["arc"].keys() >= {"seeds", "accuracy", "limit", "low", "high", "sentence"}
+    advice = call(*arguments, "--json").json()["advice"]
+    assert list(advice) == ["weighted mean", *TASKS]
+    assert advice["arc"].keys() >= {"seeds", "accuracy", "limit", "low", "high", "sentence"}
     told = call(*arguments)
     assert told.status == 0
     assert "weighted mean: " in told.out
@@ -260,6 +260,7 @@ def test_zero_noise_variance_is_said_and_capped(call: Call, tables: dict[str, Pa
             ["--panel fits weights", "leave one out"],
         ),
         (["rank", "SCORES", "--target", "tools", "--data-group", "SCORES"], ["no noise group"]),
+        (["rank", "SCORES", "--target", "tools", "--budget", "SCORES"], ["--budget", "give --truth"]),
         (["import", "SCORES", "--format", "inspect", "--out", "out.csv"], ["looks like csv, not inspect"]),
     ],
 )

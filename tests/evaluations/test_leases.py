@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 from firstlight.evaluations import leases
 from firstlight.evaluations.leases import Claim, NewBatch, append_batches, claim_units
 from firstlight.evaluations.models import Batch, Run, Unit
+from firstlight.evaluations.processes import worker_id
 from firstlight.evaluations.progress import reconcile
 
 from tests.evaluations.conftest import World
@@ -88,11 +89,11 @@ def test_a_unit_that_kills_five_workers_is_quarantined_with_the_reason(world: Wo
 
 def test_the_lease_of_a_dead_process_of_this_host_is_free_at_once(world: World) -> None:
     run = world.run()
-    gone = leases.worker_id().rsplit("/", 2)[0] + "/999999999/1"
+    gone = worker_id().rsplit("/", 2)[0] + "/999999999/1"
     claim_units(run.pk, gone, 4)
-    assert claim_units(run.pk, leases.worker_id(), 4) == []
+    assert claim_units(run.pk, worker_id(), 4) == []
     assert leases.release_dead_leases() == 4
-    assert len(claim_units(run.pk, leases.worker_id(), 4)) == 4
+    assert len(claim_units(run.pk, worker_id(), 4)) == 4
     assert leases.release_dead_leases() == 0
 
 

@@ -56,3 +56,19 @@ def test_modules_stay_short() -> None:
         and (lines := len(path.read_text().splitlines())) > 400
     }
     assert long == {}
+
+
+def test_the_site_and_the_workers_name_no_kind_of_stopping_rule() -> None:
+    """A new rule is one file of passuntil and its test: who else asks a rule asks by its protocol."""
+    from passuntil.rules import RULES
+
+    names = "|".join(rule.__name__ for rule in RULES.values())
+    named = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in tracked(
+            "platform/*.py", "workers/*.py", "templates/*.html", "platform/*.css", "platform/*.js"
+        )
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.search(rf"\b({names}|{'|'.join(RULES)})\b", line) and "migrations" not in path.parts
+    ]
+    assert named == []

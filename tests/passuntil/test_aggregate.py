@@ -82,7 +82,7 @@ def test_the_interval_covers_the_mean_of_a_population_of_instances() -> None:
     ("tallies", "level", "message"),
     [
         ([], 0.95, "no tallies were given"),
-        ([Tally(0, 0, r=2), Tally(9, 1)], 0.95, "1 of 2 tallies have no draws"),
+        ([Tally(0, 0, r=2), Tally(9, 1)], 0.95, "tallies must all have draws, unlike 1 of 2 here"),
         ([Tally(9, 1)], 1.0, "level must lie between 0 and 1"),
     ],
 )

@@ -238,13 +238,26 @@ def test_an_extension_keeps_all_draws() -> None:
     assert not rule.extend_to(target=0.005, looked=False).extended
 
 
-def test_one_instance_alone_knows_the_pilot_only() -> None:
+def test_one_instance_alone_has_the_sequence_as_its_interval() -> None:
     rule = DatasetPrecision(0.01, pilot=50, cap=1000)
-    assert isinstance(rule, FixedDraws)
-    assert [rule.next_draws(draws=d, passes=0, wave=30) for d in (0, 30, 50, 400)] == [30, 20, 0, 0]
-    assert rule.is_done((50, 3))
+    assert rule.bounds == (50, 1000)
     tally = rule.settle([0, 1] * 100)
+    assert tally == rule.tally(200, 100, None)
     assert (tally.draws, tally.finished, tally.interval().method) == (200, True, "sequence")
+
+
+def test_a_run_is_drawn_to_its_end_by_the_rules_of_its_units() -> None:
+    rule = DatasetPrecision(0.05, pilot=16, cap=2000)
+    bits = np.random.default_rng(4).random((5, 2000)) < np.array([0.5, 0.2, 0.1, 0.05, 0.0])[:, None]
+    drawn = np.zeros(5, dtype=int)
+    while any(wanted := rule.unit_rules([row[:n] for row, n in zip(bits.tolist(), drawn, strict=True)])):
+        assert all(unit is None or unit.bounds[0] > n for unit, n in zip(wanted, drawn, strict=True))
+        drawn = np.array([unit.bounds[1] if unit else n for unit, n in zip(wanted, drawn, strict=True)])
+    outcomes = [row[:n] for row, n in zip(bits.tolist(), drawn, strict=True)]
+    assert rule.allocate(rule.rounds_of(outcomes), wave=1).done
+    assert rule.mean(outcomes) == rule.estimate(rule.rounds_of(bits))
+    assert rule.for_unit(70) == FixedDraws(70)
+    assert rule.for_unit(None) == FixedDraws(rule.first_allotment) == FixedDraws(16)
 
 
 def test_it_survives_json() -> None:

@@ -10,7 +10,8 @@ from scipy.optimize import least_squares
 from scipy.special import logsumexp, softmax
 
 from passuntil import PassUntilError
-from passuntil.growth.circuits import FORMS, CircuitComparison, best_circuit_curve, compare_circuits
+from passuntil.growth.circuit_comparison import FORMS, CircuitComparison, compare_circuits
+from passuntil.growth.circuits import best_circuit_curve
 
 SIZES = np.geomspace(1e6, 3e9, 9)
 X = np.log(SIZES)

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passuntil import PassUntilError, Tally
-from passuntil.counts.continued import continued
 
 
 @given(
@@ -27,12 +26,12 @@ def test_it_equals_the_tally_of_all_outcomes(
     for begin, end in pairwise(places):
         if tally.finished and (r is not None or cap is not None) and tally.draws:
             break
-        tally = continued(tally, bits[begin:end])
+        tally = tally.continued(bits[begin:end])
     assert tally == whole
 
 
 def test_a_finished_tally_takes_no_more() -> None:
     with pytest.raises(PassUntilError, match="finished after 3 draws"):
-        continued(Tally(3, 2, 3, r=2, cap=9), [1])
+        Tally(3, 2, 3, r=2, cap=9).continued([1])
     with pytest.raises(PassUntilError, match="0 and 1"):
-        continued(Tally(0, 0, r=2), "10")
+        Tally(0, 0, r=2).continued("10")

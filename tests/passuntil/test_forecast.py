@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from passuntil import PassUntilError, Tally, TallyRow, forecast_tallies
-from passuntil.forecasting.forecast import FAR
+from passuntil._text import size_text
+from passuntil.forecasting import FAR_STEP, METHODS
 
 SIZES = {"a": 36e6, "b": 109e6, "c": 241e6, "d": 499e6, "e": 892e6, "f": 1542e6}
 
@@ -71,7 +72,7 @@ def test_the_backtest_leaves_out_the_largest_and_the_largest_two() -> None:
 def test_three_sizes_leave_none_to_backtest() -> None:
     result = forecast_tallies(series({k: SIZES[k] for k in "abc"}), [1e9])
     assert result.backtest == ()
-    assert any("only 3 sizes" in warning for warning in result.warnings)
+    assert "only 3 sizes were fitted; the interval rests on 1 degree of freedom" in result.warnings
 
 
 def test_a_size_without_a_pass_is_dropped_and_told() -> None:
@@ -79,7 +80,7 @@ def test_a_size_without_a_pass_is_dropped_and_told() -> None:
     assert result.dropped == (36e6,)
     assert result.models[0].residual is None
     assert result.models[0].measured.zero == 12
-    assert any("nothing passed at 3.6e+07" in warning for warning in result.warnings)
+    assert any("nothing passed at 36M" in warning for warning in result.warnings)
     assert result.as_dict()["diagnostics"]["zero_cells"] == 12
 
 
@@ -88,11 +89,11 @@ def test_only_instances_of_all_models_count_and_the_rest_is_told() -> None:
     with_extra, without = forecast_tallies(rows, [2.45e9]), forecast_tallies(series(), [2.45e9])
     assert with_extra.targets == without.targets
     assert (with_extra.instances, with_extra.instances_left_out) == (12, 1)
-    assert any("1 instances were not measured on all models" in warning for warning in with_extra.warnings)
+    assert any("1 instance was not measured on all models" in warning for warning in with_extra.warnings)
 
 
 def test_a_target_far_beyond_the_data_is_told() -> None:
-    near, far = (forecast_tallies(series(), [factor * 1542e6]) for factor in (FAR / 2, FAR * 2))
+    near, far = (forecast_tallies(series(), [factor * 1542e6]) for factor in (FAR_STEP / 2, FAR_STEP * 2))
     assert not any("far from data" in warning for warning in near.warnings)
     assert any("8 times the largest fitted size" in warning for warning in far.warnings)
 
@@ -103,7 +104,7 @@ def test_unfinished_and_capped_cells_are_counted() -> None:
     rows[1] = TallyRow("a", 36e6, "q1", Tally(4000, 1, None, 5, 0, 4000), tokens=20 * 36e6)
     diagnostics = forecast_tallies(rows, [2.45e9]).as_dict()["diagnostics"]
     assert (diagnostics["unfinished_cells"], diagnostics["capped_cells"]) == (1, 1)
-    assert any("1 cells are unfinished" in warning for warning in diagnostics["warnings"])
+    assert any("1 cell is unfinished" in warning for warning in diagnostics["warnings"])
 
 
 def test_the_paper_s_estimate_stands_beside_the_unbiased_one_and_is_labelled() -> None:
@@ -117,6 +118,26 @@ def test_the_paper_s_estimate_stands_beside_the_unbiased_one_and_is_labelled() -
     assert first["paper_r_over_k"] == pytest.approx(2 / 4000)
     assert first["mean"] == pytest.approx(1 / 3999)
     assert "biased upwards, for comparison only" in result.table()
+
+
+def test_sizes_are_told_as_people_say_them() -> None:
+    sizes = (0.036, 59_376, 999_999, 4_619_200, 2.45e9, 3e12, 7.2e20)
+    assert [size_text(size) for size in sizes] == [
+        "0.036",
+        "59,376",
+        "999,999",
+        "4.619M",
+        "2.45B",
+        "3T",
+        "7.2e20",
+    ]
+
+
+def test_what_people_read_names_methods_by_words() -> None:
+    result = forecast_tallies(series(), [2.45e9], hold_out=["f"])
+    text = "\n".join([result.table(), result.choice, *result.warnings])
+    assert set(METHODS) == {*result.targets[0].methods, *result.methods_left_out}
+    assert not any(name in text for name in METHODS)
 
 
 def test_inverse_scaling_is_told() -> None:
@@ -151,13 +172,13 @@ def test_the_order_of_the_rows_changes_nothing() -> None:
 def test_the_table_shows_every_model_target_and_warning() -> None:
     text = forecast_tallies(series(a=0), [2.45e9], hold_out=["f"]).table()
     for word in (
-        "2.45e+09",
-        "dataset_ols",
-        "instance_likelihood *",
+        "2.45B",
+        "line through task means (OLS)",
+        "instance likelihood *",
         "90% low",
         "backtest",
         "held out",
-        "scaling_law",
+        "growth: by the law",
         "warning: nothing",
     ):
         assert word in text
@@ -171,7 +192,7 @@ def test_the_table_shows_every_model_target_and_warning() -> None:
         (series({k: SIZES[k] for k in "ab"}), {}, "2 sizes are left to fit; a forecast needs at least 3"),
         (series({k: SIZES[k] for k in "abc"}), {"hold_out": ["c"]}, "2 sizes are left to fit"),
         (series({"a": 1e8, "b": 1e8, "c": 2e8}), {}, "2 sizes are left to fit"),
-        (series(), {"targets": [1542e6]}, r"target 1.542e\+09 is not above the largest fitted size"),
+        (series(), {"targets": [1542e6]}, r"target 1.542B is not above the largest fitted size"),
         (series(), {"targets": [1e8]}, "that would be no forecast"),
         (series(), {"targets": [0]}, "target must be above 0, not 0"),
         (series(), {"targets": [-2.45e9]}, "target must be above 0"),
@@ -183,7 +204,7 @@ def test_the_table_shows_every_model_target_and_warning() -> None:
         (series(**dict.fromkeys(SIZES, 0)), {}, "no model passed any draw"),
         (series(**dict.fromkeys(SIZES, 4000)), {}, "mean pass probability of a, b, c, d, e, f is 1"),
         (series(a=0, b=0, c=0, d=0), {}, "2 distinct sizes have a pass probability above 0"),
-        ([*series(), series()[0]], {}, "instance 'q0' of model 'a' stands there twice"),
+        ([*series(), series()[0]], {}, "instance 'q0' of model 'a' appears twice"),
         (
             [*series(), TallyRow("a", 5.0, "q99", Tally(9, 1), tokens=20 * 36e6)],
             {},

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from passuntil import PassUntilError, Tally, TallyRow, forecast_tallies
+from passuntil.forecasting import METHODS
 from passuntil.forecasting.plots import plot_backtest, plot_forecast, plot_growth, plot_loss
 from passuntil.growth import GrowthResult
+from passuntil.growth.circuit_comparison import FORM_WORDS
 from passuntil.laws import LossLaw
 
 ROWS = [
@@ -46,13 +48,15 @@ def test_growth_circuits_and_backtest_are_drawn_from_the_same_result() -> None:
     assert isinstance(result.growth, GrowthResult)
     assert result.circuits is not None
     axes = plot_growth(result.growth, result.circuits, MagicMock())
-    assert [call.kwargs["label"] for call in axes.plot.call_args_list] == list(result.circuits.fits)
+    assert [call.kwargs["label"] for call in axes.plot.call_args_list] == [
+        FORM_WORDS[name] for name in result.circuits.fits
+    ]
     axes = plot_backtest(result, MagicMock())
-    assert [call.kwargs["label"].split()[0] for call in axes.errorbar.call_args_list] == list(
-        result.targets[0].methods
-    )
+    assert [call.kwargs["label"].removesuffix(" (recommended)") for call in axes.errorbar.call_args_list] == [
+        METHODS[name] for name in result.targets[0].methods
+    ]
     few = forecast_tallies([row for row in ROWS if row.model in ("m0", "m1", "m2")], [5e9])
     with pytest.raises(PassUntilError, match="no backtest to draw"):
         plot_backtest(few, MagicMock())
     with pytest.raises(PassUntilError, match="no shared curve to draw: 3 distinct sizes"):
-        plot_growth(few.growth, None, MagicMock())  # type: ignore[arg-type]
+        plot_growth(few.growth, None, MagicMock())

@@ -13,7 +13,8 @@ import pytest
 
 from passuntil import PassUntilError
 from passuntil.growth._instances import simulate
-from passuntil.growth.classes import CLASSES, GrowthResult, growth_class, pooled_noise
+from passuntil.growth.classification import growth_class, pooled_noise
+from passuntil.growth.growth_result import CLASSES, GrowthResult
 
 SIZES = np.array([0.036, 0.109, 0.241, 0.499, 0.892, 1.542, 2.45])
 X = np.log(SIZES)
@@ -104,7 +105,7 @@ def test_instances_that_bend_both_ways_are_mixed() -> None:
     result = growth_class(SIZES, *counts(generator, eta), **RULE)
     assert result.label == "mixed"
     assert result.tests["disagreement"] < 0.005
-    assert "bend both ways" in result.evidence
+    assert "bend both ways" in result.reason
 
 
 def test_a_curve_that_changes_the_sign_of_its_curvature_is_mixed() -> None:
@@ -115,7 +116,7 @@ def test_a_curve_that_changes_the_sign_of_its_curvature_is_mixed() -> None:
     draws, passes = simulate(generator, eta, np.full(eta.shape, 4000.0), None, 0, None)
     result = growth_class(sizes, draws.T, passes.T)
     assert result.label == "mixed"
-    assert "changes the sign" in result.evidence
+    assert "changes the sign" in result.reason
 
 
 def test_a_law_measured_well_is_a_scaling_law_and_noise_makes_it_undetermined() -> None:
@@ -128,7 +129,7 @@ def test_a_law_measured_well_is_a_scaling_law_and_noise_makes_it_undetermined() 
     assert noisy.label == "undetermined"
     assert noisy.power is not None
     assert noisy.power < 0.5
-    assert "power is below 50%" in noisy.evidence
+    assert "power is below 50%" in noisy.reason
     assert noisy.noise == pytest.approx(0.2, abs=0.12)
 
 
@@ -233,8 +234,8 @@ def full(value: float, models: int = 7, instances: int = 4) -> np.ndarray:
     ("sizes", "draws", "passes", "reason"),
     [
         (SIZES[:3], full(100, 3), full(10, 3), "3 distinct sizes"),
-        ([1.0] * 7, full(100), full(10), "1 distinct sizes"),
-        ([1.0], full(100, 1, 1000), full(10, 1, 1000), "1 distinct sizes"),
+        ([1.0] * 7, full(100), full(10), "1 distinct size"),
+        ([1.0], full(100, 1, 1000), full(10, 1, 1000), "1 distinct size"),
         (SIZES, full(100), full(0), "no draw of any model passed"),
         (SIZES, full(100), full(100), "every draw of every model passed"),
         (SIZES, full(100), np.vstack([full(0, 4), full(10, 3)]), "only 3 sizes"),
@@ -250,7 +251,7 @@ def test_thin_data_are_undetermined_with_the_reason(sizes: Any, draws: Any, pass
     result = growth_class(sizes, draws, passes)
     assert isinstance(result, GrowthResult)
     assert (result.label, result.p_value) == ("undetermined", None)
-    assert reason in result.evidence
+    assert reason in result.reason
     json.dumps(result.as_dict(), allow_nan=False)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from passuntil.growth._bending import bend, ends
+from passuntil.growth._bending import KnownNoise, bend, ends
 from passuntil.growth._instances import contrasts, fit_shared, score_and_weight, simulate
 
 SIZES = np.array([0.036, 0.109, 0.241, 0.499, 0.892, 1.542, 2.45])
@@ -53,10 +53,10 @@ def test_the_shared_curve_is_hardly_biased_and_its_covariance_is_right() -> None
     fit = fit_shared(X, *counts(generator, eta))
     off_line = contrasts(X, 1)
     # Each population has its own line; contrasts beyond a line are zero in all of them.
-    found = fit.curve @ off_line
+    bends = fit.curve @ off_line
     claimed = np.sqrt(np.einsum("jk,rjl,lk->rk", off_line, fit.curve_cov, off_line)).mean(0)
-    spread = found.std(0)
-    assert (np.abs(found.mean(0)) < 0.4 * spread).all()
+    spread = bends.std(0)
+    assert (np.abs(bends.mean(0)) < 0.4 * spread).all()
     np.testing.assert_allclose(spread, claimed, rtol=0.2)
     omega = fit.omega.mean(0)
     assert omega[0, 0] == pytest.approx(0.64, rel=0.25)
@@ -91,11 +91,11 @@ def test_t_follows_student_whether_draws_or_training_noise_dominate() -> None:
         curve = 0.4 - 0.3 * X + noise * generator.standard_normal((repeats, SIZES.size))
         curve = curve + generator.standard_normal(curve.shape) @ np.sqrt(cov)
         covs = np.broadcast_to(cov, (repeats, *cov.shape))
-        found = bend(X, curve, covs)
-        share = (np.abs(found.t) > student.ppf(0.975, found.df)).mean()
+        bent = bend(X, curve, covs)
+        share = (np.abs(bent.t) > student.ppf(0.975, bent.df)).mean()
         assert share == pytest.approx(0.05, abs=0.016)
         # Both ends significant with opposite signs is rarer than one of them.
-        left, right, df = ends(X, curve, covs, found.noise)
+        left, right, df = ends(X, curve, covs, bent.noise)
         both = (left * right < 0) & (np.minimum(abs(left), abs(right)) > student.ppf(0.975, df))
         assert both.mean() < 0.05
 
@@ -104,15 +104,15 @@ def test_noise_known_from_elsewhere_adds_its_degrees_of_freedom() -> None:
     generator = np.random.default_rng(6)
     curve = -0.3 * X + 0.1 * generator.standard_normal((3000, SIZES.size))
     covs = np.broadcast_to(1e-6 * np.eye(SIZES.size), (3000, SIZES.size, SIZES.size))
-    known = bend(X, curve, covs, noise=0.1, noise_df=40.0)
+    known = bend(X, curve, covs, KnownNoise(0.1, 40.0))
     assert known.df == 44.0
     share = (np.abs(known.t) > student.ppf(0.975, known.df)).mean()
     assert share == pytest.approx(0.05, abs=0.016)
     # A true bend: the pooled test finds it more often.
     bent = curve - 0.06 * X**2
-    alone, pooled = bend(X, bent, covs), bend(X, bent, covs, noise=0.1, noise_df=40.0)
-    found = [(np.abs(b.t) > student.ppf(0.975, b.df)).mean() for b in (alone, pooled)]
-    assert found[1] > found[0] + 0.1
+    alone, pooled = bend(X, bent, covs), bend(X, bent, covs, KnownNoise(0.1, 40.0))
+    shares = [(np.abs(b.t) > student.ppf(0.975, b.df)).mean() for b in (alone, pooled)]
+    assert shares[1] > shares[0] + 0.1
 
 
 def test_the_simulated_design_keeps_the_rule() -> None:

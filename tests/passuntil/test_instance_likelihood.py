@@ -224,8 +224,8 @@ GOOD = [[100] * 4] * 2, [[0, 1, 5, 9], [0, 0, 2, 4]]
 @pytest.mark.parametrize(
     ("sizes", "draws", "passes", "message"),
     [
-        ([1, 2], [[9, 9]], [[1, 2]], "2 distinct sizes were given; a law needs at least 3"),
-        ([2, 2, 2, 2], *GOOD, "1 distinct sizes"),
+        ([1, 2], [[9, 9]], [[1, 2]], "a law needs at least 3 distinct sizes, not 2"),
+        ([2, 2, 2, 2], *GOOD, "3 distinct sizes, not 1"),
         ([1, 2, 3], *GOOD, "must both have a row for each instance"),
         ([1, 2, 3, 0], *GOOD, "n_params must be above 0, not 0"),
         ([1, 2, 3, np.nan], *GOOD, "n_params must be finite, not nan"),
@@ -235,7 +235,7 @@ GOOD = [[100] * 4] * 2, [[0, 1, 5, 9], [0, 0, 2, 4]]
         ([1, 2, 3, 4], [[10, 10, np.nan, 10]], [[0, 1, 1, 2]], "draws must be finite, not nan"),
         ([1, 2, 3, 4], [[10] * 4], [[0] * 4], "no instance passed at any size"),
         ([1, 2, 3, 4], [[10] * 4], [[10] * 4], "every draw passed"),
-        ([1, 2, 3, 4], [[10, 10, 0, 0]], [[1, 2, 0, 0]], "only 2 distinct sizes have draws"),
+        ([1, 2, 3, 4], [[10, 10, 0, 0]], [[1, 2, 0, 0]], "draws at 3 distinct sizes or more, not at 2"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(sizes: Any, draws: Any, passes: Any, message: str) -> None:

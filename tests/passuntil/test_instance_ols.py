@@ -47,7 +47,7 @@ def test_a_lawful_population_is_forecast_within_its_interval() -> None:
 @pytest.mark.parametrize(
     ("sizes", "values", "message"),
     [
-        ([1, 2], [[0.1, 0.2]], "2 distinct sizes"),
+        ([1, 2], [[0.1, 0.2]], "3 distinct sizes, not 2"),
         ([1, 2, 3], [[0.1, 0.2]], "a column for each of the 3 sizes"),
         ([1, 2, 3], [[0.1, 0.2, 1.3]], r"must lie in \[0, 1\], not 1.3"),
         ([1, 2, 3], [[0.1, 0.2, np.inf]], r"must lie in \[0, 1\], not inf"),

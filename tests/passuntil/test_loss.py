@@ -10,7 +10,7 @@ from scipy.optimize import least_squares
 
 from passuntil import PassUntilError
 from passuntil.laws import LossAssisted, LossLaw
-from passuntil.laws._series import shrunken_lines
+from passuntil.laws._lines import shrunken_lines
 
 SIZES = np.geomspace(0.02, 2.0, 8)
 TARGET = 5.0
@@ -126,9 +126,9 @@ def test_a_loss_without_a_floor_is_no_negative_floor() -> None:
 @pytest.mark.parametrize(
     ("sizes", "loss", "message"),
     [
-        ([1, 2, 3], [3, 2, 1], "3 distinct sizes were given; c, alpha and L0 need at least 4"),
-        ([1, 2, 3, 3], [3, 2, 1, 1], "3 distinct sizes"),
-        ([1, 2, 3, 4], [3, 2, 1], "n_params has 4 values and loss 3"),
+        ([1, 2, 3], [3, 2, 1], "c, alpha and L0 need at least 4 distinct sizes, not 3"),
+        ([1, 2, 3, 3], [3, 2, 1, 1], "4 distinct sizes, not 3"),
+        ([1, 2, 3, 4], [3, 2, 1], "n_params and loss must have a value for each model, not 4 and 3 values"),
         ([1, 2, 3, 4], [3, 2, 1, 0], "loss must be above 0, not 0"),
         ([1, 2, 3, 4], [3, 2, 1, np.nan], "loss must be finite, not nan"),
     ],

@@ -62,7 +62,8 @@ def test_every_rule_says_what_it_needs() -> None:
     assert UntilPasses(5, floor=64, cap=100).draws_needed([99], [0], level=0.5).tolist() == [1]
     assert FixedDraws(10).draws_needed([3, 10], [0, 0], level=[0.9, 0.1]).tolist() == [[7, 7], [0, 0]]
     assert RelativeError(0.5).draws_needed([0], [0], level=0.99)[0] >= 17
-    assert DatasetPrecision(0.1, cap=50).draws_needed([20], [1], level=0.9).tolist() == [30]
+    rule = DatasetPrecision(0.1, cap=50).for_unit(50)
+    assert rule.draws_needed([20], [1], level=0.9).tolist() == [30]
 
 
 @pytest.mark.parametrize("p", [0.3, 0.01])

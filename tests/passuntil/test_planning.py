@@ -9,7 +9,8 @@ import pytest
 from scipy.stats import betabinom, nbinom
 
 from passuntil import DatasetPrecision, FixedDraws, PassUntilError, RelativeError, Tally, UntilPasses
-from passuntil.rules.planning import BetaPrior, expected_draws
+from passuntil.rules.planning import expected_draws
+from passuntil.rules.prior import BetaPrior
 
 
 @pytest.mark.parametrize("p", [0.9, 0.3, 1e-2, 1e-3])

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from passuntil import PassUntilError, Tally, TallyRow, forecast_tallies
-from passuntil.forecasting.methods import read_series
-from passuntil.forecasting.pooling import Neighbours, read_neighbours, split_tasks
+from passuntil.forecasting.pooling import pool
+from passuntil.forecasting.series import Neighbours, read_series
 from passuntil.laws import DeviationPrior, deviations_of, pool_deviations
 from passuntil.laws._cells import complement
-from passuntil.laws.deviations import kernel, next_deviation
+from passuntil.laws._drift import kernel
+from passuntil.laws._kriging import next_deviation
 
 SIZES = np.array([3e7, 1e8, 3e8, 1e9])
 
@@ -50,10 +51,10 @@ def test_pooled_intervals_of_three_sizes_hold_the_next_model_and_those_of_one_ta
     series, tasks = 200, 12
     for _ in range(series):
         off = 2.0 * generator.standard_normal((tasks, 4))
-        found = [deviations_of(x, row[:3], 1e-4) for row in off]
-        for name, prior in (("alone", DeviationPrior.weak()), ("pooled", pool_deviations(found[1:]))):
-            ahead = next_deviation(found[0], new)
-            weights = prior.updated(found[0].log_likelihood()).weights
+        deviations = [deviations_of(x, row[:3], 1e-4) for row in off]
+        for name, prior in (("alone", DeviationPrior.weak()), ("pooled", pool_deviations(deviations[1:]))):
+            ahead = next_deviation(deviations[0], new)
+            weights = prior.updated(deviations[0].log_likelihood()).weights
             point = generator.choice(weights.size, size=1000, p=weights)
             free = ahead.mean[point] + np.einsum(
                 "skl,sl->sk", ahead.root[point], generator.standard_normal((1000, 1))
@@ -78,8 +79,8 @@ def test_other_tasks_that_scatter_widen_every_method_and_quiet_ones_narrow_the_l
     quiet = [row for k in range(5) for row in rows_of(f"t{k}", 10 + k, np.zeros(4))]
 
     def width(rows: list[TallyRow], method: str) -> float:
-        found = forecast_tallies(rows, [3e9], task="mine").targets[0].methods[method]
-        return found.high - found.low
+        forecast = forecast_tallies(rows, [3e9], task="mine").targets[0].methods[method]
+        return forecast.high - forecast.low
 
     for method in ("dataset_ols", "instance_ols", "instance_likelihood"):
         assert width([*straight, *wild], method) > 1.5 * width(straight, method), method
@@ -87,33 +88,32 @@ def test_other_tasks_that_scatter_widen_every_method_and_quiet_ones_narrow_the_l
 
 
 def test_a_model_that_is_held_out_is_held_out_of_the_other_tasks_too() -> None:
-    mine, other = rows_of("mine", 1, np.zeros(4)), rows_of("other", 2, np.zeros(4))
+    own, other = rows_of("mine", 1, np.zeros(4)), rows_of("other", 2, np.zeros(4))
     nonsense = [replace(row, tally=Tally(2000, 1999)) if row.model == "m3" else row for row in other]
     honest, changed = (
-        forecast_tallies([*mine, *rows], [3e9], ["m3"], task="mine").as_dict() for rows in (other, nonsense)
+        forecast_tallies([*own, *rows], [3e9], ["m3"], task="mine").as_dict() for rows in (other, nonsense)
     )
     assert honest["targets"] == changed["targets"]
     assert honest["diagnostics"]["pooled"] == ["other"]
 
 
 def test_what_says_nothing_is_named_with_the_reason() -> None:
-    mine = rows_of("mine", 1, np.zeros(4))
+    own = rows_of("mine", 1, np.zeros(4))
     short = rows_of("short", 2, np.zeros(2), SIZES[:2])
-    blank = [replace(row, task="blank", tally=Tally(50, 0)) for row in mine]
-    result = forecast_tallies([*mine, *short, *blank], [3e9], task="mine")
+    blank = [replace(row, task="blank", tally=Tally(50, 0)) for row in own]
+    result = forecast_tallies([*own, *short, *blank], [3e9], task="mine")
     assert result.pooled == ()
-    assert "2 distinct sizes" in result.pooled_left_out["short"]
+    assert "3 distinct sizes, not 2" in result.pooled_left_out["short"]
     assert "no instance passed" in result.pooled_left_out["blank"]
-    assert result.targets == forecast_tallies(mine, [3e9]).targets
+    assert result.targets == forecast_tallies(own, [3e9]).targets
 
 
 def test_the_losses_of_the_other_tasks_count_and_the_task_s_own_does_not() -> None:
-    mine = [replace(row, nll=2.0 + row.n_params**-0.1) for row in rows_of("mine", 1, np.zeros(4))]
-    other = [replace(row, task="other") for row in mine]
-    read = read_series(mine, "n_params", 0.9)
-    found = read_neighbours({"other": other}, "n_params", 0.9).pooled(read)
-    assert found.rests_on == ("other", "other (loss)")
-    assert Neighbours().pooled(read).prior is None
+    own = [replace(row, nll=2.0 + row.n_params**-0.1) for row in rows_of("mine", 1, np.zeros(4))]
+    other = [replace(row, task="other") for row in own]
+    series, neighbours = read_series([*own, *other], task="mine")
+    assert pool(series, neighbours).rests_on == ("other", "other (loss)")
+    assert pool(series, Neighbours()).prior is None
 
 
 def test_a_loss_of_the_models_carries_the_task_and_has_its_own_law() -> None:
@@ -135,7 +135,7 @@ def test_a_loss_that_some_model_lacks_serves_no_forecast_and_is_told() -> None:
     rows = rows_of("", 3, np.zeros(4))
     result = forecast_tallies(rows, [3e9], losses={"validation": {"m0": 2.0, "m1": 1.9}})
     assert "no loss of all models" in result.methods_left_out["loss_assisted"]
-    assert "2 distinct sizes" in result.pooled_left_out["validation (loss)"]
+    assert "3 distinct sizes, not 2" in result.pooled_left_out["validation (loss)"]
     with pytest.raises(PassUntilError, match="loss validation of m0 must be above 0"):
         forecast_tallies(rows, [3e9], losses={"validation": {"m0": -1.0}})
 
@@ -146,8 +146,9 @@ def test_of_several_tasks_one_must_be_named() -> None:
         forecast_tallies(rows, [3e9])
     with pytest.raises(PassUntilError, match="task 'c' has no row; the tasks are 'a', 'b'"):
         forecast_tallies(rows, [3e9], task="c")
-    mine, others = split_tasks(rows, "b")
-    assert ({row.task for row in mine}, list(others)) == ({"b"}, ["a"])
+    series, neighbours = read_series(rows, task="b")
+    assert list(neighbours.tasks) == ["a"]
+    assert series.means == read_series(rows_of("b", 2, np.zeros(4)))[0].means
 
 
 def test_a_model_has_one_size_in_all_tasks() -> None:

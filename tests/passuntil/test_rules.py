@@ -5,13 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from passuntil import FixedDraws, PassUntilError, Tally, UntilPasses, rule_from_dict
-from passuntil.rules import LEAST_WAVE
 
 
 @pytest.mark.parametrize(
@@ -58,49 +54,9 @@ def test_a_tally_is_judged_as_its_counts_are() -> None:
     assert not UntilPasses(2, cap=100).is_done(Tally(9, 1, None, 2, 0, 100))
 
 
-def test_the_floor_is_asked_for_first_in_full() -> None:
-    rule = UntilPasses(2, floor=1024, cap=10_000)
-    assert rule.next_draws(draws=0, passes=0, wave=4096) == 1024
-    assert rule.next_draws(draws=1000, passes=500, wave=4096) == 24
-
-
-@given(st.integers(2, 12), st.integers(0, 500), st.integers(500, 5000), st.integers(1, 3000), st.data())
-def test_a_wave_is_repeatable_bounded_and_empty_only_when_done(
-    r: int, floor: int, cap: int, wave: int, data: st.DataObject
-) -> None:
-    rule = UntilPasses(r, floor=floor, cap=cap)
-    draws = data.draw(st.integers(0, cap + 100))
-    passes = data.draw(st.integers(0, draws))
-    asked = rule.next_draws(draws=draws, passes=passes, wave=wave)
-    assert asked == UntilPasses(r, floor=floor, cap=cap).next_draws(draws=draws, passes=passes, wave=wave)
-    assert 0 <= asked <= wave
-    assert draws + asked <= max(cap, draws)
-    assert (asked == 0) == rule.is_done((draws, passes))
-
-
-@pytest.mark.parametrize("p", [0.5, 0.05, 0.004])
-def test_waves_finish_with_little_overshoot(p: float) -> None:
-    rule, generator = UntilPasses(5, cap=10**5), np.random.default_rng(7)
-    drawn, counted, waves = 0, 0, 0
-    for _ in range(200):
-        bits = np.zeros(0, dtype=bool)
-        while ask := rule.next_draws(draws=bits.size, passes=int(bits.sum()), wave=4096):
-            bits = np.concatenate([bits, generator.random(ask) < p])
-            waves += 1
-        drawn, counted = drawn + bits.size, counted + rule.settle(bits).draws
-    assert drawn <= 1.35 * counted + 200 * LEAST_WAVE
-    assert waves / 200 < 12
-
-
-@pytest.mark.parametrize("wave", [0, -1, 2.5, None])
-def test_a_wave_of_no_draws_is_refused(wave: Any) -> None:
-    with pytest.raises(PassUntilError, match="wave must be"):
-        UntilPasses(2).next_draws(draws=0, passes=0, wave=wave)
-
-
 def test_counts_that_cannot_be_are_refused() -> None:
     with pytest.raises(PassUntilError, match=r"passes \(5\) exceed draws \(4\)"):
-        UntilPasses(2).next_draws(draws=4, passes=5, wave=10)
+        UntilPasses(2).is_done((4, 5))
     with pytest.raises(PassUntilError, match=r"counts must be a Tally or \(draws, passes\)"):
         UntilPasses(2).is_done(7)  # type: ignore[arg-type]
 
@@ -130,6 +86,7 @@ def test_a_damaged_description_of_a_rule_is_refused(data: Any, message: str) -> 
 
 def test_fixed_draws_ask_for_what_is_left() -> None:
     rule = FixedDraws(100)
-    assert [rule.next_draws(draws=d, passes=0, wave=64) for d in (0, 64, 100, 120)] == [64, 36, 0, 0]
+    assert rule.draws_needed([0, 64, 100, 120], [0, 0, 0, 0], level=0.95).tolist() == [100, 36, 0, 0]
+    assert rule.expected_left([0, 64, 100, 120], [0, 0, 0, 0]).tolist() == [100, 36, 0, 0]
     assert rule.settle([1] * 120) == Tally(100, 100, cap=100)
     assert rule.is_done((100, 3))

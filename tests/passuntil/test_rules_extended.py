@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import doctest
-import importlib
+import itertools
 import json
 from typing import Any
 
@@ -14,11 +13,57 @@ from scipy.stats import nbinom
 
 from passuntil import DatasetPrecision, FixedDraws, PassUntilError, RelativeError, UntilPasses, rule_from_dict
 from passuntil.counts import estimates
+from passuntil.rules import RULES, InstanceRule, RunRule
 
 
-@pytest.mark.parametrize("name", ["until", "fixed", "dataset", "_base", "_rounds", "_adaptive"])
-def test_the_examples_of_the_rules_run(name: str) -> None:
-    assert doctest.testmod(importlib.import_module(f"passuntil.rules.{name}")).failed == 0
+@pytest.mark.parametrize("kind", RULES)
+def test_every_rule_is_whole_by_what_its_settings_declare(kind: str) -> None:
+    rule = RULES[kind].from_dict({setting.name: setting.start for setting in RULES[kind].settings})
+    assert rule.to_dict()["kind"] == rule.kind == kind
+    assert rule_from_dict(rule.to_dict()) == rule
+    assert {rule: 1}[rule_from_dict(rule.to_dict())] == 1
+    fewest, most = rule.bounds
+    assert 1 <= fewest <= most
+    assert rule.words()
+    assert not rule.words().endswith(".")
+    assert rule.title
+    assert isinstance(rule, InstanceRule) != isinstance(rule, RunRule)
+    for setting in rule.settings:
+        assert setting.check(setting.name, setting.start) == setting.start
+        least, greatest = setting.offered or (setting.start, setting.start)
+        assert least <= setting.start <= greatest
+        assert setting.label
+        assert setting.meaning.endswith(".")
+        with pytest.raises(PassUntilError, match=setting.name):
+            setting.check(setting.name, "no number")
+    assert rule.settings[0].option
+
+
+def test_rules_that_share_the_name_of_a_setting_share_the_setting() -> None:
+    settings = [setting for rule in RULES.values() for setting in rule.settings]
+    for one, other in itertools.combinations(settings, 2):
+        assert one is other or (one.name != other.name and (not one.option or one.option != other.option))
+
+
+def test_an_option_that_is_no_number_is_refused() -> None:
+    floor, target = UntilPasses.settings[1], DatasetPrecision.settings[0]
+    assert floor.read_option("64") == {"floor": 64}
+    assert target.read_option("2%") == {"target": 0.02, "relative": True}
+    for setting in (floor, target):
+        with pytest.raises(PassUntilError, match=r"expected a .*number.*, not 'many'"):
+            setting.read_option("many")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in RULES if issubclass(RULES[kind], InstanceRule)])
+def test_what_is_expected_to_be_left_is_nothing_once_a_rule_is_done(kind: str) -> None:
+    rule = RULES[kind].from_dict({setting.name: setting.start for setting in RULES[kind].settings})
+    assert isinstance(rule, InstanceRule)
+    draws = np.array([0, 1, 64, 500, 9999, 10_000, 20_000])
+    passes = np.array([0, 1, 3, 500, 2, 0, 9])
+    left = rule.expected_left(draws, passes)
+    done = np.array([rule.is_done(counts) for counts in zip(draws.tolist(), passes.tolist(), strict=True)])
+    assert ((left == 0) == done).all()
+    assert (draws + left <= np.maximum(rule.bounds[1], draws)).all()
 
 
 @pytest.mark.parametrize(
@@ -49,7 +94,7 @@ def test_an_extension_keeps_the_draws_and_labels_what_comes_of_it() -> None:
     assert first.settle(bits).interval().method == "exact"
     tally = more.settle(bits)
     assert (tally.r, tally.extended, tally.interval().method) == (10, True, "sequence")
-    assert more.next_draws(draws=1000, passes=3, wave=512) > 0
+    assert not more.is_done((1000, 3))
     laid_down_before = first.extend_to(r=10, looked=False)
     assert laid_down_before.settle(bits).interval().method == "exact"
     assert more.extend_to(cap=6000, looked=False).extended

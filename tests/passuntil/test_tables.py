@@ -50,10 +50,10 @@ def test_an_empty_stopped_at_means_that_the_cap_came_first(tmp_path: Path) -> No
         ("", "line 1: no rows"),
         (HEADER, "line 2: no rows"),
         ("model,n_params,draws,passes\n", "line 1: no column instance"),
-        ("model,model,n_params,instance,draws,passes\n", "line 1: column model stands there twice"),
+        ("model,model,n_params,instance,draws,passes\n", "line 1: column model appears twice"),
         (
             HEADER.replace("stopped_at", "stoped_at"),
-            "line 1: unknown column 'stoped_at'; is 'stopped_at' meant?",
+            "line 1: unknown column 'stoped_at'; did you mean 'stopped_at'?",
         ),
         (HEADER + "a,1,,q,10,1\n", "line 2: 6 cells under 11 columns"),
         (HEADER + "a,1,,q,10,1,,,,,\na,1,,r,x,1,,,,,\n", "line 3, column draws: 'x' is not a whole number"),
@@ -72,7 +72,7 @@ def test_an_empty_stopped_at_means_that_the_cap_came_first(tmp_path: Path) -> No
         (HEADER + "a,1B,,q,10,1,,,,,\n", "line 2, column n_params: '1B' is not a number"),
         (HEADER + "a,1,-5,q,10,1,,,,,\n", "line 2, column tokens: tokens must be above 0"),
         (HEADER + "a,1,,q,10,1,,,,,-2\n", "line 2, column nll: nll must lie between 0 and"),
-        (HEADER + "a,1,,q,10,1,,,,,\na,1,,q,10,1,,,,,\n", "line 3, column instance: .* stands there twice"),
+        (HEADER + "a,1,,q,10,1,,,,,\na,1,,q,10,1,,,,,\n", "line 3, column instance: .* appears twice"),
         (
             HEADER + "a,1,,q,10,1,,,,,\na,2,,r,10,1,,,,,\n",
             "line 3, column n_params: model 'a' has two sizes, 1 and 2",

@@ -32,12 +32,15 @@ from passuntil import FixedDraws, PassUntilError, Tally, UntilPasses
         ({"draws": 3, "passes": 1, "stopped_at": 0, "r": 1}, "stopped_at must be at least 1, not 0"),
         ({"draws": 3, "passes": 2, "stopped_at": 1, "r": 2}, r"stopped_at \(1\) is below r \(2\)"),
         ({"draws": 3, "passes": 2, "stopped_at": 4, "r": 2}, r"stopped_at \(4\) exceeds draws \(3\)"),
-        ({"draws": 9, "passes": 1, "stopped_at": 9, "r": 2}, "only 1 of r = 2 passes were counted"),
-        ({"draws": 9, "passes": 3, "r": 2}, r"3 passes reach r \(2\) but stopped_at is missing"),
+        (
+            {"draws": 9, "passes": 1, "stopped_at": 9, "r": 2},
+            r"stopped_at \(9\) stands for r \(2\) passes, but passes is 1",
+        ),
+        ({"draws": 9, "passes": 3, "r": 2}, r"passes \(3\) reach r \(2\) but stopped_at is missing"),
         ({"draws": 9, "passes": 2, "stopped_at": 5, "r": 2}, r"draws \(9\) go on after the stop at draw 5"),
         (
             {"draws": 10, "passes": 9, "stopped_at": 8, "r": 2, "floor": 10},
-            "only 2 draws follow pass r = 2 at K = 8",
+            r"passes \(9\) are too many: draws \(10\) leave room for 2 after the r-th \(r = 2\) at draw 8",
         ),
         ({"draws": 9, "passes": 1, "r": 2, "cap": 8}, r"draws \(9\) exceed cap \(8\)"),
         ({"draws": 9, "passes": 1, "r": 2, "floor": 20, "cap": 10}, r"cap \(10\) is below floor \(20\)"),

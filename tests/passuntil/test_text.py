@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from passuntil import DatasetPrecision, Tally, UntilPasses, dataset_estimate
+from passuntil._text import counted
 from passuntil.counts import paired_bootstrap
 from passuntil.rules import BetaPrior, Rounds
+
+
+def test_a_number_and_its_noun_agree() -> None:
+    assert [counted(n, "draw") for n in (0, 1, 2)] == ["0 draws", "1 draw", "2 draws"]
+    assert [counted(n, "pass", "passes") for n in (1, 2)] == ["1 pass", "2 passes"]
+    assert "\n1 instance: 0 without a pass" in str(dataset_estimate([Tally(10, 1)]))
 
 
 def test_every_result_is_a_table_with_its_own_numbers() -> None:

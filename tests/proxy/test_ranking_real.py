@@ -32,12 +32,12 @@ def rankings() -> ModuleType:
 def test_on_the_ladder_s_mixtures_the_target_s_own_signal_beats_every_proxy(rankings: ModuleType) -> None:
     problems = list(rankings.DEVELOPED_ON["ladder_mixtures"](0))
     assert (len(problems), problems[0].truth.size) == (15, 12)
-    found = rankings.one_set("ladder_mixtures", problems, seed=0)
-    figures = {name: row["decision_accuracy"] for name, row in found["methods"].items()}
+    result = rankings.one_set("ladder_mixtures", problems, seed=0)
+    figures = {name: row["decision_accuracy"] for name, row in result["methods"].items()}
     assert figures["recommended"] > max(
         figures[name] for name in ("paper", "uniform", "loss", "target_small")
     )
-    assert found["permutation_p"] < 0.01
+    assert result["permutation_p"] < 0.01
 
 
 @pytest.mark.parametrize("name", ["olmo_ladder", "overtrain_scaling", "regmix", "gemstones", "datablations"])

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from proxy import ProxyError, compare_with_truth
-from proxy.ranking.truth import decision_accuracies, inversion_distribution
+from proxy import ProxyError
+from proxy.ranking import compare_with_truth
+from proxy.ranking._null import inversion_distribution
+from proxy.ranking.truth import decision_accuracies
 
 
 def brute_p(scores: list[float], truth: list[float], budget: list[str]) -> float:
@@ -41,12 +43,12 @@ def test_tau_and_its_exact_p_value_are_those_of_scipy_without_ties(size: int) ->
     generator = np.random.default_rng(size)
     a = generator.normal(size=size)
     b = a + generator.normal(size=size)
-    found = compare_with_truth(a, b)
+    comparison = compare_with_truth(a, b)
     wanted = kendalltau(a, b, alternative="greater", method="exact")
-    assert found.kendall_tau == pytest.approx(wanted.statistic)
-    assert found.p_value == pytest.approx(wanted.pvalue, rel=1e-9)
-    assert found.decision_accuracy == pytest.approx((1 + wanted.statistic) / 2)
-    assert found.inversions == round((1 - wanted.statistic) / 2 * found.pairs)
+    assert comparison.kendall_tau == pytest.approx(wanted.statistic)
+    assert comparison.p_value == pytest.approx(wanted.pvalue, rel=1e-9)
+    assert comparison.decision_accuracy == pytest.approx((1 + wanted.statistic) / 2)
+    assert comparison.inversions == round((1 - wanted.statistic) / 2 * comparison.pairs)
 
 
 @pytest.mark.parametrize(
@@ -60,21 +62,21 @@ def test_tau_and_its_exact_p_value_are_those_of_scipy_without_ties(size: int) ->
 def test_p_with_ties_and_budgets_is_that_of_every_dealing(
     scores: list[float], truth: list[float], budget: list[str]
 ) -> None:
-    found = compare_with_truth(scores, truth, budget=budget)
-    assert found.p_value == pytest.approx(brute_p(scores, truth, budget))
-    assert (found.p_method, found.p_error) == ("exact enumeration", 0.0)
+    comparison = compare_with_truth(scores, truth, budget=budget)
+    assert comparison.p_value == pytest.approx(brute_p(scores, truth, budget))
+    assert (comparison.p_method, comparison.p_error) == ("exact enumeration", 0.0)
 
 
 def test_tau_b_with_ties_is_that_of_scipy_and_ties_count_half() -> None:
     generator = np.random.default_rng(2)
     a, b = generator.integers(0, 4, 20).astype(float), generator.integers(0, 5, 20).astype(float)
-    found = compare_with_truth(a, b, seed=1)
-    assert found.kendall_tau == pytest.approx(kendalltau(a, b).statistic)
+    comparison = compare_with_truth(a, b, seed=1)
+    assert comparison.kendall_tau == pytest.approx(kendalltau(a, b).statistic)
     first, second = np.triu_indices(20, 1)
     wanted = np.sign(b[first] - b[second])
     given = np.sign(a[first] - a[second])
     share = (((given == wanted) + 0.5 * (given == 0)) * (wanted != 0)).sum() / (wanted != 0).sum()
-    assert found.decision_accuracy == pytest.approx(share)
+    assert comparison.decision_accuracy == pytest.approx(share)
     assert decision_accuracies(a[:, None], b)[0] == pytest.approx(share)
 
 
@@ -91,9 +93,9 @@ def test_the_monte_carlo_p_lies_within_its_own_error_of_the_exact_one() -> None:
 
 
 def test_the_paper_s_one_inversion_of_ten_has_p_5_in_120() -> None:
-    found = compare_with_truth([1, 2, 3, 5, 4], [1, 2, 3, 4, 5])
-    assert (found.inversions, found.pairs) == (1, 10)
-    assert found.p_value == pytest.approx(5 / 120)
+    comparison = compare_with_truth([1, 2, 3, 5, 4], [1, 2, 3, 4, 5])
+    assert (comparison.inversions, comparison.pairs) == (1, 10)
+    assert comparison.p_value == pytest.approx(5 / 120)
     assert compare_with_truth([2, 1, 3, 5, 4], [1, 2, 3, 4, 5]).p_value == pytest.approx(14 / 120)
 
 
@@ -132,6 +134,11 @@ def test_what_cannot_be_compared_is_refused(
 
 
 def test_a_ranking_that_ties_everything_is_worth_a_coin() -> None:
-    found = compare_with_truth([1, 1, 1], [1, 2, 3])
-    assert (found.kendall_tau, found.decision_accuracy, found.inversions, found.ties) == (None, 0.5, 0, 3)
-    assert found.p_value == 1
+    comparison = compare_with_truth([1, 1, 1], [1, 2, 3])
+    assert (comparison.kendall_tau, comparison.decision_accuracy, comparison.inversions, comparison.ties) == (
+        None,
+        0.5,
+        0,
+        3,
+    )
+    assert comparison.p_value == 1

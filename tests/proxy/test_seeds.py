@@ -16,26 +16,26 @@ def table(values: np.ndarray, prefix: str, **facts: object) -> ScoreMatrix:
 def test_every_task_is_advised_on_as_from_its_deviations() -> None:
     rng = np.random.default_rng(0)
     pilot, noise = rng.normal(size=(12, 3)) * [3, 1, 0.5], rng.normal(size=(6, 3)) * [1, 1, 0]
-    found = study_seeds(table(pilot, "p"), table(noise, "n"), relevance=0.9)
-    assert set(found) == {"a", "b", "c"}
-    assert found["a"] == seeds_worth_buying(
+    advice = study_seeds(table(pilot, "p"), table(noise, "n"), relevance=0.9)
+    assert set(advice) == {"a", "b", "c"}
+    assert advice["a"] == seeds_worth_buying(
         spread=float(pilot[:, 0].std(ddof=1)), noise=float(noise[:, 0].std(ddof=1)), models=12,
         noise_runs=6, relevance=0.9,
     )  # fmt: skip
-    assert found["c"].seeds == 1  # no noise: one seed says it all
+    assert advice["c"].seeds == 1  # no noise: one seed says it all
 
 
 def test_the_weighted_mean_is_advised_on_first_and_turns_losses() -> None:
     rng = np.random.default_rng(1)
     pilot, noise = rng.normal(size=(12, 2)), rng.normal(size=(6, 2))
-    found = study_seeds(
+    advice = study_seeds(
         table(pilot, "p", direction={"b": -1}),
         table(noise, "n", direction={"b": -1}),
         weights={"a": 3, "b": 1},
     )
-    assert list(found) == [WEIGHTED, "a", "b"]
+    assert list(advice) == [WEIGHTED, "a", "b"]
     weights = np.array([0.75, -0.25])
-    assert found[WEIGHTED] == seeds_worth_buying(
+    assert advice[WEIGHTED] == seeds_worth_buying(
         spread=float((pilot @ weights).std(ddof=1)), noise=float((noise @ weights).std(ddof=1)), models=12,
         noise_runs=6,
     )  # fmt: skip

@@ -17,8 +17,8 @@ def test_the_closed_form_is_the_simulated_accuracy(weights: list[float] | None) 
     x = q[:, None] * a + np.sqrt(1 - a**2) * generator.standard_normal((1500, 3))
     x += sigma / np.sqrt(2) * generator.standard_normal((1500, 3))
     w = a / (1 - a**2 + sigma**2 / 2) if weights is None else np.array(weights)
-    found = decision_accuracies((x @ w)[:, None], q)[0]
-    assert expected_decision_accuracy(a, sigma, 2, weights) == pytest.approx(found, abs=0.015)
+    simulated = decision_accuracies((x @ w)[:, None], q)[0]
+    assert expected_decision_accuracy(a, sigma, 2, weights) == pytest.approx(simulated, abs=0.015)
 
 
 def test_more_seeds_and_tasks_help_and_noise_hurts() -> None:
@@ -37,14 +37,14 @@ def test_advice_is_right_on_average_and_its_interval_covers() -> None:
     told, true, held = [], [], 0
     for _ in range(500):
         pilot = 2.0 * generator.standard_normal(12) + generator.standard_normal(12)
-        found = seeds_worth_buying(
+        advice = seeds_worth_buying(
             spread=float(pilot.std(ddof=1)), noise=float(generator.standard_normal(8).std(ddof=1)),
             models=12, noise_runs=8,
         )  # fmt: skip
-        real = float(pair_accuracy(np.sqrt(4 / (4 + 1 / found.seeds))))
-        told.append(found.accuracy[found.seeds - 1])
+        real = float(pair_accuracy(np.sqrt(4 / (4 + 1 / advice.seeds))))
+        told.append(advice.accuracy[advice.seeds - 1])
         true.append(real)
-        held += found.low - 1e-12 <= real <= found.high + 1e-12
+        held += advice.low - 1e-12 <= real <= advice.high + 1e-12
     assert np.mean(told) == pytest.approx(np.mean(true), abs=0.02)
     assert 0.92 < held / 500 < 0.98
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from proxy import rank_configurations
-from proxy.ranking.inputs import FORECAST, LOSS
+from proxy import Evidence, ScoreMatrix, rank_configurations
+from proxy.ranking.evidence import FORECAST, LOSS
 from proxy.ranking.truth import decision_accuracies
 from proxy.weights import PooledSelector, ShrinkageSelector, recommend
 from proxy.weights.transfer import Relevance, cross_validated, relevance_of, shift_of
@@ -25,7 +25,7 @@ def test_nothing_is_lost_where_candidates_are_models_like_the_panel_s() -> None:
     for study in range(60):
         panel, *_ = models(25, 1.0, 2 * study)
         candidates, *_ = models(25, 1.0, 2 * study + 1)
-        losses.append(shift_of(PooledSelector, panel, candidates, np.ones(9)))
+        losses.append(shift_of(PooledSelector, panel, candidates, reliability=np.ones(9)))
     means = np.array([one.mean for one in losses])
     assert abs(means.mean()) < 3 * means.std() / np.sqrt(60) + 0.02
     # The stated variance is that of the losses themselves, as far as the candidates tell.
@@ -35,7 +35,7 @@ def test_nothing_is_lost_where_candidates_are_models_like_the_panel_s() -> None:
 def test_a_panel_of_sizes_does_not_speak_for_candidates_of_one_size() -> None:
     panel, target, _ = models(15, 3.0, 0)
     equal, *_ = models(20, 0.0, 1)
-    shift = shift_of(PooledSelector, panel, equal, np.ones(9))
+    shift = shift_of(PooledSelector, panel, equal, reliability=np.ones(9))
     assert shift.mean < -1.0
     believed = recommend(panel, target, equal, shift=Relevance(0.0, 1 / 8))
     asked = recommend(panel, target, equal)
@@ -66,13 +66,13 @@ def test_asking_the_proxies_pays_where_sizes_mislead_and_costs_little_elsewhere(
 def test_three_candidates_tell_nothing_of_what_is_lost() -> None:
     panel, *_ = models(15, 3.0, 0)
     three, *_ = models(3, 0.0, 1)
-    assert shift_of(PooledSelector, panel, three, np.ones(9)) == Relevance(0.0, 1.0)
+    assert shift_of(PooledSelector, panel, three, reliability=np.ones(9)) == Relevance(0.0, 1.0)
 
 
 def test_proxies_that_are_all_noise_cannot_play_the_target() -> None:
     panel, *_ = models(15, 1.0, 0)
     candidates, *_ = models(12, 1.0, 1)
-    assert shift_of(PooledSelector, panel, candidates, np.full(9, 0.05)) == Relevance(0.0, 1.0)
+    assert shift_of(PooledSelector, panel, candidates, reliability=np.full(9, 0.05)) == Relevance(0.0, 1.0)
 
 
 def test_the_choice_follows_the_panel() -> None:
@@ -86,7 +86,7 @@ def test_the_choice_follows_the_panel() -> None:
     assert recommend(x, y, x, same_models=True).selector == "shrinkage"
     x = y[:, None] + rng.standard_normal((80, 5))
     scores = {
-        make.label: decision_accuracies(cross_validated(make, x, y, np.ones(5), 0)[:, None], y)[0]
+        make.label: decision_accuracies(cross_validated(make, x, y, reliability=np.ones(5))[:, None], y)[0]
         for make in (PooledSelector, ShrinkageSelector)
     }
     assert recommend(x, y, x, same_models=True).selector == max(scores, key=lambda name: scores[name])
@@ -95,15 +95,15 @@ def test_the_choice_follows_the_panel() -> None:
 def test_models_that_a_bootstrap_drew_twice_share_a_fold() -> None:
     x, y = np.random.default_rng(4).standard_normal((12, 3)), np.random.default_rng(5).standard_normal(12)
     ids = np.repeat(np.arange(6), 2)
-    twice = cross_validated(PooledSelector, x[ids], y[ids], np.ones(3), 0, ids)
+    twice = cross_validated(PooledSelector, x[ids], y[ids], reliability=np.ones(3), ids=ids)
     assert twice[::2] == pytest.approx(twice[1::2])
     # Noise foretells nothing, and it must not seem to by standing on both sides.
     leaks = []
     for seed in range(40):
         rng = np.random.default_rng(seed)
         x, y, ids = rng.standard_normal((30, 4)), rng.standard_normal(30), rng.integers(0, 30, 30)
-        found = cross_validated(ShrinkageSelector, x[ids], y[ids], np.ones(4), 0, ids)
-        leaks.append(np.corrcoef(found, y[ids])[0, 1] if found.std() > 0 else 0.0)
+        predicted = cross_validated(ShrinkageSelector, x[ids], y[ids], reliability=np.ones(4), ids=ids)
+        leaks.append(np.corrcoef(predicted, y[ids])[0, 1] if predicted.std() > 0 else 0.0)
     assert np.mean(leaks) < 0.1
 
 
@@ -119,8 +119,9 @@ def test_loss_joins_as_far_as_it_tells_of_the_proxies() -> None:
     )
     turned = recommend(panel, target, noisy, noise=[3.0] * 9, loss=general)
     assert turned.loss_weight == 0
-    assert relevance_of(general, x, np.ones(9)).correlation > 0.6
-    assert abs(relevance_of(np.random.default_rng(9).standard_normal(40), x, np.ones(9)).correlation) < 0.3
+    assert relevance_of(general, x, reliability=np.ones(9)).correlation > 0.6
+    unrelated = np.random.default_rng(9).standard_normal(40)
+    assert abs(relevance_of(unrelated, x, reliability=np.ones(9)).correlation) < 0.3
     with_three = recommend(panel, target, noisy[:3], noise=[3.0] * 9, loss=-general[:3])
     assert with_three.loss_weight == 0
 
@@ -143,12 +144,16 @@ def test_loss_and_forecast_are_columns_of_the_ranking() -> None:
     names = tuple(f"m{i}" for i in range(10))
     tasks = (*(f"t{i}" for i in range(9)), "goal")
     gap = np.full((10, 1), np.nan)
-    found = rank_configurations(
-        np.hstack([x, gap]), names, tasks, target="goal", panel=np.column_stack([panel, target]),
-        noise={f"t{i}": 0.5 for i in range(9)}, loss=-general, forecast=truth, forecast_noise=1.0,
+    ranking = rank_configurations(
+        ScoreMatrix(names, tasks, np.hstack([x, gap])), target="goal",
+        panel=ScoreMatrix(tuple(f"p{i}" for i in range(20)), tasks, np.column_stack([panel, target])),
+        evidence=Evidence(
+            noise={f"t{i}": 0.5 for i in range(9)}, loss=-general, forecast=truth, forecast_noise=1.0
+        ),
     )  # fmt: skip
-    assert {LOSS, FORECAST} <= set(found.weights)
-    assert sum(map(abs, found.weights.values())) == pytest.approx(1)
-    assert {"loss", "passuntil"} <= set(found.controls)
-    given = rank_configurations(x, names, tasks[:-1], weights={"t0": 1}, loss=-general)
+    assert {LOSS, FORECAST} <= set(ranking.weights)
+    assert sum(map(abs, ranking.weights.values())) == pytest.approx(1)
+    assert {"loss", "passuntil"} <= set(ranking.controls)
+    matrix = ScoreMatrix(names, tasks[:-1], x)
+    given = rank_configurations(matrix, weights={"t0": 1}, evidence=Evidence(loss=-general))
     assert given.weights == {"t0": 1.0}

@@ -95,6 +95,6 @@ def test_the_page_lists_runs_with_estimate_and_rule(client: Client, measured: An
     run = measured.runs[1]
     data = client.get(f"/checkpoints/{run.checkpoint_id}.json").json()
     (row,) = data["runs"]
-    assert row["rule"] == "until 2 passes, at least 10 and at most 100 draws"
+    assert row["rule"] == "until 2 passes of each instance, at least 10 and at most 100 draws"
     assert row["estimate"]["low"] < row["estimate"]["mean"] < row["estimate"]["high"]
     assert row["task_version"] == 1

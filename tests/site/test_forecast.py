@@ -111,7 +111,7 @@ def test_two_sizes_are_points_without_a_law(client: Client, world: Any) -> None:
     curve = client.get(f"/series/{world.series.pk}/curve.json").json()["curve"]
     assert len(curve["points"]) == 2
     assert curve["law"] is None
-    assert "2 distinct sizes" in curve["no_law"]
+    assert "3 distinct sizes with a pass probability above 0, not 2" in curve["no_law"]
 
 
 def test_only_zero_passes_still_draw_upper_bounds(client: Client, world: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from firstlight.evaluations.actions import parse_rule
-from firstlight.evaluations.forms import cost
+from firstlight.evaluations.cost import cost
 from firstlight.evaluations.leases import claim_units, fail_units
 from firstlight.evaluations.models import Likelihood, Run, Unit
 from firstlight.evaluations.progress import settle_state
@@ -101,7 +101,7 @@ def test_every_stopping_rule_can_be_started_and_cloned(
 
 def test_a_rule_without_its_number_is_refused_at_the_field(client: Client, world: Any) -> None:
     page = client.post("/runs/new", form(world, kind="fixed_draws", n="")).content.decode()
-    assert "This rule needs it." in page
+    assert "This rule needs a value here." in page
     assert not Run.objects.exists()
 
 
@@ -122,7 +122,7 @@ def test_the_form_says_which_engines_have_a_worker(client: Client, world: Any) -
     say_alive("host/1/1", ["vllm"])
     page = client.get("/runs/new").content.decode()
     assert "vllm (a worker is up)" in page
-    assert "torch (no worker heard of)" in page
+    assert "torch (no worker is up)" in page
 
 
 def test_the_exact_bound_stands_beside_the_drawn_estimate(client: Client, world: Any) -> None:

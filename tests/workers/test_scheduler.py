@@ -8,16 +8,16 @@ from firstlight.files.decoding import Decoding
 from firstlight.files.task_file import InstanceSpec
 
 from passuntil import FixedDraws, Tally, UntilPasses
+from passuntil.rules import InstanceRule
 from tests.simulated_engine import PASS, SimulatedEngine, SimulatedStream
 from workers.engines.base import DrawRequest, EngineGarbage, EngineOutOfMemory, EngineRefusal, Wave
 from workers.scheduler import IN_FLIGHT, LEAST_IN_FLIGHT, DrawnUnit, Progress, Scheduler
-from workers.waves import StoppingRule
 
 RULE = UntilPasses(10, floor=0, cap=10**5)
 
 
 def unit(
-    key: Hashable, name: str, rule: StoppingRule = RULE, *, drawn: int = 0, passes: int = 0
+    key: Hashable, name: str, rule: InstanceRule = RULE, *, drawn: int = 0, passes: int = 0
 ) -> DrawnUnit:
     return DrawnUnit(
         key, InstanceSpec(name, "?", PASS, "exact", max_tokens=200), rule, Decoding(), drawn, passes

@@ -7,21 +7,32 @@ from pathlib import Path
 from typing import Any
 
 from passuntil import TallyRow, forecast_tallies, read_tallies
-from passuntil.forecasting.forecast import SCALES
+from passuntil.forecasting import SCALES
 from passuntil.laws import read_losses
 
 
 def add_commands(commands: Any) -> None:
-    parser = commands.add_parser("forecast", help="fit the task scaling law and forecast bigger models")
-    parser.add_argument("tallies", type=Path, metavar="TALLIES.csv")
+    parser = commands.add_parser("forecast", help="fit the task scaling law and forecast larger models")
     parser.add_argument(
-        "--target", type=float, action="append", default=[], metavar="N", help="N to forecast; repeatable"
+        "tallies", type=Path, metavar="TALLIES.csv", help="draws and passes of each instance and model"
     )
     parser.add_argument(
-        "--hold-out", action="append", default=[], metavar="MODEL", help="leave out of the fit and forecast"
+        "--target",
+        type=float,
+        action="append",
+        default=[],
+        metavar="N",
+        help="size to forecast; may be given several times",
     )
     parser.add_argument(
-        "--task", metavar="NAME", help="which to forecast, where a column `task` names several"
+        "--hold-out",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="a model to leave out of the fit, and to forecast and compare; may be given several times",
+    )
+    parser.add_argument(
+        "--task", metavar="NAME", help="the task to forecast, where the column `task` names several"
     )
     parser.add_argument(
         "--beside",
@@ -29,21 +40,28 @@ def add_commands(commands: Any) -> None:
         action="append",
         default=[],
         metavar="OTHER.csv",
-        help="tallies of another task of the same models, which tells how models scatter; repeatable",
+        help="another task's tallies of the same models, which tell how models scatter; may be given several times",
     )
     parser.add_argument(
         "--losses",
         type=Path,
         metavar="LOSSES.csv",
-        help="losses of the models: `model` and a column for each",
+        help="losses of the models: a column `model` and a column for each loss",
     )
-    parser.add_argument("--level", type=float, default=0.9, help="level of the intervals (default 0.9)")
-    parser.add_argument("--scale", choices=SCALES, default="n_params", help="what grows (default n_params)")
     parser.add_argument(
-        "--guess-rate", type=float, default=0.0, help="known chance of passing by guessing (default 0)"
+        "--level", type=float, default=0.9, help="confidence level of the intervals (default 0.9)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of sampled intervals and of the growth test")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--scale",
+        choices=SCALES,
+        default="n_params",
+        help="what size means: " + ", ".join(f"{name} ({words})" for name, words in SCALES.items()),
+    )
+    parser.add_argument(
+        "--guess-rate", type=float, default=0.0, help="chance of passing by guessing, where known (default 0)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default 0)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.set_defaults(run=forecast)
 
 

@@ -17,21 +17,12 @@ from firstlight.files.task_file import InstanceSpec, read_task_file
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from passuntil import (
-    DatasetEstimate,
-    DatasetPrecision,
-    FixedDraws,
-    Tally,
-    TallyRow,
-    dataset_estimate,
-    write_tallies,
-)
-from passuntil.rules import AdaptiveEstimate
+from passuntil import TallyRow, write_tallies
+from passuntil.rules import Rule
 from workers.cli.options import add_engine_options, add_rule, engine_options, rule_of
 from workers.engines import open_engine
 from workers.engines.base import Engine, EngineRefusal
 from workers.scheduler import DrawnUnit, Scheduler
-from workers.waves import StoppingRule
 
 
 def add_commands(commands: Any) -> None:
@@ -80,7 +71,7 @@ def passuntil(arguments: argparse.Namespace) -> int:
         write_tallies(arguments.out, rows)
     elif not arguments.json:
         write_tallies(sys.stdout, rows)
-    estimate = _estimate(rule, [row.tally for row in rows], accounts["outcomes"])
+    estimate = rule.mean(accounts["outcomes"])
     summary = {
         "model": rows[0].model,
         "n_params": folder.n_params,
@@ -113,19 +104,10 @@ def passuntil(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _estimate(
-    rule: StoppingRule, tallies: list[Tally], outcomes: list[list[bool]]
-) -> DatasetEstimate | AdaptiveEstimate:
-    """The mean over the instances, by the rule's own estimate where it allots the draws of all of them."""
-    if isinstance(rule, DatasetPrecision):
-        return rule.estimate(rule.rounds_of(outcomes))
-    return dataset_estimate(tallies)
-
-
 def draw_all(
     engine: Engine,
     specs: list[InstanceSpec],
-    rule: StoppingRule,
+    rule: Rule,
     decoding: Decoding,
     *,
     model: str,
@@ -139,8 +121,6 @@ def draw_all(
     tokens: dict[str, list[int]] = {spec.id: [] for spec in specs}
     accounts: dict[str, Any] = {"drawn": 0, "tokens": 0}
     scheduler = Scheduler(engine)
-    if not isinstance(rule, DatasetPrecision):
-        scheduler.add(DrawnUnit(spec.id, spec, rule, decoding) for spec in specs)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -155,21 +135,21 @@ def draw_all(
         bar = progress.add_task("instances", total=len(specs), rate="")
         began = time.monotonic()
         while True:
-            if scheduler.idle and isinstance(rule, DatasetPrecision):
-                scheduler.add(_next_round(rule, specs, outcomes, decoding))
+            if scheduler.idle:
+                scheduler.add(_due(rule, specs, outcomes, decoding))
             if scheduler.idle:
                 break
-            for made in scheduler.step():
-                if made.refused:
-                    raise EngineRefusal(made.refused)
-                for wave in made.waves:
-                    outcomes[str(made.key)] += wave.passed.tolist()
-                    tokens[str(made.key)] += wave.tokens.tolist()
+            for step in scheduler.step():
+                if step.refused:
+                    raise EngineRefusal(step.refused)
+                for wave in step.waves:
+                    outcomes[str(step.key)] += wave.passed.tolist()
+                    tokens[str(step.key)] += wave.tokens.tolist()
                     accounts["drawn"] += wave.draws
                     accounts["tokens"] += int(wave.tokens.sum())
-                accounts["drawn"] += made.given_up_draws
-                accounts["tokens"] += made.given_up_tokens
-                if made.finished:
+                accounts["drawn"] += step.given_up_draws
+                accounts["tokens"] += step.given_up_tokens
+                if step.finished:
                     progress.advance(bar)
             rate = accounts["drawn"] / max(time.monotonic() - began, 1e-9)
             progress.update(bar, rate=f"{rate:,.0f} draws/s")
@@ -182,16 +162,14 @@ def draw_all(
     return rows, accounts
 
 
-def _next_round(
-    rule: DatasetPrecision, specs: list[InstanceSpec], outcomes: dict[str, list[bool]], decoding: Decoding
+def _due(
+    rule: Rule, specs: list[InstanceSpec], outcomes: dict[str, list[bool]], decoding: Decoding
 ) -> Iterator[DrawnUnit]:
-    """What the rule allots to the instances after the rounds so far."""
-    allotted = rule.allocate(rule.rounds_of(outcomes.values()), wave=rule.cap).draws.tolist()
-    for spec, more in zip(specs, allotted, strict=True):
-        if more:
-            drawn = len(outcomes[spec.id])
-            passes = sum(outcomes[spec.id])
-            yield DrawnUnit(spec.id, spec, FixedDraws(drawn + more), decoding, drawn, passes)
+    """The instances that the rule wants more draws of."""
+    for spec, wanted in zip(specs, rule.unit_rules(list(outcomes.values())), strict=True):
+        if wanted:
+            bits = outcomes[spec.id]
+            yield DrawnUnit(spec.id, spec, wanted, decoding, len(bits), sum(bits))
 
 
 def exact_command(arguments: argparse.Namespace) -> int:

@@ -2,84 +2,72 @@
 
 import argparse
 import json
+from collections.abc import Callable
 from typing import Any
 
 from firstlight.files.errors import Refused
 
-from passuntil import PassUntilError, rule_from_dict
-from workers.waves import StoppingRule
+from passuntil import PassUntilError
+from passuntil.rules import RULES, Rule, Setting
 
 
 def add_rule(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--passes", type=int, metavar="R", help="stop each at its r-th pass (default 5; at least 2)"
+    """A flag for every setting of every stopping rule that commands take; the first of a rule's chooses the rule."""
+    group = parser.add_argument_group(
+        "stopping rule", "one of " + ", ".join(_chooser(rule).option for rule in RULES.values())
     )
-    parser.add_argument("--floor", type=int, help="draw each at least so often (default 64)")
-    parser.add_argument("--cap", type=int, default=10_000, help="draw each at most so often (default 10000)")
-    parser.add_argument("--fixed", type=int, metavar="N", help="draw exactly N of each instead")
-    parser.add_argument(
-        "--relative-error",
-        type=float,
-        metavar="E",
-        help="instead: until each is known to a share E of itself",
-    )
-    parser.add_argument("--level", type=float, help="how surely, with --relative-error (default 0.95)")
-    parser.add_argument(
-        "--target",
-        metavar="SE",
-        help="instead: until the mean's standard error from draws is SE (or a share of the mean, as in 2%%)",
-    )
-    parser.add_argument("--pilot", type=int, help="first draws of each, with --target (default 32)")
+    _, *others = RULES.values()
+    for setting in _settings():
+        begins_with = "" if setting in map(_chooser, others) else f" [{setting.start:g}]"
+        words = f"{setting.meaning}{begins_with}".replace("%", "%%")
+        group.add_argument(
+            setting.option, dest=_dest(setting), type=_reader(setting), metavar=setting.metavar, help=words
+        )
 
 
-def rule_of(arguments: argparse.Namespace) -> StoppingRule:
+def rule_of(arguments: argparse.Namespace) -> Rule:
     """The rule that the flags name. Raises Refused where they name two, or one that cannot be."""
-    kinds = {
-        "--passes": arguments.passes,
-        "--fixed": arguments.fixed,
-        "--relative-error": arguments.relative_error,
-        "--target": arguments.target,
-    }
-    named = [flag for flag, value in kinds.items() if value is not None]
+    given = {setting: value for setting in _settings() if (value := getattr(arguments, _dest(setting)))}
+    named = [rule for rule in RULES.values() if _chooser(rule) in given]
     if len(named) > 1:
-        raise Refused(f"{' and '.join(named)} are rules of their own: choose one.")
-    data: dict[str, object] = {
-        "kind": "until_passes",
-        "r": 5 if arguments.passes is None else arguments.passes,
-    }
-    if arguments.fixed is not None:
-        data = {"kind": "fixed_draws", "n": arguments.fixed}
-    elif arguments.relative_error is not None:
-        data = {"kind": "relative_error", "epsilon": arguments.relative_error, "level": arguments.level}
-    elif arguments.target is not None:
-        data = {"kind": "dataset_precision", **_target(arguments.target), "pilot": arguments.pilot}
-    floor = arguments.floor
-    if data["kind"] in ("until_passes", "relative_error"):
-        data["floor"] = 64 if floor is None else floor
-    for flag, value, fits in (
-        ("--floor", floor, "floor" in data),
-        ("--level", arguments.level, "epsilon" in data),
-        ("--pilot", arguments.pilot, "target" in data),
-    ):
-        if value is not None and not fits:
-            raise Refused(f"{flag} means nothing beside {named[0] if named else '--passes'}: leave it out.")
-    if data["kind"] != "fixed_draws":
-        data["cap"] = arguments.cap
+        options = [_chooser(rule).option for rule in named]
+        raise Refused(f"{' and '.join(options)} are rules of their own: choose one.")
+    rule = named[0] if named else next(iter(RULES.values()))
+    values: dict[str, Any] = {setting.name: setting.start for setting in rule.settings if setting.option}
+    for setting, value in given.items():
+        if setting.name not in values:
+            raise Refused(f"{setting.option} means nothing beside {_chooser(rule).option}: leave it out.")
+        values |= value
     try:
-        return rule_from_dict({name: value for name, value in data.items() if value is not None})
+        return rule.from_dict(values)
     except PassUntilError as error:
         raise Refused(str(error)) from error
 
 
-def _target(text: str) -> dict[str, object]:
-    share = text.endswith("%")
-    try:
-        value = float(text.removesuffix("%"))
-    except ValueError:
-        raise Refused(
-            f"--target takes a number such as 0.001, or a share of the mean such as 2%, not {text!r}."
-        ) from None
-    return {"target": value / 100 if share else value, "relative": share}
+def _settings() -> list[Setting]:
+    """Every setting with a flag, once."""
+    return list(dict.fromkeys(s for rule in RULES.values() for s in rule.settings if s.option))
+
+
+def _chooser(rule: type[Rule]) -> Setting:
+    """The setting that chooses the rule."""
+    return rule.settings[0]
+
+
+def _dest(setting: Setting) -> str:
+    return f"rule_{setting.name}"
+
+
+def _reader(setting: Setting) -> Callable[[str], dict[str, Any]]:
+    """What argparse reads a flag's text with: the settings that it gives."""
+
+    def read(text: str) -> dict[str, Any]:
+        try:
+            return setting.read_option(text)
+        except PassUntilError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return read
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import proxy
 from proxy._text import shown, text_table
+from proxy.ranking import Ranking
+from proxy.ranking.settings import GAPS
 from proxy.selection.select import AGGREGATES
 from proxy.weights.recommended import SELECTOR_NAMES
 from workers.cli.proxy_tables import add_scores, read_column, read_matrix, read_noise, read_weights
@@ -19,56 +21,72 @@ def add_commands(commands: Any) -> None:
         "rank", help="rank models by weighted proxy scores, with intervals and controls"
     )
     add_scores(rank)
-    rank.add_argument("--weights", type=Path, metavar="WEIGHTS.json", help="from `select`, or {task: weight}")
+    rank.add_argument(
+        "--weights", type=Path, metavar="WEIGHTS.json", help="from `select`, or as {task: weight}"
+    )
     rank.add_argument("--target", metavar="TASK", help="fit weights for this task instead")
-    rank.add_argument("--truth", type=Path, metavar="TRUTH.csv", help="model,score: the truth, to judge by")
+    rank.add_argument("--truth", type=Path, metavar="TRUTH.csv", help="model,score: true scores, to judge by")
     rank.add_argument(
         "--budget",
         type=Path,
         metavar="CSV",
-        help="model,label: only equal labels are compared with the truth",
+        help="model,label: only models of one label are compared with the truth",
     )
-    rank.add_argument("--selector", choices=SELECTOR_NAMES, help="of weights (default recommended)")
-    rank.add_argument("--panel", type=Path, metavar="PANEL.csv", help="models to fit the weights on")
-    rank.add_argument("--data-group", type=Path, metavar="D.csv", help="small models of other training data")
     rank.add_argument(
-        "--noise-group", type=Path, metavar="R.csv", help="small models of other seeds, for the noise"
+        "--selector", choices=SELECTOR_NAMES, help="how weights are fitted (default recommended)"
+    )
+    rank.add_argument("--panel", type=Path, metavar="PANEL.csv", help="models to fit the weights on")
+    rank.add_argument(
+        "--data-group", type=Path, metavar="D.csv", help="small models of other training data, for robustness"
+    )
+    rank.add_argument(
+        "--noise-group",
+        type=Path,
+        metavar="R.csv",
+        help="small models of other seeds, for the noise of each task",
     )
     rank.add_argument("--loss", type=Path, metavar="CSV", help="model,loss: held-out loss")
-    rank.add_argument("--forecast", type=Path, metavar="CSV", help="model,score: PassUntil's, of the target")
+    rank.add_argument("--forecast", type=Path, metavar="CSV", help="model,score: forecasts of the target")
     rank.add_argument(
         "--forecast-noise", type=float, metavar="SD", help="standard deviation of the forecasts"
     )
-    rank.add_argument("--aggregate", choices=AGGREGATES, help="mean of raw scores or of z-scores")
+    rank.add_argument("--aggregate", choices=AGGREGATES, help="what is averaged: raw scores or z-scores")
     rank.add_argument(
-        "--gaps", choices=("refuse", "drop"), default="refuse", help="drop: leave out tasks that have one"
+        "--gaps", choices=GAPS, default="refuse", help="refuse tasks with gaps (default), or drop them"
     )
-    rank.add_argument("--level", type=float, default=0.95, help="of the intervals (default 0.95)")
-    rank.add_argument("--seed", type=int, default=0)
-    rank.add_argument("--json", action="store_true")
+    rank.add_argument("--level", type=float, default=0.95, help="confidence of the intervals (default 0.95)")
+    rank.add_argument("--seed", type=int, default=0, help="of the simulated errors (default 0)")
+    rank.add_argument("--json", action="store_true", help="print JSON instead of tables")
     rank.set_defaults(run=run_rank)
 
-    seeds = commands.add_parser("seeds", help="how many seeds a configuration are worth buying, from a pilot")
+    seeds = commands.add_parser("seeds", help="how many seeds of each configuration are worth training")
     add_scores(seeds)
     seeds.add_argument(
         "--noise-group", type=Path, required=True, metavar="R.csv", help="seeds of one configuration"
     )
     seeds.add_argument(
-        "--weights", type=Path, metavar="WEIGHTS.json", help="advise on this mean of tasks, too"
+        "--weights", type=Path, metavar="WEIGHTS.json", help="also advise on this weighted mean of the tasks"
     )
-    seeds.add_argument("--seeds-had", type=int, default=1, help="seeds behind each score (default 1)")
     seeds.add_argument(
-        "--relevance", type=float, default=1.0, help="correlation of noise-free score and truth (default 1)"
+        "--seeds-had", type=int, default=1, help="seeds behind each score of the pilot (default 1)"
+    )
+    seeds.add_argument(
+        "--relevance",
+        type=float,
+        default=1.0,
+        help="correlation of the noise-free score with the truth (default 1)",
     )
     seeds.add_argument(
         "--least-gain",
         type=float,
         default=0.01,
-        help="decision accuracy that a seed must bring (default .01)",
+        help="decision accuracy that one more seed must add (default 0.01)",
     )
-    seeds.add_argument("--most", type=int, default=20, help="seeds considered (default 20)")
-    seeds.add_argument("--level", type=float, default=0.95, help="of the intervals (default 0.95)")
-    seeds.add_argument("--json", action="store_true")
+    seeds.add_argument(
+        "--most", type=int, default=20, help="the largest number of seeds considered (default 20)"
+    )
+    seeds.add_argument("--level", type=float, default=0.95, help="confidence of the intervals (default 0.95)")
+    seeds.add_argument("--json", action="store_true", help="print JSON instead of tables")
     seeds.set_defaults(run=run_seeds)
 
 
@@ -82,49 +100,29 @@ def run_rank(arguments: argparse.Namespace) -> int:
             raise proxy.ProxyError(
                 f"--{name.replace('_', '-')} fits weights, and --weights gives them; leave one out"
             )
-    matrix = read_matrix(arguments)
-    options: dict[str, Any] = {"level": arguments.level, "seed": arguments.seed, "gaps": arguments.gaps}
+    if arguments.budget is not None and arguments.truth is None:
+        raise proxy.ProxyError(
+            "--budget says which models are compared with the truth: give --truth, or leave it out"
+        )
+    matrix, weights = read_matrix(arguments), None
     if arguments.weights is not None:
-        options["weights"] = read_weights(arguments.weights)
+        weights = read_weights(arguments.weights)
         # A column without a weight is no proxy: it stays out, and out of the controls.
-        missing = [task for task in options["weights"] if task not in matrix.tasks]
+        missing = [task for task in weights if task not in matrix.tasks]
         if missing:
             raise proxy.ProxyError(
                 f"{arguments.scores}: no task {missing[0]!r}, which {arguments.weights} weighs"
             )
-        matrix = matrix.select(tasks=list(options["weights"]))
-    else:
-        options["target"] = arguments.target
-    options |= {
-        name: getattr(arguments, name)
-        for name in ("selector", "aggregate", "forecast_noise")
-        if getattr(arguments, name) is not None
-    }
-    options |= {
-        name: read_column(getattr(arguments, name))
-        for name in ("truth", "loss", "forecast")
-        if getattr(arguments, name) is not None
-    }
-    if arguments.budget is not None:
-        options["budget"] = proxy.scores.read_mapping(arguments.budget)
-    if arguments.panel is not None:
-        options["panel"] = proxy.read_scores(arguments.panel).select(tasks=matrix.tasks).scores
-    if arguments.noise_group is not None:
-        options["noise"] = read_noise(arguments.noise_group, matrix.tasks)
-    if arguments.data_group is not None:
-        if arguments.noise_group is None:
-            raise proxy.ProxyError("no noise group: robustness compares two groups; give both, or neither")
-        groups = (proxy.read_scores(path) for path in (arguments.data_group, arguments.noise_group))
-        ratios = proxy.study_robustness(*groups, tasks=matrix.tasks)
-        options["robustness"] = {task: ratio.capped for task, ratio in ratios.items()}
-    if matrix.stderr is not None:
-        options["stderr"] = matrix.stderr
+        matrix = matrix.select(tasks=list(weights))
+    chosen = {name: getattr(arguments, name) for name in ("selector", "aggregate", "gaps", "level", "seed")}
     ranking = proxy.rank_configurations(
-        matrix.scores,
-        matrix.models,
-        matrix.tasks,
-        direction={task: matrix.direction.get(task, 1) for task in matrix.tasks},
-        **options,
+        matrix,
+        proxy.RankingSettings(**{name: value for name, value in chosen.items() if value is not None}),
+        weights=weights,
+        target=arguments.target,
+        panel=None if arguments.panel is None else proxy.read_scores(arguments.panel),
+        evidence=_evidence(arguments, matrix.tasks),
+        truth=_truth(arguments),
     )
     if arguments.json:
         print(json.dumps(ranking.as_dict(), allow_nan=False))
@@ -133,7 +131,32 @@ def run_rank(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _show_ranking(ranking: proxy.Ranking) -> None:
+def _evidence(arguments: argparse.Namespace, tasks: tuple[str, ...]) -> proxy.Evidence:
+    """What the options give beside the scores."""
+    robustness = None
+    if arguments.data_group is not None:
+        if arguments.noise_group is None:
+            raise proxy.ProxyError("no noise group: robustness compares two groups; give both, or neither")
+        groups = (proxy.read_scores(path) for path in (arguments.data_group, arguments.noise_group))
+        ratios = proxy.study_robustness(*groups, tasks=tasks)
+        robustness = {task: ratio.capped for task, ratio in ratios.items()}
+    return proxy.Evidence(
+        noise=None if arguments.noise_group is None else read_noise(arguments.noise_group, tasks),
+        robustness=robustness,
+        loss=None if arguments.loss is None else read_column(arguments.loss),
+        forecast=None if arguments.forecast is None else read_column(arguments.forecast),
+        forecast_noise=arguments.forecast_noise,
+    )
+
+
+def _truth(arguments: argparse.Namespace) -> proxy.Truth | None:
+    if arguments.truth is None:
+        return None
+    budget = None if arguments.budget is None else proxy.scores.read_mapping(arguments.budget)
+    return proxy.Truth(read_column(arguments.truth), budget=budget)
+
+
+def _show_ranking(ranking: Ranking) -> None:
     rows = [
         [one.model, f"{one.score:.4g}", str(one.rank), f"{one.rank_low}-{one.rank_high}",
          f"{one.probability_best:.2f}", str(one.tied_set)]
@@ -143,7 +166,8 @@ def _show_ranking(ranking: proxy.Ranking) -> None:
     shares = sorted(ranking.weights.items(), key=lambda pair: -abs(pair[1]))
     print(f"\n{ranking.method} weights: " + ", ".join(f"{task} {share:.3f}" for task, share in shares))
     decided = sum(one.decided for one in ranking.decisions)
-    print(f"{decided} of {len(ranking.decisions)} pairs decided at {ranking.level:g} (Holm)")
+    pairs = len(ranking.decisions)
+    print(f"{decided} of {pairs} {'pair' if pairs == 1 else 'pairs'} decided at {ranking.level:g} (Holm)")
     if ranking.truth is not None:
         judged = [("this ranking", ranking.truth.as_dict())]
         judged += [(name, one.as_dict()) for name, one in ranking.controls.items()]
@@ -175,7 +199,11 @@ def run_seeds(arguments: argparse.Namespace) -> int:
          f"[{one.low:.3f}, {one.high:.3f}]", f"{one.limit:.3f}", f"{one.reliability:.2f}"]
         for name, one in advice.items()
     ]  # fmt: skip
-    print(text_table(["task", "seeds", "with one", "with these", "interval", "endless", "signal"], rows))
+    print(
+        text_table(
+            ["task", "seeds", "accuracy with 1", "with these", "interval", "with endless", "signal"], rows
+        )
+    )
     first = next(iter(advice))
     print(f"{first}: {advice[first].sentence}")
     return 0

@@ -121,10 +121,12 @@ class Engine(Protocol):
     """Draws answers and scores references with one checkpoint.
 
     name: the kind of engine.
-    fingerprint: engine, version, digest of the weights and dtype; draws of one fingerprint may be pooled.
+    fingerprint: engine, version, digest of the weights and dtype, and what else a draw's last bits depend on; draws
+    of one fingerprint may be pooled.
     context_length: prompt and answer together, in tokens.
     repeatable: a draw is a function of (seed, instance, draw number), however draws are cut into requests.
     capacity: draws side by side from which on more of them bring little speed.
+    grain: draws that one request computes at least, in the same time; 1 where fewer draws take less.
     """
 
     name: str
@@ -132,6 +134,7 @@ class Engine(Protocol):
     context_length: int
     repeatable: bool
     capacity: int
+    grain: int
 
     def draw(self, requests: Sequence[DrawRequest]) -> list[Wave]:
         """One wave a request, in the order of the requests.

@@ -7,18 +7,17 @@ from django.db.models.functions import Now
 
 from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.models import Run, Unit
-from firstlight.evaluations.rounds import first_allotment
 from firstlight.files.decoding import Decoding
 from firstlight.files.errors import Refused
 from firstlight.registry.models import Checkpoint, Task
 from firstlight.teams.access import User, record, require_writer
-from passuntil import FixedDraws, PassUntilError, UntilPasses, rule_from_dict
+from passuntil import PassUntilError
+from passuntil.rules import RULES, Rule
 
 #: Kinds of engine that a run may name; each has a queue of its own. What draws them is in `workers`.
 ENGINES = ("reference", "torch", "vllm", "openai")
 #: Draws from endpoints; all others open folders.
 SERVED_BY = "openai"
-StoppingRule = UntilPasses | FixedDraws
 
 
 def create_run(
@@ -26,7 +25,7 @@ def create_run(
     checkpoint: Checkpoint,
     task: Task,
     *,
-    rule: StoppingRule,
+    rule: Rule,
     seed: int = 0,
     temperature: float = 1.0,
     top_p: float = 1.0,
@@ -61,33 +60,24 @@ def create_run(
             created_by_id=actor.pk,
             units_total=len(instances),
         )
-        allotted = first_allotment(rule)
-        units = [Unit(run=run, instance=instance, allotted=allotted) for instance in instances]
+        units = [Unit(run=run, instance=instance, allotted=rule.first_allotment) for instance in instances]
         Unit.objects.bulk_create(units, batch_size=500)
         record(actor, team, "created run", run, rule=run.rule, seed=seed)
         ring(run)
     return run
 
 
-#: What each kind of rule takes, by the names that forms and commands use.
-RULES: dict[str, tuple[str, ...]] = {
-    "until_passes": ("r", "floor", "cap"),
-    "fixed_draws": ("n",),
-    "relative_error": ("epsilon", "level", "floor", "cap"),
-    "dataset_precision": ("target", "relative", "pilot", "cap"),
-}
-
-
-def parse_rule(kind: str = "until_passes", **values: Any) -> StoppingRule:
-    """The rule that a form or a command asked for, from the values of RULES; others are left aside.
+def parse_rule(kind: str = next(iter(RULES)), **values: Any) -> Rule:
+    """The rule that a form or a command asked for, from the values of its settings; others are left aside.
 
     Raises Refused with the library's own line.
     """
     if kind not in RULES:
         raise Refused(f"no stopping rule named {kind!r}: choose one of {', '.join(RULES)}.")
-    given = {name: values[name] for name in RULES[kind] if values.get(name) is not None}
+    rule = RULES[kind]
+    names = [setting.name for setting in rule.settings]
     try:
-        return rule_from_dict({"kind": kind, **given})
+        return rule.from_dict({name: values[name] for name in names if values.get(name) is not None})
     except PassUntilError as error:
         raise Refused(str(error)) from error
 
@@ -114,7 +104,7 @@ def retry_failed(actor: User, run: Run) -> Run:
         )
         if not back:
             raise Refused(f"run {run.pk} has no quarantined units: there is nothing to retry.")
-        if first_allotment(rule_from_dict(run.rule)) is not None:
+        if run.run_rule:
             # the rounds are those of all units together, so all of them go on
             run.units.filter(state=Unit.State.DONE).update(state=Unit.State.PENDING)
             Run.objects.filter(pk=run.pk).update(units_done=0)

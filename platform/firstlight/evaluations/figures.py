@@ -1,30 +1,21 @@
 """Figures that pages show of runs, read in a fixed number of queries however many rows there are."""
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 from django.core.cache import cache
 from django.db.models import Count, F, Max, Min, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from firstlight.evaluations.models import Batch, Likelihood, Run, Unit
-from firstlight.evaluations.tallies import StoppingRule, planned_estimate, rows_of, tally_of
-from passuntil import (
-    DatasetEstimate,
-    DatasetPrecision,
-    PassUntilError,
-    RelativeError,
-    Tally,
-    TallyRow,
-    UntilPasses,
-    dataset_estimate,
-    rule_from_dict,
-)
+from firstlight.evaluations.tallies import planned_estimate, rows_of
+from passuntil import DatasetEstimate, PassUntilError, Tally, TallyRow, dataset_estimate
+from passuntil.rules import InstanceRule, Rule
 
 RECENT = timedelta(seconds=60)
 
@@ -36,15 +27,14 @@ def tallies(runs: Iterable[Run]) -> dict[int, dict[int, Tally]]:
     finished ones alone would be the easy ones, and their mean too high.
     """
     by_id = {run.pk: run for run in runs}
-    rules = {pk: rule_from_dict(run.rule) for pk, run in by_id.items()}
-    found: dict[int, dict[int, Tally]] = {pk: {} for pk in by_id}
+    cells: dict[int, dict[int, Tally]] = {pk: {} for pk in by_id}
     rows = Unit.objects.filter(run_id__in=by_id, draws__gt=0).exclude(state=Unit.State.QUARANTINED)
     for run_id, instance, state, draws, passes, stopped_at in rows.values_list(
         "run_id", "instance_id", "state", "draws", "passes", "stopped_at"
     ):
         if state == Unit.State.DONE or by_id[run_id].state not in Run.FINAL:
-            found[run_id][instance] = tally_of(rules[run_id], draws, passes, stopped_at)
-    return found
+            cells[run_id][instance] = by_id[run_id].stopping_rule.tally(draws, passes, stopped_at)
+    return cells
 
 
 def estimates(runs: Iterable[Run], *, level: float = 0.95) -> dict[int, dict[str, Any]]:
@@ -108,44 +98,19 @@ def rates(runs: Sequence[Run]) -> dict[int, dict[str, float | None]]:
 
 
 def expected_draws_left(run: Run) -> float:
-    """Draws that pending units should need: missing passes over (s + 1/2) / (n + 1), within the rule.
-
-    Where draws are allotted to all units together: what is left of the round that is open.
-    """
-    rule = rule_from_dict(run.rule)
+    """Draws that pending units should need, by their rule; where draws are allotted, what is left of the open round."""
     pending = run.units.filter(state=Unit.State.PENDING)
-    if isinstance(rule, DatasetPrecision):
+    rule = run.stopping_rule
+    if not isinstance(rule, InstanceRule):
         return float(pending.aggregate(left=Sum(F("allotted") - F("drawn")))["left"] or 0)
-    cap, floor, r = rule.n if not isinstance(rule, UntilPasses) else rule.cap, 0, math.inf
-    if isinstance(rule, UntilPasses):
-        floor, r = rule.floor, rule.r
-    left = 0.0
-    for draws, passes, units in pending.values_list("draws", "passes").annotate(units=Count("id")).order_by():
-        wanted = max(r - passes, 0) * (draws + 1) / (passes + 0.5)
-        left += units * max(min(wanted, cap - draws), floor - draws, 0)
-    return left
+    rows = list(pending.values_list("draws", "passes").annotate(units=Count("id")).order_by())
+    if not rows:
+        return 0.0
+    draws, passes, units = np.array(rows).T
+    return float(units @ rule.expected_left(draws, passes))
 
 
-def rule_words(rule: dict[str, Any]) -> str:
-    """The stopping rule as a person says it."""
-    found = rule_from_dict(rule)
-    if isinstance(found, RelativeError):
-        return (
-            f"until each instance's pass probability is known to {found.epsilon:.0%} of itself ({found.r} passes), "
-            f"at least {found.floor:,} and at most {found.cap:,} draws"
-        )
-    if isinstance(found, UntilPasses):
-        return f"until {found.r} passes, at least {found.floor:,} and at most {found.cap:,} draws"
-    if isinstance(found, DatasetPrecision):
-        target = f"{found.target:.2%} of itself" if found.relative else f"{found.target:g}"
-        return (
-            f"until the mean's standard error from draws is {target}, {found.pilot:,} draws of each instance first "
-            f"and at most {found.cap:,}"
-        )
-    return f"{found.n:,} draws, whatever passes"
-
-
-def unit_facts(rule: StoppingRule, unit: Unit, likelihood: Likelihood | None) -> dict[str, Any]:
+def unit_facts(rule: Rule, unit: Unit, likelihood: Likelihood | None) -> dict[str, Any]:
     """A row of the table of units; `unit.instance` is there already."""
     facts: dict[str, Any] = {
         "id": unit.pk,
@@ -162,7 +127,7 @@ def unit_facts(rule: StoppingRule, unit: Unit, likelihood: Likelihood | None) ->
         "error": unit.last_error,
     }
     if unit.draws:
-        tally = tally_of(rule, unit.draws, unit.passes, unit.stopped_at)
+        tally = rule.tally(unit.draws, unit.passes, unit.stopped_at)
         low, high = tally.interval(0.95)
         facts |= {"estimate": tally.estimate(), "low": low, "high": high}
     return facts
@@ -205,11 +170,10 @@ def newest_by_checkpoint(runs: Iterable[Run]) -> dict[tuple[int, int], Run]:
     return newest
 
 
-def export_rows(run: Run) -> Iterable[TallyRow]:
-    """Rows of TALLIES.csv for every unit with a draw, in the order of the task."""
-    return rows_of(
-        run, run.units.filter(draws__gt=0).select_related("instance").order_by("instance__position")
-    )
+def export_rows(run: Run) -> list[TallyRow]:
+    """Rows of TALLIES.csv for every unit with a draw, in the order of the task, which they name."""
+    units = run.units.filter(draws__gt=0).select_related("instance").order_by("instance__position")
+    return [replace(row, task=str(run.task)) for row in rows_of(run, units)]
 
 
 def grouped_errors(run: Run) -> list[dict[str, Any]]:
@@ -227,7 +191,5 @@ def grouped_errors(run: Run) -> list[dict[str, Any]]:
 
 
 def counts_by_state(run: Run) -> dict[str, int]:
-    found: dict[str, int] = defaultdict(int)
-    for state, units in run.units.values_list("state").annotate(Count("id")).order_by():
-        found[state] = units
-    return {state.value: found[state.value] for state in Unit.State}
+    counts = dict(run.units.values_list("state").annotate(Count("id")).order_by())
+    return {state.value: counts.get(state.value, 0) for state in Unit.State}

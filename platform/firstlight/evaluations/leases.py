@@ -6,25 +6,21 @@ dropped. No transaction is held while an engine draws or a grader judges.
 """
 
 import logging
-import os
-import socket
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from firstlight.evaluations.models import Batch, Run, Sample, Unit
+from firstlight.evaluations.processes import is_alive, this_host
 from firstlight.evaluations.progress import settle_state
 from firstlight.evaluations.rounds import next_round
-from firstlight.evaluations.tallies import StoppingRule, tally_of
-from passuntil import rule_from_dict
-from passuntil.counts.continued import continued
+from passuntil.rules import Rule
 
 log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
@@ -52,9 +48,9 @@ class Claim:
 class NewBatch:
     """What was drawn for a claimed unit since its last batch.
 
-    :ivar passed: outcomes in draw order; `tokens`: of each draw
-    :ivar seconds: for which a device was held; `ceiling`: the tokens a second that it draws at its best, if known
-    :ivar given_up_draws: draws begun in vain beyond these, and their tokens
+    passed: outcomes in draw order; `tokens`: of each draw.
+    seconds: for which a device was held; `ceiling`: the tokens a second that it draws at its best, if known.
+    given_up_draws: draws begun in vain beyond these, and their tokens.
     """
 
     claim: Claim
@@ -79,18 +75,18 @@ def claim_of_checkpoint(checkpoint_id: int, engine: str, worker: str, limit: int
     return _claim(open_runs(checkpoint_id, engine), worker, limit)
 
 
-def open_runs(checkpoint_id: int, engine: str):  # type: ignore[no-untyped-def]  # a QuerySet[Run]
+def open_runs(checkpoint_id: int, engine: str) -> QuerySet[Run]:
     """Runs that may be due, of one checkpoint and one kind of engine."""
     return Run.objects.filter(checkpoint_id=checkpoint_id, engine=engine, state__in=Run.OPEN)
 
 
-def _claim(runs, worker: str, limit: int) -> list[Claim]:  # type: ignore[no-untyped-def]  # a QuerySet[Run]
+def _claim(runs: QuerySet[Run], worker: str, limit: int) -> list[Claim]:
     with transaction.atomic():
         ids = sorted(runs.values_list("pk", flat=True))
         if not ids:
             return []
-        lock = {"skip_locked": True} if connection.features.has_select_for_update_skip_locked else {}
-        due = due_units(*ids).select_for_update(**lock).order_by("run_id", "id")
+        skip = connection.features.has_select_for_update_skip_locked
+        due = due_units(*ids).select_for_update(skip_locked=skip).order_by("run_id", "id")
         units = list(due[:limit])
         exhausted = [unit for unit in units if unit.attempts >= MAX_ATTEMPTS]
         for unit in exhausted:
@@ -124,7 +120,7 @@ def _claim_on(unit: Unit, token: int) -> Claim:
     )
 
 
-def due_units(*run_ids: int):  # type: ignore[no-untyped-def]  # a QuerySet[Unit]
+def due_units(*run_ids: int) -> QuerySet[Unit]:
     """Pending units with draws to make, without a living lease, whose back-off is over."""
     return Unit.objects.filter(
         Q(lease_until=None) | Q(lease_until__lt=Now()),
@@ -137,13 +133,27 @@ def due_units(*run_ids: int):  # type: ignore[no-untyped-def]  # a QuerySet[Unit
 
 def heartbeat(claims: Sequence[Claim]) -> int:
     """Prolong the leases that are still this worker's. Returns how many."""
-    return sum(mine.update(lease_until=Now() + LEASE) for mine in _mine(claims))
+    return sum(units.update(lease_until=Now() + LEASE) for units in _still_held(claims))
 
 
 def release(claims: Sequence[Claim]) -> None:
     """Give units back unfinished, at once: another slice goes on with them."""
-    for mine in _mine(claims):
-        mine.update(lease_until=None, attempts=0)
+    for units in _still_held(claims):
+        units.update(lease_until=None, attempts=0)
+
+
+def release_dead_leases() -> int:
+    """Free the units whose holder was a process of this host that is gone. Returns how many.
+
+    Early or wrong release is harmless: the fence refuses whatever the old holder still sends.
+    """
+    held = Unit.objects.filter(
+        state=Unit.State.PENDING, lease_until__gt=Now(), worker__startswith=this_host()
+    )
+    dead = [name for name in set(held.values_list("worker", flat=True)) if not is_alive(name)]
+    if not dead:
+        return 0
+    return Unit.objects.filter(state=Unit.State.PENDING, worker__in=dead).update(lease_until=None)
 
 
 def append_batches(worker: str, batches: Sequence[NewBatch]) -> dict[int, Claim | None]:
@@ -158,13 +168,13 @@ def append_batches(worker: str, batches: Sequence[NewBatch]) -> dict[int, Claim 
         ids = sorted(batch.claim.unit for batch in batches)
         units = {unit.pk: unit for unit in Unit.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
         runs = {run.pk: run for run in Run.objects.filter(pk__in={unit.run_id for unit in units.values()})}
-        stored = _Stored(worker, {pk: rule_from_dict(run.rule) for pk, run in runs.items()})
+        stored = _Stored(worker, {pk: run.stopping_rule for pk, run in runs.items()})
         for batch in batches:
             unit, claim = units[batch.claim.unit], batch.claim
-            mine = unit.token == claim.token
-            if mine and unit.next_batch == claim.next_batch + 1:
+            held = unit.token == claim.token
+            if held and unit.next_batch == claim.next_batch + 1:
                 log.info("batch %s of unit %s was stored already", claim.next_batch, unit.pk)
-            elif not mine or unit.next_batch != claim.next_batch or unit.state != Unit.State.PENDING:
+            elif not held or unit.next_batch != claim.next_batch or unit.state != Unit.State.PENDING:
                 log.warning("stale batch %s of unit %s by %s dropped", claim.next_batch, unit.pk, worker)
                 stored.totals[unit.run_id]["dropped"] += 1
                 following[unit.pk] = None
@@ -182,8 +192,8 @@ def append_batches(worker: str, batches: Sequence[NewBatch]) -> dict[int, Claim 
 def fail_units(claims: Sequence[Claim], reason: str, *, final: bool = False) -> None:
     """Record a failed engine or grader call: back-off and another try, or quarantine (`final`, or attempts spent)."""
     with transaction.atomic():
-        for mine in _mine(claims):
-            for unit in mine.select_for_update().order_by("pk"):
+        for units in _still_held(claims):
+            for unit in units.select_for_update().order_by("pk"):
                 if final or unit.attempts >= MAX_ATTEMPTS:
                     _quarantine(unit, reason)
                 else:
@@ -197,7 +207,7 @@ def fail_units(claims: Sequence[Claim], reason: str, *, final: bool = False) -> 
 class _Stored:
     """Batches of one transaction, written together; counters of runs and units move with them."""
 
-    def __init__(self, worker: str, rules: dict[int, StoppingRule]) -> None:
+    def __init__(self, worker: str, rules: dict[int, Rule]) -> None:
         self.worker, self.rules = worker, rules
         self.totals: dict[int, defaultdict[str, float]] = {pk: defaultdict(int) for pk in rules}
         self._batches: list[Batch] = []
@@ -209,7 +219,7 @@ class _Stored:
         rule = self.rules[unit.run_id]
         passed = np.asarray(batch.passed, dtype=bool)
         tokens = np.asarray(batch.tokens, dtype=np.int64)
-        tally = continued(tally_of(rule, unit.draws, unit.passes, unit.stopped_at), passed)
+        tally = rule.tally(unit.draws, unit.passes, unit.stopped_at).continued(passed)
         used = int(tokens[: tally.draws - unit.draws].sum())
         finished = tally.finished and unit.allotted is None
         self._batches.append(
@@ -219,7 +229,7 @@ class _Stored:
                 first_draw=unit.drawn,
                 draws=len(passed),
                 passes=int(passed.sum()),
-                bits=np.packbits(passed).tobytes(),
+                bits=Batch.pack(passed),
                 seed=batch.seed,
                 fingerprint=batch.fingerprint[:200],
                 tokens=int(tokens.sum()),
@@ -278,46 +288,10 @@ def _quarantine(unit: Unit, reason: str) -> None:
     )
 
 
-def _mine(claims: Sequence[Claim]):  # type: ignore[no-untyped-def]  # QuerySets of Unit
+def _still_held(claims: Sequence[Claim]) -> Iterator[QuerySet[Unit]]:
     """The claimed units that are still this worker's, in portions that a database takes as one condition."""
     for start in range(0, len(claims), PORTION):
-        mine = Q(pk__in=[])
+        held = Q(pk__in=[])
         for claim in claims[start : start + PORTION]:
-            mine |= Q(pk=claim.unit, token=claim.token)
-        yield Unit.objects.filter(mine, state=Unit.State.PENDING)
-
-
-# --- Who holds a lease. On one host a dead holder is seen at once; elsewhere its lease runs out. ---
-
-
-def worker_id() -> str:
-    """host/process id/start time of this process: a reused process id is another worker."""
-    pid = os.getpid()
-    return f"{socket.gethostname()}/{pid}/{_started(pid)}"
-
-
-def release_dead_leases() -> int:
-    """Free the units whose holder was a process of this host that is gone. Returns how many.
-
-    Early or wrong release is harmless: the fence refuses whatever the old holder still sends.
-    """
-    host = socket.gethostname()
-    held = Unit.objects.filter(state=Unit.State.PENDING, lease_until__gt=Now(), worker__startswith=f"{host}/")
-    dead = [name for name in set(held.values_list("worker", flat=True)) if not _alive(name)]
-    if not dead:
-        return 0
-    return Unit.objects.filter(state=Unit.State.PENDING, worker__in=dead).update(lease_until=None)
-
-
-def _alive(worker: str) -> bool:
-    _, pid, started = worker.rsplit("/", 2)
-    return _started(int(pid)) == started
-
-
-def _started(pid: int) -> str:
-    """The process' start time in clock ticks since boot, or "" where it is gone (or a zombie)."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in "ZX" else fields[19]
+            held |= Q(pk=claim.unit, token=claim.token)
+        yield Unit.objects.filter(held, state=Unit.State.PENDING)

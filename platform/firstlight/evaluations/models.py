@@ -3,11 +3,17 @@
 The database is the truth. Estimates are computed from the counts when read, never stored as truth.
 """
 
+from functools import cached_property
+
+import numpy as np
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from firstlight.files.decoding import Decoding
 from firstlight.registry.models import Checkpoint, Instance, Task
+from passuntil import rule_from_dict
+from passuntil.rules import Rule, RunRule
 
 
 class Run(models.Model):
@@ -61,6 +67,21 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"run {self.pk}: {self.checkpoint} on {self.task}"
+
+    @cached_property
+    def stopping_rule(self) -> Rule:
+        """The rule that the row describes; it is fixed with the run."""
+        return rule_from_dict(self.rule)
+
+    @property
+    def run_rule(self) -> RunRule | None:
+        """The rule, where it allots the draws of all units together."""
+        return self.stopping_rule if isinstance(self.stopping_rule, RunRule) else None
+
+    @property
+    def decoding(self) -> Decoding:
+        """How its text is drawn."""
+        return Decoding(seed=self.seed, temperature=self.temperature, top_p=self.top_p)
 
 
 class Unit(models.Model):
@@ -129,6 +150,17 @@ class Batch(models.Model):
 
     def __str__(self) -> str:
         return f"batch {self.number} of unit {self.unit_id}"
+
+    @staticmethod
+    def pack(passed: np.ndarray) -> bytes:
+        """Outcomes in draw order as `bits` stores them."""
+        return np.packbits(passed).tobytes()
+
+    @property
+    def passed(self) -> np.ndarray:
+        """The outcomes in draw order: a boolean array of `draws` entries."""
+        stored = np.frombuffer(bytes(self.bits), dtype=np.uint8)
+        return np.unpackbits(stored, count=self.draws).astype(bool)
 
 
 class Sample(models.Model):

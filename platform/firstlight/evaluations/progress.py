@@ -33,12 +33,12 @@ class Discrepancy:
 
     subject: str
     expected: object
-    found: object
+    counted: object
 
 
 def reconcile(run: Run) -> list[Discrepancy]:
     """Check counters = sum of batches and that no batch number is missing. An empty list is good news."""
-    found: list[Discrepancy] = []
+    wrong: list[Discrepancy] = []
     sums = {
         row["unit"]: row
         for row in Batch.objects.filter(unit__run=run)
@@ -50,9 +50,9 @@ def reconcile(run: Run) -> list[Discrepancy]:
     for unit in run.units.all():
         row = sums.get(unit.pk, {"n": 0, "drawn": 0, "tokens": 0, "used": 0})
         if row["n"] != unit.next_batch:
-            found.append(Discrepancy(f"batches of unit {unit.pk}", unit.next_batch, row["n"]))
+            wrong.append(Discrepancy(f"batches of unit {unit.pk}", unit.next_batch, row["n"]))
         if row["drawn"] != unit.drawn:
-            found.append(Discrepancy(f"draws made of unit {unit.pk}", unit.drawn, row["drawn"]))
+            wrong.append(Discrepancy(f"draws made of unit {unit.pk}", unit.drawn, row["drawn"]))
         totals["draws"] += unit.draws
         totals["drawn"] += unit.drawn
         totals["passes"] += unit.passes
@@ -65,11 +65,11 @@ def reconcile(run: Run) -> list[Discrepancy]:
         ("done", run.units_done),
     ):
         if totals[name] != counter:
-            found.append(Discrepancy(f"{name} of run {run.pk}", counter, totals[name]))
+            wrong.append(Discrepancy(f"{name} of run {run.pk}", counter, totals[name]))
     for name, total, counter in (
         ("tokens", sum(row["tokens"] for row in sums.values()), run.tokens),
         ("tokens used", sum(row["used"] for row in sums.values()), run.tokens_used),
     ):
         if total != counter:
-            found.append(Discrepancy(f"{name} of run {run.pk}", counter, total))
-    return found
+            wrong.append(Discrepancy(f"{name} of run {run.pk}", counter, total))
+    return wrong

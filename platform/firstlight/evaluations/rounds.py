@@ -9,8 +9,7 @@ from django.db.models import F
 
 from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.models import Batch, Run, Unit
-from passuntil import DatasetPrecision, rule_from_dict
-from passuntil.rules import Rounds
+from passuntil.rules import Rounds, RunRule
 
 log = logging.getLogger(__name__)
 
@@ -23,16 +22,12 @@ def stored_bits(unit: Unit) -> np.ndarray:
 def outcomes(units: Iterable[Unit]) -> dict[int, np.ndarray]:
     """unit id -> its outcomes in draw order, in one query."""
     parts: dict[int, list[np.ndarray]] = {unit.pk: [] for unit in units}
-    rows = Batch.objects.filter(unit__in=parts).order_by("unit_id", "number")
-    for unit, bits, draws in rows.values_list("unit_id", "bits", "draws").iterator():
-        stored = np.frombuffer(bytes(bits), dtype=np.uint8)
-        parts[unit].append(np.unpackbits(stored, count=draws).astype(bool))
-    return {pk: np.concatenate(found) if found else np.zeros(0, bool) for pk, found in parts.items()}
-
-
-def first_allotment(rule: object) -> int | None:
-    """Draws of a unit in the first round; None where every unit is judged by itself."""
-    return rule.pilot if isinstance(rule, DatasetPrecision) else None
+    batches = (
+        Batch.objects.filter(unit__in=parts).only("unit_id", "bits", "draws").order_by("unit_id", "number")
+    )
+    for batch in batches.iterator():
+        parts[batch.unit_id].append(batch.passed)
+    return {pk: np.concatenate(bits) if bits else np.zeros(0, bool) for pk, bits in parts.items()}
 
 
 def next_round(run: Run) -> bool:
@@ -41,8 +36,8 @@ def next_round(run: Run) -> bool:
     What it allots is a function of the outcomes in the database, and the run's row is locked meanwhile: however
     many workers there are, a round is opened once, by whoever sees its last draw, and the same whoever that is.
     """
-    rule = rule_from_dict(run.rule)
-    if not isinstance(rule, DatasetPrecision):
+    rule = run.run_rule
+    if rule is None:
         return False
     with transaction.atomic():
         if not Run.objects.select_for_update().filter(pk=run.pk, state__in=(*Run.OPEN, Run.State.PAUSED)):
@@ -51,7 +46,7 @@ def next_round(run: Run) -> bool:
         if not pending.exists() or pending.filter(drawn__lt=F("allotted")).exists():
             return False
         units = list(pending.order_by("pk"))
-        allocation = rule.allocate(rounds(rule, units), wave=rule.cap)
+        allocation = rule.allocate(rounds(rule, units), wave=rule.bounds[1])
         if allocation.done:
             done = pending.update(state=Unit.State.DONE, lease_until=None)
             Run.objects.filter(pk=run.pk).update(units_done=F("units_done") + done)
@@ -64,6 +59,6 @@ def next_round(run: Run) -> bool:
     return True
 
 
-def rounds(rule: DatasetPrecision, units: Iterable[Unit]) -> Rounds:
+def rounds(rule: RunRule, units: Iterable[Unit]) -> Rounds:
     """The outcomes of these units, cut into the rounds of their rule."""
     return rule.rounds_of(outcomes(units).values())

@@ -5,31 +5,7 @@ from dataclasses import asdict, replace
 
 from firstlight.evaluations.models import Likelihood, Run, Unit
 from firstlight.evaluations.rounds import rounds
-from firstlight.files.decoding import Decoding
-from passuntil import (
-    DatasetEstimate,
-    DatasetPrecision,
-    FixedDraws,
-    PassUntilError,
-    Tally,
-    TallyRow,
-    UntilPasses,
-    dataset_estimate,
-    rule_from_dict,
-)
-
-StoppingRule = UntilPasses | FixedDraws
-
-
-def tally_of(rule: StoppingRule, draws: int, passes: int, stopped_at: int | None) -> Tally:
-    """The counts of a unit under its run's rule; `finished` is False while it is still being drawn."""
-    if isinstance(rule, UntilPasses):
-        return Tally(
-            draws, passes, stopped_at, r=rule.r, floor=rule.floor, cap=rule.cap, extended=rule.extended
-        )
-    if isinstance(rule, DatasetPrecision):  # how many draws there are depended on what was seen
-        return Tally(draws, passes, floor=rule.pilot, extended=True)
-    return Tally(draws, passes, cap=rule.n, extended=rule.extended)
+from passuntil import DatasetEstimate, PassUntilError, TallyRow, dataset_estimate
 
 
 def losses(run: Run) -> dict[int, Likelihood]:
@@ -38,7 +14,7 @@ def losses(run: Run) -> dict[int, Likelihood]:
     exp(-nll) is a lower bound of the pass probability, and nll the loss of a loss-assisted forecast, only where draws
     follow the model's own distribution and may be as long as the answer.
     """
-    if not Decoding(seed=run.seed, temperature=run.temperature, top_p=run.top_p).plain:
+    if not run.decoding.plain:
         return {}
     rows = Likelihood.objects.filter(checkpoint_id=run.checkpoint_id, instance__task_id=run.task_id)
     return {
@@ -56,14 +32,14 @@ def tally_rows(run: Run) -> list[TallyRow]:
 
 def rows_of(run: Run, units: Iterable[Unit]) -> list[TallyRow]:
     """Rows of these units, with the losses that are known."""
-    checkpoint, rule, known = run.checkpoint, rule_from_dict(run.rule), losses(run)
+    checkpoint, rule, known = run.checkpoint, run.stopping_rule, losses(run)
     return [
         TallyRow(
             model=checkpoint.name,
             n_params=checkpoint.n_params,
             tokens=checkpoint.tokens,
             instance=unit.instance.key,
-            tally=tally_of(rule, unit.draws, unit.passes, unit.stopped_at),
+            tally=rule.tally(unit.draws, unit.passes, unit.stopped_at),
             nll=known[unit.instance_id].nll if unit.instance_id in known else None,
         )
         for unit in units
@@ -78,44 +54,44 @@ def run_estimate(run: Run, *, level: float = 0.95) -> DatasetEstimate:
 def planned_estimate(run: Run, plain: DatasetEstimate) -> DatasetEstimate:
     """Under a rule that allots the draws of all units, the rule's own estimate in place of the plain mean.
 
-    More draws go where passes were seen, so s / n is biased there; `DatasetPrecision.estimate` is not. Its interval is
-    of the mean over these instances.
+    More draws go where passes were seen, so s / n is biased there; the rule's `estimate` is not. Its interval is of the
+    mean over these instances.
     """
-    rule = rule_from_dict(run.rule)
-    if not isinstance(rule, DatasetPrecision):
+    rule = run.run_rule
+    if rule is None:
         return plain
     units = run.units.exclude(state=Unit.State.QUARANTINED).order_by("pk")
     try:
-        found = rule.estimate(rounds(rule, units), level=plain.level)
+        adaptive = rule.estimate(rounds(rule, units), level=plain.level)
     except PassUntilError:  # the pilot goes on
         return plain
-    instances = max(found.se**2 - found.se_draws**2, 0.0) ** 0.5
+    instances = max(adaptive.se**2 - adaptive.se_draws**2, 0.0) ** 0.5
     return replace(
         plain,
-        mean=found.mean,
-        low=found.low,
-        high=found.high,
-        se=found.se,
-        se_draws=found.se_draws,
+        mean=adaptive.mean,
+        low=adaptive.low,
+        high=adaptive.high,
+        se=adaptive.se,
+        se_draws=adaptive.se_draws,
         se_instances=instances if plain.se_instances is not None else None,
-        unfinished=plain.unfinished if found.done else plain.instances,
+        unfinished=plain.unfinished if adaptive.done else plain.instances,
         extended=0,
     )
 
 
 def precision_facts(run: Run) -> dict[str, object] | None:
-    """Where a run under `DatasetPrecision` stands: its round, what it allots, and whether the target can be met."""
-    rule = rule_from_dict(run.rule)
-    if not isinstance(rule, DatasetPrecision):
+    """Where a run in rounds stands: its round, what it allots, and whether the target can be met."""
+    rule = run.run_rule
+    if rule is None:
         return None
     units = run.units.exclude(state=Unit.State.QUARANTINED).order_by("pk")
     counts = rounds(rule, units)
-    step = rule.allocate(counts, wave=rule.cap)
+    step = rule.allocate(counts, wave=rule.bounds[1])
     facts = asdict(step) | {"round": step.round + 1, "target_se": None, "se_draws": None, "met": None}
     for name in ("draws", "target", "weight"):
         facts[name] = int(facts[name].sum()) if name != "weight" else None
     try:
-        found = rule.estimate(counts)
+        adaptive = rule.estimate(counts)
     except PassUntilError:
         return facts
-    return facts | {"target_se": found.target_se, "se_draws": found.se_draws, "met": found.met}
+    return facts | {"target_se": adaptive.target_se, "se_draws": adaptive.se_draws, "met": adaptive.met}

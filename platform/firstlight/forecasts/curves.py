@@ -12,12 +12,11 @@ from firstlight.evaluations.models import Run
 from firstlight.forecasts.models import Forecast
 from firstlight.registry.models import Checkpoint, Task
 from passuntil import PassUntilError
+from passuntil.forecasting import FAR_STEP
 from passuntil.laws import DatasetOLS
 
 POINT_LEVEL = 0.95
 GRID = 60
-#: The forecasts of the library warn beyond the same step.
-FAR = 4.0
 #: No axis goes below: smaller probabilities are no more than the tail of a band.
 SMALLEST = 1e-12
 
@@ -245,7 +244,7 @@ def _fit(curve: Curve, target: Checkpoint | None, level: float, *, told: bool) -
                 "f_high": log_log(max(there.low, 1e-300)) or 0.0,
             }
         )
-    if not told and target is not None and target.n_params / largest > FAR:
+    if not told and target is not None and target.n_params / largest > FAR_STEP:
         curve.warnings.append(
             f"The target is {target.n_params / largest:.3g} times the largest fitted size: no data reach it."
         )

@@ -10,7 +10,7 @@ from firstlight.evaluations.models import Run
 from firstlight.evaluations.tallies import tally_rows
 from firstlight.registry.models import Checkpoint, Task
 from passuntil import PassUntilError, TallyRow, forecast_tallies
-from passuntil.laws.dataset_ols import LEAST_SIZES
+from passuntil.laws.base import LEAST_SIZES
 
 #: What two dozen tasks say of the deviations of models, more would not say better.
 MOST_NEIGHBOURS = 24

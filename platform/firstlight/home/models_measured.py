@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from firstlight.evaluations.figures import estimates, newest_by_checkpoint, rule_words
+from firstlight.evaluations.figures import estimates, newest_by_checkpoint
 from firstlight.evaluations.models import Run
 from firstlight.pages.listing import keyset
 from firstlight.pages.page import render_page
@@ -133,7 +133,7 @@ def checkpoint(request: HttpRequest, pk: int) -> HttpResponse:
                 "task_version": run.task.version,
                 "task_url": reverse("task", args=[run.task_id]),
                 "state": run.state,
-                "rule": rule_words(run.rule),
+                "rule": run.stopping_rule.words(),
                 "temperature": run.temperature,
                 "top_p": run.top_p,
                 "seed": run.seed,

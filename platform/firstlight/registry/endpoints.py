@@ -36,8 +36,8 @@ def save_endpoint(
 ) -> Endpoint:
     """A new row, or a change of one. The address is resolved and judged now, and again at every connection.
 
-    :raises PermissionDenied: the person is no administrator
-    :raises Refused: a value that cannot be, named
+    Raises PermissionDenied: the person is no administrator.
+    Raises Refused: a value that cannot be, named.
     """
     require_administrator(actor)
     name = name.strip()
@@ -91,7 +91,7 @@ def served_models() -> list[str]:
 def addresses_of(model: str) -> list[EndpointAddress]:
     """How workers reach the enabled endpoints that serve a model; keys come from their environment.
 
-    :raises Refused: there is none, or the variable of a key is not set
+    Raises Refused: there is none, or the variable of a key is not set.
     """
     found = []
     for row in Endpoint.objects.filter(enabled=True).order_by("id"):
@@ -112,7 +112,7 @@ def addresses_of(model: str) -> list[EndpointAddress]:
 def engine_arguments(checkpoint: Checkpoint) -> tuple[str | Path, dict[str, Any]]:
     """What an engine is opened with: the folder, or the model's name with its endpoints and its tokenizer's folder.
 
-    :raises Refused: the folder is gone or outside of the allowed roots, or no endpoint serves the model
+    Raises Refused: the folder is gone or outside of the allowed roots, or no endpoint serves the model.
     """
     if not checkpoint.served_model:
         return resolve_location(checkpoint.location), {}
@@ -126,7 +126,7 @@ def engine_arguments(checkpoint: Checkpoint) -> tuple[str | Path, dict[str, Any]
 def check_tokenizer(folder: str) -> str:
     """The folder of a served model's tokenizer, resolved; "" stays "".
 
-    :raises Refused: it is not below the allowed roots, or a file is missing
+    Raises Refused: it is not below the allowed roots, or a file is missing.
     """
     if not folder:
         return ""

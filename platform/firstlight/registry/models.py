@@ -4,6 +4,7 @@ from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
 
+from firstlight.files.task_file import InstanceSpec
 from firstlight.teams.models import Team
 
 
@@ -161,3 +162,16 @@ class Instance(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+    @property
+    def spec(self) -> InstanceSpec:
+        """The instance as engines and graders take it."""
+        return InstanceSpec(
+            id=self.key,
+            prompt=self.prompt,
+            answer=self.answer,
+            grader=self.grader,
+            stop=tuple(self.stop),
+            max_tokens=self.max_tokens,
+            guess_rate=self.guess_rate,
+        )

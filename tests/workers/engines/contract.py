@@ -167,6 +167,7 @@ class EngineContract:
         assert folder.digest in engine.fingerprint
         assert engine.context_length == folder.context_length
         assert engine.capacity >= 1
+        assert engine.grain >= 1
         assert isinstance(engine.repeatable, bool)
 
     # -- order and identity of draws ---------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import select
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -89,9 +90,9 @@ class ModelServer:
 
     # --- What the model says ---
 
-    def complete(self, body: dict[str, Any]) -> dict[str, Any]:
+    def complete(self, body: dict[str, Any], number: int) -> dict[str, Any]:
         with self.lock:
-            choices, tokens = self._echo(body) if body.get("echo") else self._draw(body)
+            choices, tokens = self._echo(body) if body.get("echo") else self._draw(body, number)
         return {
             "id": "c",
             "model": body["model"],
@@ -99,10 +100,16 @@ class ModelServer:
             "usage": {"completion_tokens": tokens},
         }
 
-    def _draw(self, body: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:
+    def asked_before(self, number: int) -> int:
+        """How many requests with the prompt of the k-th one came before it."""
+        return sum(body["prompt"] == self.bodies[number]["prompt"] for body in self.bodies[:number])
+
+    def _draw(self, body: dict[str, Any], number: int) -> tuple[list[dict[str, Any]], int]:
         engine, prompt = self.engine, body["prompt"]
         ids = prompt if isinstance(prompt, list) else engine.codec.encode_prompt(prompt)
-        seed = body.get("seed", int(np.random.default_rng().integers(2**53)))
+        # anew each time, and yet the same in every run of a test, in whatever order the requests come in
+        anew = (zlib.crc32(repr(prompt).encode()), self.asked_before(number))
+        seed = body.get("seed", int(np.random.default_rng(anew).integers(2**53)))
         request = DrawRequest(
             instance=str(seed),
             prompt="-",
@@ -154,6 +161,7 @@ class _Http(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Http
+    number: int
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -180,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._may():
             return
         with owner.lock:
-            number = len(owner.bodies)
+            number = self.number = len(owner.bodies)
             owner.bodies.append(body)
             owner.at_once += 1
             owner.most_at_once = max(owner.most_at_once, owner.at_once)
@@ -211,7 +219,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.reply(404, {"error": {"message": "no such model"}})
         else:
             try:
-                self.reply(200, owner.complete(body))
+                self.reply(200, owner.complete(body, self.number))
             except EngineGarbage:
                 self.fault_damaged(body)
 
@@ -254,7 +262,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.server.owner.left += 1
                 self.close_connection = True
                 return
-        self.reply(200, self.server.owner.complete(body))
+        self.reply(200, self.server.owner.complete(body, self.number))
 
     def fault_cut(self, body: dict[str, Any]) -> None:
         """Promise more than is sent, then close."""
@@ -266,7 +274,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def fault_changed(self, body: dict[str, Any], change: Callable[[dict[str, Any]], Any]) -> None:
         """The right answer, but for a change."""
-        answer = self.server.owner.complete(body)
+        answer = self.server.owner.complete(body, self.number)
         self.reply(200, change(answer) or answer)
 
     def fault_raw(self, body: dict[str, Any], data: bytes) -> None:

@@ -30,6 +30,7 @@ from workers.engines import (
     check_wave,
     open_engine,
 )
+from workers.engines.openai.dispatch import MOST_ATTEMPTS
 
 QUICK: dict[str, Any] = {"choices": 8, "first_rest": 0.05, "patience": 5.0, "give_up": 3.0}
 Change = Callable[[dict[str, Any]], Any]
@@ -294,15 +295,27 @@ def test_work_goes_to_all_endpoints_and_never_beyond_their_limit(stack: ExitStac
 
 
 def test_faults_do_not_bend_the_distribution_where_no_seed_helps(stack: ExitStack, folder: Path) -> None:
-    """A plain server draws anew when asked again; failures that know nothing of the texts must not select."""
+    """A plain server draws anew when asked again; failures that know nothing of the texts must not select.
+
+    The k-th request for a prompt fails or not, and draws the same texts, whatever comes in between: the requests that
+    succeed are the same in every run. No prompt has as many faults as a single request is given up after.
+    """
     rng = np.random.default_rng(2)
     kinds: list[Fault] = [("status", 500), ("busy", "0"), ("cut",), changed(drop_a_choice)]
-    plan = [kinds[rng.integers(4)] if rng.random() < 0.3 else None for _ in range(1000)]
-    server = serve(stack, folder, kind="plain", faults=lambda number: plan[number])
-    engine = connect(stack, server, choices=500, first_rest=0.001, give_up=20.0)
+    prompts = [f"{k}+{k}=" for k in range(2, 18)]
+    plan: dict[tuple[str, int], Fault] = {}
+    for prompt in (*prompts, "1+1="):  # the last one is the probe's
+        places = rng.choice(MOST_ATTEMPTS + 4, size=MOST_ATTEMPTS - 1, replace=False)
+        plan |= {(prompt, int(place)): kinds[rng.integers(len(kinds))] for place in places}
+
+    def faults(number: int) -> Fault | None:
+        return plan.get((server.bodies[number]["prompt"], server.asked_before(number)))
+
+    server = serve(stack, folder, kind="plain")
+    engine = connect(stack, server, choices=500, first_rest=0.001, patience=60.0, give_up=60.0)
+    server.faults = faults
     exact = open_engine("reference", folder)
     draws, cells = 3000, []
-    prompts = [f"{k}+{k}=" for k in range(16)]
     asked = [request(instance=p, prompt=p, draws=draws, max_tokens=2, stop=("\n",)) for p in prompts]
     answers = ["", *"0123456789abcdefghij+= "]
     for prompt, wave in zip(prompts, engine.draw(asked), strict=True):
@@ -310,7 +323,7 @@ def test_faults_do_not_bend_the_distribution_where_no_seed_helps(stack: ExitStac
         scores = exact.score([(prompt, answer) for answer in answers], stop=("\n",))
         cells += [(counts[a], np.exp(-s.nll), draws) for a, s in zip(answers, scores, strict=True)]
     cells = [cell for cell in cells if cell[1] * draws >= 0.3]
-    assert sum(plan[k] is not None for k in range(len(server.bodies))) > 10
+    assert sum(faults(number) is not None for number in range(len(server.bodies))) > 40
     assert len(cells) > 100
     assert 0.7 < mean_squared_z(cells) < 1.3
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.tiny_model import write_tiny_llama
 from workers.engines import DrawRequest, EngineGarbage, EngineRefusal, check_wave, open_engine
+from workers.engines.reference.blas import blas_name
+from workers.engines.reference.products import strip_width
 from workers.engines.text import first_stop
 
 
@@ -169,8 +171,12 @@ def test_weights_that_are_not_finite_give_garbage_not_failures(tmp_path: Path) -
         engine.score([("1", "2")])
 
 
-def test_the_fingerprint_names_engine_weights_and_dtype(folder: Path) -> None:
-    fingerprint = open_engine("reference", folder).fingerprint
+def test_the_fingerprint_names_engine_kernel_weights_and_dtype(folder: Path) -> None:
+    engine: Any = open_engine("reference", folder)
+    fingerprint = engine.fingerprint
+    width = min(strip_width(*shape) for shape in engine.weights.shapes())
+    assert f", {blas_name()} by {width}, " in fingerprint
+    assert len(fingerprint) <= 200  # what a batch keeps of it
     assert fingerprint.startswith("reference 1, numpy ")
     assert "sha256:" in fingerprint
     assert fingerprint.endswith("float32")

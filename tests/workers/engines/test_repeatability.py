@@ -11,9 +11,11 @@ from tests.tiny_model import write_tiny_llama
 from workers.engines import DrawRequest, Wave, open_engine
 from workers.engines.reference import ReferenceEngine
 from workers.engines.reference.blas import one_blas_thread
-from workers.engines.reference.decoder import BLOCK, Decoder
+from workers.engines.reference.decoder import Decoder
 from workers.engines.reference.network import prefill
+from workers.engines.reference.products import BLOCK
 
+LADDER = Path(__file__).resolve().parents[3] / "examples" / "ladder" / "models" / "ladder-425k"
 SHAPES = {
     "64": {"d": 64},
     "96, grouped keys": {"d": 96, "heads": 6, "kv_heads": 2},
@@ -27,8 +29,7 @@ SHAPES = {
 
 @pytest.fixture(scope="module", params=SHAPES.values(), ids=SHAPES.keys())
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ReferenceEngine:
-    folder = write_tiny_llama(tmp_path_factory.mktemp("model"), scale=1.5, **request.param)
-    return ReferenceEngine(folder)
+    return ReferenceEngine(write_tiny_llama(tmp_path_factory.mktemp("model"), scale=1.5, **request.param))
 
 
 def request(first: int, draws: int, **changes: object) -> DrawRequest:
@@ -54,11 +55,20 @@ def test_draws_do_not_depend_on_how_they_are_cut(engine: ReferenceEngine) -> Non
     assert engine.draw([request(100, 100)])[0].texts == whole.texts[100:200]
 
 
-def test_logits_are_equal_to_the_last_bit_at_every_place(engine: ReferenceEngine) -> None:
+@pytest.mark.parametrize("prompt", ["12+34=", "7", "the quick brown fox, " * 9], ids=len)
+def test_logits_are_equal_to_the_last_bit_at_every_place(engine: ReferenceEngine, prompt: str) -> None:
+    check_places(engine, prompt)
+
+
+def test_trained_weights_give_the_same_bits_at_every_place() -> None:
+    check_places(ReferenceEngine(LADDER))
+
+
+def check_places(engine: ReferenceEngine, prompt: str = "12+34=") -> None:
     weights = engine.weights
-    prefix = prefill(weights, np.array([engine.codec.encode_prompt("12+34=")]))
+    prefix = prefill(weights, np.array([engine.codec.encode_prompt(prompt)]))
     rng = np.random.default_rng(0)
-    steps = rng.integers(4, 60, size=(6, 3 * BLOCK))
+    steps = rng.integers(4, 50, size=(6, 3 * BLOCK))
     with one_blas_thread():
         wide = Decoder(weights, prefix, 3 * BLOCK, 8)
         expected = []
@@ -80,7 +90,7 @@ def test_draws_moved_to_other_places_go_on_with_the_same_bits(engine: ReferenceE
     weights = engine.weights
     prefix = prefill(weights, np.array([engine.codec.encode_prompt("12+34=")]))
     rng = np.random.default_rng(1)
-    steps = rng.integers(4, 60, size=(24, 4 * BLOCK))  # 24 steps: the cache grows on the way
+    steps = rng.integers(4, 50, size=(24, 4 * BLOCK))  # 24 steps: the cache grows on the way
     with one_blas_thread():
         still, moving = Decoder(weights, prefix, 4 * BLOCK, 24), Decoder(weights, prefix, 4 * BLOCK, 24)
         for tokens in steps:
@@ -105,6 +115,7 @@ def test_the_number_of_blas_threads_changes_nothing(engine: ReferenceEngine) -> 
 
 def test_likelihoods_do_not_depend_on_the_pairs_beside_them(engine: ReferenceEngine) -> None:
     pairs = [("12+34=", answer) for answer in ("46", "4", "47", "", "123", "99")]
+    pairs += [("7", ""), ("8", ""), ("9", "")]  # a single token
     together = engine.score(pairs, stop=("\n",))
     assert together == [engine.score([pair], stop=("\n",))[0] for pair in pairs]
     assert together == engine.score(pairs[::-1], stop=("\n",))[::-1]

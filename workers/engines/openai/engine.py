@@ -57,6 +57,7 @@ class OpenAIEngine:
     """
 
     name = "openai"
+    grain = 1
     repeatable = False
 
     def __init__(

@@ -1,14 +1,9 @@
 """Decodes many draws of one prompt in lock-step, bit for bit the same however they are cut into waves.
 
-Why the result of a draw does not depend on the others. What BLAS gives for an element of a product may
-depend on the product's shape (other kernels for small, thin or remainder parts), but for one shape and one
-thread it is a fixed sequence of operations. So every product here has a shape that the number of draws
-cannot change: draws stand in blocks of BLOCK columns, always full (empty places carry a dead row), and
-`numpy.matmul` over (blocks, features, BLOCK) calls BLAS once a block. Within a block the place of a draw
-must not matter either: BLOCK is a multiple of the kernels' register tiles, so all places run through the
-same kernel, and it adds up over the inner dimension in one order for all of them. The rest is element-wise
-or adds along an axis other than the columns. None of this is promised by BLAS, so
-tests/workers/engines/test_repeatability.py holds it, to the last bit, on the machine that it runs on.
+Why the result of a draw does not depend on the others. Draws stand in blocks of BLOCK columns, always full (empty
+places carry a dead row), so every product has a shape that the number of draws cannot change, and `products.multiply`
+takes care that the place of a draw does not matter either. The rest is element-wise or adds along an axis other than
+the columns. tests/workers/engines/test_repeatability.py holds it, to the last bit, on the machine that it runs on.
 """
 
 from __future__ import annotations
@@ -25,16 +20,16 @@ from workers.engines.reference.network import (
     project,
     rotary_table,
 )
+from workers.engines.reference.products import BLOCK, multiply
 from workers.engines.reference.weights import Array, Weights
 
-BLOCK = 64
 _FIRST_CAPACITY = 16
 
 
 class Decoder:
     """The state of the draws that still run: their places, keys and values, and the buffers of a step.
 
-    :ivar rows: (blocks, BLOCK), which draw of the wave stands at each place, -1 for an empty place
+    rows: (blocks, BLOCK), which draw of the wave stands at each place, -1 for an empty place.
     """
 
     def __init__(self, weights: Weights, prefix: Prefix, draws: int, max_tokens: int) -> None:
@@ -71,7 +66,7 @@ class Decoder:
     def logits(self, tokens: NDArray[np.int64] | None) -> Array:
         """Logits of the next token, (blocks, vocabulary, BLOCK), valid until the next call.
 
-        :param tokens: (blocks, BLOCK), the tokens drawn last; None for the first token after the prompt
+        tokens: (blocks, BLOCK), the tokens drawn last; None for the first token after the prompt.
         """
         logits = self._logits[: self.blocks]
         if tokens is None:
@@ -91,12 +86,12 @@ class Decoder:
         x[...] = self.weights.embedding[tokens].transpose(0, 2, 1)
         for index, layer in enumerate(self.weights.layers):
             normalise(x, sizes.eps, sizes.hidden, h)
-            q, k, v = project(layer, sizes, h, cos, sin, self._qkv[:n])
+            q, k, v = project(layer, sizes, h, cos, sin, multiply, self._qkv[:n])
             self.keys[index, :n, :, own], self.values[index, :n, :, own] = k, v
-            add_attention(layer, x, self._attend(index, q, own + 1), h)
-            add_feed_forward(layer, sizes, x, self._gate_up[:n], self._exp[:n], h)
+            add_attention(layer, x, self._attend(index, q, own + 1), multiply, h)
+            add_feed_forward(layer, sizes, x, multiply, self._gate_up[:n], self._exp[:n], h)
         self.step_number += 1
-        return head_logits(self.weights, x, logits)
+        return head_logits(self.weights, x, multiply, logits)
 
     def _attend(self, index: int, q: Array, own: int) -> Array:
         """Attention of the queries to the prompt and to each draw's own `own` tokens."""
@@ -108,13 +103,13 @@ class Decoder:
             self._scores = np.empty(int(size * 1.5), np.float32)
         scores = self._scores[:size].reshape(shape)
         keys, values = self.keys[index, :n, :, :own], self.values[index, :n, :, :own]
-        np.matmul(self.prompt_keys[index], q, out=scores[:, :, :, :prompt])
+        multiply(self.prompt_keys[index], q, scores[:, :, :, :prompt])
         np.einsum("nhgdc,nhtdc->nhgtc", q, keys, out=scores[:, :, :, prompt:])
         scores -= scores.max(axis=3, keepdims=True)
         np.exp(scores, out=scores)
         mixed = self._mixed[:n].reshape(n, kv_heads, groups, head_dim, BLOCK)
         from_own = self._own[:n].reshape(mixed.shape)
-        np.matmul(self.prompt_values[index], scores[:, :, :, :prompt], out=mixed)
+        multiply(self.prompt_values[index], scores[:, :, :, :prompt], mixed)
         np.einsum("nhgtc,nhtdc->nhgdc", scores[:, :, :, prompt:], values, out=from_own)
         mixed += from_own
         mixed /= scores.sum(axis=3, keepdims=True)
@@ -126,8 +121,8 @@ class Decoder:
         Few columns move: the draws of the emptiest block go to empty places of the others, and the last
         block takes its place.
 
-        :param done: (blocks, BLOCK), the places whose draw has ended
-        :returns: `tokens`, moved along
+        done: (blocks, BLOCK), the places whose draw has ended.
+        Returns `tokens`, moved along.
         """
         self.rows[done] = -1
         while self.blocks and np.count_nonzero(self.rows >= 0) <= (self.blocks - 1) * BLOCK:

@@ -12,10 +12,11 @@ from firstlight.files.model_folder import ModelFolderError, read_model_folder
 from numpy.typing import NDArray
 
 from workers.engines.base import DrawRequest, EngineRefusal, Score, Wave
-from workers.engines.reference.blas import one_blas_thread
-from workers.engines.reference.decoder import BLOCK, Decoder
+from workers.engines.reference.blas import blas_name, one_blas_thread
+from workers.engines.reference.decoder import Decoder
 from workers.engines.reference.network import Prefix, prefill
 from workers.engines.reference.philox import stream_key, uniforms
+from workers.engines.reference.products import BLOCK, strip_width
 from workers.engines.reference.sampling import sample
 from workers.engines.reference.scores import token_scores
 from workers.engines.reference.weights import Weights, load_weights
@@ -31,14 +32,14 @@ _POSITIONS_AT_ONCE = 16
 class ReferenceEngine:
     """Opens a checkpoint folder.
 
-    :param path: folder with config.json, tokenizer.json and safetensors files
-    :param rows: draws decoded side by side at most; changes speed and memory, never a draw
-    :raises EngineRefusal: the folder is broken, or its architecture or an option of it is not run
+    path: folder with config.json, tokenizer.json and safetensors files.
+    rows: draws decoded side by side at most; changes speed and memory, never a draw.
+    Raises EngineRefusal: the folder is broken, or its architecture or an option of it is not run.
     """
 
     name = "reference"
     repeatable = True
-    grain = BLOCK  # a request for fewer draws takes as long
+    grain = BLOCK  # empty places of a block are computed too
 
     def __init__(self, path: str | Path, *, rows: int = 256) -> None:
         if rows < 1:
@@ -51,14 +52,16 @@ class ReferenceEngine:
         sizes = self.weights.sizes
         self.codec = TextCodec(folder.path / "tokenizer.json", sizes.vocab, eos_ids(folder))
         self.context_length = sizes.context
-        self.fingerprint = f"reference {VERSION}, numpy {np.__version__}, {folder.digest}, float32"
+        strips = min(strip_width(*shape) for shape in self.weights.shapes())
+        blas = f"{blas_name()} by {strips}"
+        self.fingerprint = f"reference {VERSION}, numpy {np.__version__}, {blas}, {folder.digest}, float32"
         self.capacity = rows
         self._rows = rows
 
     def draw(self, requests: Sequence[DrawRequest]) -> list[Wave]:
         """One wave a request; every text depends on (seed, instance, draw number) and the checkpoint only.
 
-        :raises EngineRefusal: a request that cannot be, before anything is drawn
+        Raises EngineRefusal: a request that cannot be, before anything is drawn.
         """
         prompts = [self._prompt(request) for request in requests]
         with one_blas_thread():

@@ -2,7 +2,8 @@
 
 Activations are *feature-major*: (blocks, features, columns). A column is a row of the batch while decoding
 and a position of the sequence in a prefill, so both share this code, and every element-wise step, rotary
-positions included, runs over contiguous columns.
+positions included, runs over contiguous columns. The `product` of matrices is the caller's: `products.multiply` while
+decoding, so that the place of a draw does not matter; `numpy.matmul` in a prefill, whose columns never change places.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from workers.engines.reference.products import Product
 from workers.engines.reference.weights import Array, Layer, Sizes, Weights
 
 
@@ -60,11 +62,17 @@ def _normalise_heads(heads: Array, weight: Array, eps: float) -> None:
 
 
 def project(
-    layer: Layer, sizes: Sizes, h: Array, cos: Array, sin: Array, out: Any = None
+    layer: Layer,
+    sizes: Sizes,
+    h: Array,
+    cos: Array,
+    sin: Array,
+    product: Product = np.matmul,
+    out: Any = None,
 ) -> tuple[Array, Array, Array]:
     """Queries, keys and values: (blocks, kv_heads, head_dim, columns), queries with groups after kv_heads."""
     blocks, _, columns = h.shape
-    qkv = np.matmul(layer.qkv, h, out=out)
+    qkv = product(layer.qkv, h, out)
     if layer.qkv_bias is not None:
         qkv += layer.qkv_bias
     by_head = qkv.reshape(blocks, sizes.heads + 2 * sizes.kv_heads, sizes.head_dim, columns)
@@ -76,19 +84,27 @@ def project(
     return q.reshape(blocks, sizes.kv_heads, sizes.groups, sizes.head_dim, columns), k, v
 
 
-def add_attention(layer: Layer, x: Array, mixed: Array, out: Any = None) -> None:
+def add_attention(
+    layer: Layer, x: Array, mixed: Array, product: Product = np.matmul, out: Any = None
+) -> None:
     """x += out_proj(mixed), in place; mixed is (blocks, heads * head_dim, columns)."""
-    x += np.matmul(layer.out, mixed, out=out)
+    x += product(layer.out, mixed, out)
     if layer.out_bias is not None:
         x += layer.out_bias
 
 
 def add_feed_forward(
-    layer: Layer, sizes: Sizes, x: Array, out: Any = None, exp: Any = None, h: Any = None
+    layer: Layer,
+    sizes: Sizes,
+    x: Array,
+    product: Product = np.matmul,
+    out: Any = None,
+    exp: Any = None,
+    h: Any = None,
 ) -> None:
     """x += down(act(gate) * up), in place; `out`, `exp` and `h` are buffers."""
     normed = normalise(x, sizes.eps, sizes.hidden, h)
-    gate_up = np.matmul(layer.gate_up, normed, out=out)
+    gate_up = product(layer.gate_up, normed, out)
     gate, up = gate_up[:, : sizes.inner], gate_up[:, sizes.inner :]
     if sizes.activation in ("silu", "swish"):
         # gate and up carry turned signs, see weights.py; exp may overflow to infinity, and gate / infinity
@@ -99,7 +115,7 @@ def add_feed_forward(
     else:
         _gelu(gate)
     gate *= up
-    x += np.matmul(layer.down, gate, out=normed)
+    x += product(layer.down, gate, normed)
 
 
 def _gelu(gate: Array) -> None:
@@ -108,9 +124,9 @@ def _gelu(gate: Array) -> None:
     gate *= np.float32(0.5) * (np.float32(1.0) + np.tanh(inner))
 
 
-def head_logits(weights: Weights, x: Array, out: Any = None) -> Array:
+def head_logits(weights: Weights, x: Array, product: Product = np.matmul, out: Any = None) -> Array:
     """(blocks, vocabulary, columns)."""
-    return np.matmul(weights.head, normalise(x, weights.sizes.eps, weights.sizes.hidden), out=out)
+    return product(weights.head, normalise(x, weights.sizes.eps, weights.sizes.hidden), out)
 
 
 def prefill(weights: Weights, tokens: np.ndarray) -> Prefix:
@@ -119,7 +135,7 @@ def prefill(weights: Weights, tokens: np.ndarray) -> Prefix:
     Every matrix product is (out, in) @ (in, length) for one sequence, so a sequence's result does not
     depend on those that run beside it.
 
-    :param tokens: (sequences, length)
+    tokens: (sequences, length).
     """
     sizes = weights.sizes
     count, length = tokens.shape

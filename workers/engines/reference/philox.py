@@ -26,9 +26,9 @@ def philox4x32(
 ) -> list[Words]:
     """Ten rounds.
 
-    :param counter: four words below 2^32, as arrays that broadcast together
-    :param key: two words below 2^32
-    :returns: four arrays of words below 2^32, of the broadcast shape, held in uint64
+    counter: four words below 2^32, as arrays that broadcast together.
+    key: two words below 2^32.
+    Returns four arrays of words below 2^32, of the broadcast shape, held in uint64.
     """
     c0, c1, c2, c3 = np.broadcast_arrays(*(np.asarray(word, dtype=np.uint64) for word in counter))
     k0, k1 = key
@@ -57,8 +57,8 @@ def stream_key(seed: int, instance: str) -> tuple[int, int]:
 def uniforms(key: tuple[int, int], draws: ArrayLike, positions: ArrayLike) -> NDArray[np.float64]:
     """Uniform numbers in [0, 1) of 53 bits.
 
-    :param draws: draw numbers, any shape that broadcasts with `positions`
-    :param positions: token positions in the answer, from 0
+    draws: draw numbers, any shape that broadcasts with `positions`.
+    positions: token positions in the answer, from 0.
     """
     draw = np.asarray(draws, dtype=np.uint64)
     high, low, _, _ = philox4x32((draw & _LOW, draw >> _SHIFT, positions, 0), key)

@@ -15,10 +15,10 @@ def sample(
 ) -> NDArray[np.int64]:
     """Draw one token a row.
 
-    :param logits: (blocks, vocabulary, rows)
-    :param uniform: (blocks, rows), in [0, 1)
-    :returns: (blocks, rows)
-    :raises EngineGarbage: logits that are not finite
+    logits: (blocks, vocabulary, rows).
+    uniform: (blocks, rows), in [0, 1).
+    Returns (blocks, rows).
+    Raises EngineGarbage: logits that are not finite.
     """
     blocks, vocab, rows = logits.shape
     step = max(
@@ -60,7 +60,7 @@ def keep_nucleus(weights: NDArray[np.float64], top_p: float) -> None:
 
     The token that reaches `top_p` is kept, and equal weights are kept in the order of their ids.
 
-    :param weights: (blocks, vocabulary, rows), not normalised
+    weights: (blocks, vocabulary, rows), not normalised.
     """
     order = np.argsort(-weights, axis=1, kind="stable")
     ranked = np.take_along_axis(weights, order, axis=1)

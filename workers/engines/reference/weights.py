@@ -35,11 +35,18 @@ class Weights:
     layers: tuple[Layer, ...]
     head: Array
 
+    def shapes(self) -> set[tuple[int, ...]]:
+        """Shapes of the matrices that a draw is multiplied by."""
+        matrices = [
+            part for layer in self.layers for part in (layer.qkv, layer.out, layer.gate_up, layer.down)
+        ]
+        return {matrix.shape for matrix in (*matrices, self.head)}
+
 
 def load_weights(folder: ModelFolder) -> Weights:
     """Read all tensors of the checkpoint.
 
-    :raises EngineRefusal: an architecture or an option that the reference engine does not run
+    Raises EngineRefusal: an architecture or an option that the reference engine does not run.
     """
     sizes = read_sizes(folder)
     tensors = folder.tensors

@@ -52,6 +52,7 @@ class TorchEngine:
     """
 
     name = "torch"
+    grain = 1
 
     def __init__(
         self,

@@ -62,6 +62,7 @@ class VllmEngine:
 
     name = "vllm"
     repeatable = False
+    grain = 1
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from passuntil._arrays import Floats
-from passuntil.laws.dataset_ols import Forecast
+from passuntil.laws.base import Forecast
 
 #: What is nearer to 0 or to 1 counts as this, so that F stays finite.
 LEAST_P, MOST_P = 1e-300, 1.0 - 1e-12
@@ -50,10 +50,10 @@ def shrunken_lines(x: Floats, y: Floats, at: Floats) -> tuple[Floats, Floats]:
     values, vectors = np.linalg.eigh(np.cov(theta.T) - own if m > 1 else np.zeros((2, 2)))
     between = vectors @ np.diag(np.maximum(values, 0.0)) @ vectors.T
     keep = between @ np.linalg.pinv(between + own)
-    there = np.column_stack([np.ones(at.size), (at - centre) / spread])
-    mean = (mu + (theta - mu) @ keep.T) @ there.T
+    new_design = np.column_stack([np.ones(at.size), (at - centre) / spread])
+    mean = (mu + (theta - mu) @ keep.T) @ new_design.T
     posterior = between - keep @ between
-    variance = np.einsum("ki,ij,kj->k", there, posterior, there).clip(0.0) + noise
+    variance = np.einsum("ki,ij,kj->k", new_design, posterior, new_design).clip(0.0) + noise
     return mean, np.broadcast_to(variance, mean.shape)
 
 

@@ -18,11 +18,35 @@ from passuntil.rules.allocation import Rounds, weighted_estimates
 class AdaptiveEstimate:
     """The mean over the instances of a run under `DatasetPrecision`.
 
-    mean: unbiased once the run is done. se_draws: its standard error for these instances, from draws alone;
-    se: over instances drawn like these. low, high: interval of the mean of these instances at the end that
-    the rule planned (normal, on the logit scale; a martingale's central limit). sequence: the wider one that
-    also holds if the run is extended because of it. values, variances: shape (instances,). met: whether
-    se_draws is within 10% of the target. done: False while rounds are to come: then all is provisional.
+    Parameters
+    ----------
+    mean : float
+        The mean pass probability, unbiased once the run is done.
+    se : float
+        Its standard error over instances drawn like these.
+    se_draws : float
+        Its standard error for these instances, from draws alone.
+    low, high : float
+        Interval of the mean of these instances at the end that the rule planned.
+    level : float
+        Confidence level of the intervals.
+    sequence : Interval
+        The wider interval that also holds if the run is extended because of it.
+    values, variances : tuple of float, shape (instances,)
+        The estimate of each instance, and its variance.
+    draws : int
+        Draws of all instances.
+    target_se : float
+        The standard error asked for.
+    met : bool
+        Whether `se_draws` is within 10% of the target.
+    done : bool
+        False while rounds are to come: then all is provisional.
+
+    Notes
+    -----
+    The interval is normal on the logit scale, by the central limit theorem of martingales: the weights of a round
+    are set before it is drawn.
     """
 
     mean: float
@@ -43,7 +67,13 @@ class AdaptiveEstimate:
         return self.table()
 
     def table(self) -> str:
-        """The estimate as text."""
+        """Return the estimate as text.
+
+        Returns
+        -------
+        str
+            Lines without a line break at the end.
+        """
         header = ("mean", f"{self.level:.0%} low", "high", "se of draws", "target", "sequence low", "high")
         ends = self.sequence
         row = (self.mean, self.low, self.high, self.se_draws, self.target_se, ends.low, ends.high)
@@ -53,14 +83,41 @@ class AdaptiveEstimate:
         return "\n".join([*grid(header, [row]), told])
 
     def interval(self) -> Interval:
-        """The interval as an object that unpacks into (low, high)."""
+        """Return the interval as an object that unpacks into (low, high).
+
+        Returns
+        -------
+        Interval
+            Its method is "martingale", or "provisional" while rounds are to come.
+        """
         return Interval(self.low, self.high, self.level, "martingale" if self.done else "provisional")
 
 
 def summarise(
     rounds: Rounds, weights: Floats, *, target: float, relative: bool, done: bool, level: float
 ) -> AdaptiveEstimate:
-    """The estimate from the closed rounds and their weights, shape (rounds, instances)."""
+    """Estimate the mean from closed rounds.
+
+    Parameters
+    ----------
+    rounds : Rounds
+        The closed rounds.
+    weights : ndarray of float, shape (rounds, instances)
+        The weight that the pass rate of each has in the estimate.
+    target : float
+        The rule's target.
+    relative : bool
+        Whether it is a share of the mean.
+    done : bool
+        Whether no round follows.
+    level : float
+        Confidence level of the intervals, in (0, 1).
+
+    Returns
+    -------
+    AdaptiveEstimate
+        The mean with its errors and intervals.
+    """
     values, variances = weighted_estimates(rounds, weights)
     m = values.size
     mean, of_draws = float(values.mean()), float(variances.sum()) / m**2

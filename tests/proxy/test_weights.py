@@ -1,4 +1,4 @@
-"""Selectors: each against its formula, and against the truth of a simulation."""
+"""Weights: each selector against its formula, and against the truth of a simulation."""
 
 import numpy as np
 import pytest
@@ -10,13 +10,15 @@ from proxy.weights import (
     DecisionSelector,
     PaperSelector,
     PooledSelector,
+    Selector,
     ShrinkageSelector,
     recommend,
     reliabilities,
+    selector_named,
 )
-from proxy.weights.expected import expected_accuracy
-from proxy.weights.recommended import selector_named
-from proxy.weights.selectors import Selector, left_out_errors, shrunken_relevance, standardised
+from proxy.weights.base import standardised
+from proxy.weights.pooled import shrunken_relevance
+from proxy.weights.shrinkage import left_out_errors
 
 
 def world(
@@ -35,13 +37,24 @@ def test_the_paper_s_selector_is_relevance_times_phi_of_robustness() -> None:
     table = two_way(np.column_stack([x, y]))
     tau = np.array([kendalltau(table[:, i], table[:, -1]).statistic for i in range(4)])
     wanted = np.maximum(tau, 0) / (1 + np.exp(-ratio))
-    found = PaperSelector(robustness=ratio).fit(x, y)
-    assert found.weights_ == pytest.approx(wanted / wanted.sum())
-    assert found.predict(x) == pytest.approx(x @ found.weights_)
+    fitted = PaperSelector(robustness=ratio).fit(x, y)
+    assert fitted.weights_ == pytest.approx(wanted / wanted.sum())
+    assert fitted.predict(x) == pytest.approx(x @ fitted.weights_)
     wanted = np.maximum(tau, 0) * ratio / (1 + ratio)
     assert PaperSelector(robustness=ratio, phi="ratio").fit(x, y).weights_ == pytest.approx(
         wanted / wanted.sum()
     )
+
+
+def test_unknown_and_infinite_robustness_count_in_full_and_other_phis_are_refused() -> None:
+    x, y = world(17, 0)
+    full = PaperSelector(robustness=[4.0, np.inf, np.nan, 4.0], phi="ratio").fit(x, y).weights_
+    plain = PaperSelector().fit(x, y).weights_
+    assert full[1] / full[0] == pytest.approx(plain[1] / plain[0] / 0.8)
+    assert full[2] / full[0] == pytest.approx(plain[2] / plain[0] / 0.8)
+    assert PaperSelector(robustness=[4.0] * 4, phi="none").fit(x, y).weights_ == pytest.approx(plain)
+    with pytest.raises(ProxyError, match="phi must be one of"):
+        PaperSelector(phi="square")
 
 
 def test_leave_one_out_errors_of_the_regression_are_those_of_refitting() -> None:
@@ -117,8 +130,8 @@ def test_relevance_is_shrunk_to_the_mean_on_noise_and_kept_where_it_is_plain() -
 
 def test_reliability_is_the_share_of_variance_that_is_not_noise() -> None:
     generator = np.random.default_rng(6)
-    found = [reliabilities(generator.normal(size=(40, 1)) * np.sqrt(1 + 0.25), [0.5])[0] for _ in range(300)]
-    assert np.mean(found) == pytest.approx(0.8, abs=0.02)
+    shares = [reliabilities(generator.normal(size=(40, 1)) * np.sqrt(1 + 0.25), [0.5])[0] for _ in range(300)]
+    assert np.mean(shares) == pytest.approx(0.8, abs=0.02)
     assert reliabilities(np.ones((4, 1)), [0.1]).tolist() == [0.0]
     assert reliabilities(np.arange(8.0).reshape(4, 2), None).tolist() == [1.0, 1.0]
     with pytest.raises(ProxyError, match="not below 0"):
@@ -184,9 +197,3 @@ def test_selectors_by_name() -> None:
     assert isinstance(selector_named("paper"), PaperSelector)
     with pytest.raises(ProxyError, match="there are paper"):
         selector_named("best")
-
-
-def test_the_chance_to_see_a_difference_rightly() -> None:
-    generator = np.random.default_rng(11)
-    noise = generator.standard_normal((2, 100_000)) * 0.7
-    assert float(expected_accuracy(0.5, 0.7)) == pytest.approx((0.5 + noise[0] > noise[1]).mean(), abs=0.005)

@@ -3,35 +3,56 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import log_ndtr, ndtr
+from scipy.special import log_ndtr
 
 from proxy._arrays import Floats
-from proxy.weights.selectors import Selector, standardised
-
-
-def expected_accuracy(difference: ArrayLike, noise: ArrayLike) -> Floats:
-    """Chance that a true difference is seen the right way round when each side carries `noise` (a deviation).
-
-    >>> float(expected_accuracy(0.0, 1.0)), round(float(expected_accuracy(1.0, 0.5)), 4)
-    (0.5, 0.9214)
-    """
-    d, sigma = np.broadcast_arrays(np.abs(np.asarray(difference, float)), np.asarray(noise, float))
-    safe = np.where(sigma > 0, sigma, 1.0)
-    return np.asarray(np.where(sigma > 0, ndtr(d / (np.sqrt(2) * safe)), np.where(d > 0, 1.0, 0.5)))
+from proxy.weights.base import Selector, standardised
 
 
 class DecisionSelector(Selector):
-    """Weights on the simplex that order the most pairs of the panel rightly, as seeds of the candidates' noise allow.
+    """Weights on the simplex that order the most pairs of the panel rightly, as far as the candidates' noise allows.
 
-    Maximises the mean over pairs of log Phi(d w / sqrt(2 w' S w + floor)), d the difference of a pair in
-    standardised scores, signed by the target; S the noise of the tasks (1 - reliability), less
-    `penalty` times the divergence of w from weights in proportion to reliability. Log Phi, not Phi: a
-    concave score has one optimum. The penalty is chosen by cross-validated decision accuracy (`penalty_`).
+    Parameters
+    ----------
+    folds : int, optional
+        Folds of the cross-validation that chooses the penalty, at least 2.
+    floor : float, optional
+        Variance added to that of a difference, above 0, so that noiseless tasks do not decide everything.
+    most_pairs : int, optional
+        Of more pairs than this, so many are drawn.
+    seed : int, optional
+        Of the folds and of the drawn pairs.
+
+    Attributes
+    ----------
+    weights_ : numpy.ndarray, shape (tasks,)
+        The weights, at least 0 and summing to 1.
+    penalty_ : float
+        The chosen penalty, one of `penalties`.
+    accuracy_ : float
+        Its cross-validated decision accuracy, from 0 to 1.
+    fell_back_ : bool
+        Whether every task is constant or all noise, so that equal weights were taken.
+
+    Notes
+    -----
+    Maximises the mean over pairs of log Phi(d w / sqrt(2 w' S w + floor)), d the difference of a pair in standardised
+    scores, signed by the target, and S the noise of the tasks (1 - reliability), less `penalty` times the divergence of
+    w from weights in proportion to reliability. Log Phi, not Phi: a concave score has one optimum. The penalty is the
+    strongest among those of the best cross-validated decision accuracy.
+
+    Examples
+    --------
+    >>> panel = [[0.1, 0.9], [0.2, 0.3], [0.4, 0.5], [0.6, 0.4]]
+    >>> fitted = DecisionSelector().fit(panel, [1.0, 2.0, 3.0, 4.0])
+    >>> bool(fitted.weights_[0] > fitted.weights_[1])
+    True
     """
 
     label = "decision"
+    #: Penalties that are tried.
     penalties = (0.003, 0.03, 0.3, 3.0)
 
     def __init__(self, *, folds: int = 5, floor: float = 0.25, most_pairs: int = 4000, seed: int = 0) -> None:
@@ -57,13 +78,14 @@ class DecisionSelector(Selector):
         best = max(accuracies)
         self.penalty_ = max(p for p, a in zip(self.penalties, accuracies, strict=True) if a >= best - 1e-12)
         self.accuracy_ = best
-        found = np.zeros(x.shape[1])
-        found[usable] = self._optimum(z, y, h_used, self.penalty_, generator)
-        return found
+        weights = np.zeros(x.shape[1])
+        weights[usable] = self._optimum(z, y, h_used, self.penalty_, generator)
+        return weights
 
     def _pairs(
         self, z: Floats, y: Floats, generator: np.random.Generator, touching: NDArray[np.bool_] | None = None
     ) -> Floats:
+        """Differences of pairs, the better model's score first; only pairs that touch one of some models, if given."""
         first, second = np.triu_indices(y.size, 1)
         keep = y[first] != y[second]
         if touching is not None:
@@ -77,6 +99,7 @@ class DecisionSelector(Selector):
     def _optimum(
         self, z: Floats, y: Floats, h: Floats, penalty: float, generator: np.random.Generator
     ) -> Floats:
+        """The weights of the largest penalised score; weights in proportion to h where there is no pair."""
         d, noise, prior = self._pairs(z, y, generator), 1 - h, h / h.sum()
         if not d.shape[0]:
             return np.asarray(prior)
@@ -95,6 +118,6 @@ class DecisionSelector(Selector):
                 w * (gradient - w @ gradient)
             )
 
-        found = minimize(loss, np.zeros(h.size), jac=True, method="L-BFGS-B").x
-        w = prior * np.exp(found - found.max())
+        logits = minimize(loss, np.zeros(h.size), jac=True, method="L-BFGS-B").x
+        w = prior * np.exp(logits - logits.max())
         return np.asarray(w / w.sum())
