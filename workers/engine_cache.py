@@ -21,13 +21,13 @@ _options: dict[str, Any] = {}
 _loaded: "list[Loaded]" = []
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Loaded:
     """An engine in this process.
 
-    :ivar since: when it was loaded, on the monotonic clock
-    :ivar ceiling: tokens a second that it drew at its load
-    :ivar answered: share of its canary's answers that were not empty at the checkpoint's first load
+    since: when it was loaded, on the monotonic clock.
+    ceiling: tokens a second that it drew at its load; 0 where its canary cannot be drawn.
+    answered: share of its canary's answers that were not empty at the checkpoint's first load.
     """
 
     engine: Engine
@@ -36,8 +36,8 @@ class Loaded:
     location: str
     digest: str
     prompt: str
-    ceiling: float
-    answered: float
+    ceiling: float = 0.0
+    answered: float = 0.0
     since: float = field(default_factory=time.monotonic)
 
     @property
@@ -105,30 +105,29 @@ def close() -> None:
 def _probed(engine: Engine, kind: str, checkpoint: Checkpoint, spec: InstanceSpec) -> Loaded:
     """Probe, compare with the checkpoint's first load, remember."""
     row = EngineProbe.objects.filter(checkpoint=checkpoint, engine=kind).first()
-    prompt = row.prompt if row else spec.prompt
+    loaded = Loaded(
+        engine=engine,
+        kind=kind,
+        checkpoint=checkpoint.pk,
+        location=checkpoint.location,
+        digest=checkpoint.digest,
+        prompt=row.prompt if row else spec.prompt,
+    )
     try:
-        found = probe(engine, prompt, max_tokens=spec.max_tokens)
+        measured = probe(engine, loaded.prompt, max_tokens=spec.max_tokens)
     except EngineRefusal:  # this prompt cannot be drawn, which says nothing of the others
-        return Loaded(engine, kind, checkpoint.pk, checkpoint.location, checkpoint.digest, prompt, 0.0, 0.0)
-    compare(found.answered, row.answered if row else 0.0)
-    first = row.answered if row else found.answered
+        return loaded
+    compare(measured.answered, row.answered if row else 0.0)
+    loaded.ceiling = measured.tokens_per_second
+    loaded.answered = row.answered if row else measured.answered
     EngineProbe.objects.update_or_create(
         checkpoint=checkpoint,
         engine=kind,
         defaults={
-            "prompt": prompt,
-            "answered": first,
-            "tokens_per_second": found.tokens_per_second,
+            "prompt": loaded.prompt,
+            "answered": loaded.answered,
+            "tokens_per_second": loaded.ceiling,
             "fingerprint": engine.fingerprint[:200],
         },
     )
-    return Loaded(
-        engine,
-        kind,
-        checkpoint.pk,
-        checkpoint.location,
-        checkpoint.digest,
-        prompt,
-        found.tokens_per_second,
-        first,
-    )
+    return loaded

@@ -35,8 +35,8 @@ def score_references(
                 return done
             some = rows[start : start + AT_ONCE]
             answers = _scores(engine, some, stop)
-            made = [_row(engine, checkpoint, *each) for each in zip(some, answers, strict=True)]
-            Likelihood.objects.bulk_create(made, ignore_conflicts=True)
+            scored = [_row(engine, checkpoint, *each) for each in zip(some, answers, strict=True)]
+            Likelihood.objects.bulk_create(scored, ignore_conflicts=True)
             done += len(some)
     return done
 
@@ -48,7 +48,7 @@ def _scores(engine: Engine, rows: Sequence[Instance], stop: tuple[str, ...]) -> 
         return list(engine.score(pairs, stop=stop))
     except EngineRefusal as error:
         if len(rows) == 1:
-            return [str(error).removeprefix("pair 0: ")]
+            return [str(error)]
     return [answer for row in rows for answer in _scores(engine, [row], stop)]
 
 

@@ -26,6 +26,7 @@ from firstlight.files.task_file import InstanceSpec
 from passuntil.rules import InstanceRule
 from workers.engines import check_wave
 from workers.engines.base import DrawRequest, Engine, EngineOutOfMemory, EngineRefusal, Wave
+from workers.graders import GraderRefusal, check_gradable
 from workers.waves import Judged, judge, request_for
 
 log = logging.getLogger(__name__)
@@ -221,8 +222,9 @@ class Scheduler:
             draws = min(-(-want // self.grain) * self.grain, room, MAX_WAVE, max(self.most // IN_FLIGHT, 1))
             request = request_for(unit.spec, unit.decoding, first_draw=unit.asked, draws=draws)
             try:
+                check_gradable(unit.spec)
                 self._stream.submit((unit.key, unit.asked), request)
-            except EngineRefusal as error:
+            except (EngineRefusal, GraderRefusal) as error:
                 draws, tokens = self.drop(unit.key)
                 refused.append(Progress(unit.key, [], False, str(error), draws, tokens))
                 return

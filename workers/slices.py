@@ -232,8 +232,8 @@ class Slice:
         for unit, waves in self._judged.items():
             if waves:
                 claim = self.claims[unit]
-                seed = self.runs[claim.run].seed
-                batches.append(batch_of(claim, waves, seed, loaded, *self._given_up.get(unit, (0, 0))))
+                seed, given_up = self.runs[claim.run].seed, self._given_up.get(unit, (0, 0))
+                batches.append(batch_of(claim, waves, loaded, seed=seed, given_up=given_up))
         self._judged.clear()
         self._given_up.clear()
         if not batches:

@@ -17,14 +17,12 @@ log = logging.getLogger(__name__)
 
 
 def batch_of(
-    claim: Claim,
-    waves: Sequence[Judged],
-    seed: int,
-    loaded: Loaded,
-    given_up_draws: int,
-    given_up_tokens: int,
+    claim: Claim, waves: Sequence[Judged], loaded: Loaded, *, seed: int, given_up: tuple[int, int]
 ) -> NewBatch:
-    """What was drawn of a unit since its last batch, with the texts that are kept: its first passes and failures."""
+    """What was drawn of a unit since its last batch, with the texts that are kept: its first passes and failures.
+
+    given_up: draws begun in vain that are in none of the waves, and their tokens.
+    """
     passed = np.concatenate([wave.passed for wave in waves])
     wanted = {True: Sample.KEPT - claim.passes, False: Sample.KEPT - (claim.drawn - claim.passes)}
     samples = []
@@ -45,8 +43,8 @@ def batch_of(
         seconds=sum(wave.seconds for wave in waves),
         samples=samples,
         ceiling=loaded.ceiling,
-        given_up_draws=given_up_draws,
-        given_up_tokens=given_up_tokens,
+        given_up_draws=given_up[0],
+        given_up_tokens=given_up[1],
     )
 
 

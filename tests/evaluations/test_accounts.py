@@ -146,7 +146,7 @@ def test_an_answer_that_cannot_be_scored_is_asked_once_and_its_neighbours_are_sc
     def picky(pairs: list[tuple[str, str]], stop: tuple[str, ...] = ()) -> Any:
         calls.append(pairs)
         if any(answer == "b" for _, answer in pairs):
-            raise EngineRefusal("pair 0: no such answer")
+            raise EngineRefusal("no such answer", pair=0)
         return whole(pairs, stop=stop)
 
     monkeypatch.setattr(engine, "score", picky)

@@ -169,6 +169,18 @@ def test_a_prompt_longer_than_the_context_fails_alone(world: World) -> None:
     assert reconcile(run) == []
 
 
+def test_a_pattern_of_an_older_task_that_cannot_be_matched_fails_alone(world: World) -> None:
+    old = InstanceSpec("old", "abc=", "(?<=a)b", "regex", max_tokens=4)
+    task = actions.import_task(world.user, world.team, name="old", specs=[old, *specs()])
+    run = _run_of(world, task)
+    finish(run)
+    bad = run.units.get(instance__key="old")
+    assert (bad.state, bad.drawn) == (Unit.State.QUARANTINED, 0)
+    assert "'(?<=a)b' cannot be matched: RE2 has no lookbehind" in bad.last_error
+    assert run.state == Run.State.PARTIAL
+    assert states(run) == {Unit.State.DONE, Unit.State.QUARANTINED}
+
+
 def test_a_run_of_impossible_prompts_alone_fails_with_the_reason(world: World) -> None:
     task = actions.import_task(world.user, world.team, name="long", specs=specs(long=True)[1:2])
     run = _run_of(world, task)

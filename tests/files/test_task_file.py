@@ -72,9 +72,8 @@ def test_a_number_is_a_numeric_answer() -> None:
         (line(grader="numeric", answer="1e999"), "not a number"),
         (line(grader="numeric", answer=True), "answer is bool"),
         (line(grader="regex", answer="("), "not a valid pattern"),
-        (line(grader="regex", answer="(a+)+$"), "repeats a repeat"),
-        (line(grader="regex", answer="((a*)b?)*$"), "repeats a repeat"),
-        (line(grader="regex", answer="(x|(?:a{1,9})){20}$"), "repeats a repeat"),
+        (line(grader="regex", answer="(?=a)b"), "pattern '(?=a)b' cannot be matched: RE2 has no lookahead"),
+        (line(grader="regex", answer=r"^(a)\1"), "RE2 has no backreferences"),
         (line(grader="regex", answer="(" * 450 + "a" + ")" * 450), "not a valid pattern"),
         (line(grader="regex", answer="a" * 1001), "1001 characters"),
         (line(max_tokens=0), "max_tokens is 0"),
@@ -98,9 +97,9 @@ def test_a_bad_line_is_refused_by_its_number(bad: bytes, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", [r"(?:\d++,)+\d+", r"^(?>a+)+$", r"\(a+\)+", "(ab)+", "(a{2})+", "(a+){3}", "[(a+)+]"]
+    "pattern", ["(a+)+$", "((a*)b?)*$", r"(?:\d+,)+\d+", r"\(a+\)+", "(ab)+", "(a{2})+", "[(a+)+]"]
 )
-def test_patterns_that_cannot_run_for_ever_pass(pattern: str) -> None:
+def test_a_pattern_may_repeat_a_repeat(pattern: str) -> None:
     assert parse_task_lines([line(grader="regex", answer=pattern)], source="t")[0].answer == pattern
 
 

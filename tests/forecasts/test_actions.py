@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db.models import F
 from firstlight.evaluations.actions import create_run, parse_rule
-from firstlight.evaluations.models import Run
+from firstlight.evaluations.models import Likelihood, Run
 from firstlight.evaluations.tallies import run_estimate, tally_rows
 from firstlight.files.errors import Refused
 from firstlight.files.task_file import parse_task_lines
-from firstlight.forecasts.actions import LEVEL, latest_runs, lock_forecast, make_forecast
+from firstlight.forecasts.actions import LEVEL, lock_forecast, make_forecast
+from firstlight.forecasts.inputs import gather, latest_runs
 from firstlight.forecasts.models import Forecast
 from firstlight.registry import actions
 from firstlight.registry.models import Checkpoint, Task
@@ -60,9 +62,9 @@ class Series:
         other = actions.import_task(
             self.user, self.team, name=name, specs=parse_task_lines(lines, source=name)
         )
-        mine, self.task = self.task, other
+        before, self.task = self.task, other
         self.measure_smaller(count)
-        self.task = mine
+        self.task = before
         return other
 
     def forecast(self) -> Forecast:
@@ -75,13 +77,13 @@ def series(db: None, settings: Any) -> Series:
     settings.CELERY_BROKER_URL = "memory://"
     user = User.objects.create_user("owner")
     team = create_team("Team", user)
-    it = actions.create_series(user, team, name="ladder")
+    ladder = actions.create_series(user, team, name="ladder")
     recipe = actions.create_configuration(user, team, name="main", recipe={})
     checkpoints = [
-        actions.register_checkpoint(user, it, recipe, name=name, location=f"models/{name}")
+        actions.register_checkpoint(user, ladder, recipe, name=name, location=f"models/{name}")
         for name in SMALLER
     ]
-    target = actions.plan_checkpoint(user, it, recipe, name=TARGET, n_params=TARGET_SIZE)
+    target = actions.plan_checkpoint(user, ladder, recipe, name=TARGET, n_params=TARGET_SIZE)
     lines = (LADDER / "tasks" / "total.jsonl").read_bytes().splitlines()[:8]
     task = actions.import_task(user, team, name="total", specs=parse_task_lines(lines, source="total"))
     return Series(user, team, checkpoints, target, task)
@@ -165,6 +167,15 @@ def test_the_same_runs_give_the_same_digest(series: Series) -> None:
     series.measure_smaller()
     assert numbers(series.forecast()) == numbers(series.forecast())
     assert Forecast.objects.count() == 1
+
+
+def test_a_likelihood_that_becomes_known_changes_the_digest(series: Series) -> None:
+    runs = series.measure_smaller()
+    forecast = series.forecast()
+    _, inputs = gather(series.task, series.target, LEVEL)
+    assert (forecast.inputs_digest, forecast.version) == (inputs.digest, inputs.version)
+    Likelihood.objects.filter(checkpoint=runs[0].checkpoint).update(nll_answer=F("nll_answer") + 1)
+    assert series.forecast().inputs_digest != forecast.inputs_digest
 
 
 def test_a_locked_forecast_stays_as_it_was(series: Series) -> None:

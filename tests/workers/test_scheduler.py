@@ -194,6 +194,18 @@ def test_a_refused_unit_leaves_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["a"][1][-1].finished
 
 
+def test_a_unit_that_no_grader_can_judge_is_refused_before_a_draw_and_leaves_alone() -> None:
+    engine = SimulatedEngine({"a": 0.5, "bad": 0.5}, capacity=16)
+    scheduler = Scheduler(engine)
+    bad = DrawnUnit("bad", InstanceSpec("bad", "?", "(?=a)b", "regex"), RULE, Decoding())
+    scheduler.add([bad, unit("a", "a")])
+    found = run(scheduler)
+    [progress] = found["bad"][1]
+    assert "RE2 has no lookahead" in progress.refused
+    assert {request.instance for request in engine.submitted} == {"a"}
+    assert found["a"][1][-1].finished
+
+
 def test_garbage_stops_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = SimulatedEngine({"a": 0.5}, capacity=16)
     monkeypatch.setattr(engine, "stream", lambda: _Short(engine))

@@ -190,8 +190,8 @@ def exact_command(arguments: argparse.Namespace) -> int:
         for spec in specs:
             try:
                 (score,) = engine.score([(spec.prompt, spec.answer)], stop=spec.stop)
-            except EngineRefusal as error:  # an engine knows pairs by number, and here there is only one
-                raise Refused(f"instance {spec.id}: {str(error).removeprefix('pair 0: ')}") from error
+            except EngineRefusal as error:
+                raise Refused(f"instance {spec.id}: {error}") from error
             rows.append(
                 {
                     "model": model,

@@ -49,9 +49,10 @@ KINDS = {
 def open_engine(kind: str, path: str | Path, **options: Any) -> Engine:
     """Open a checkpoint with an engine of the kind.
 
-    :param path: the checkpoint's folder; for `openai` the model's name at its endpoints
-    :param options: keyword arguments of that engine
-    :raises EngineRefusal: an unknown kind, or a checkpoint that this engine cannot run
+    path: the checkpoint's folder; for `openai` the model's name at its endpoints.
+    options: keyword arguments of that engine.
+
+    Raises EngineRefusal: an unknown kind, or a checkpoint that this engine cannot run.
     """
     if kind not in KINDS:
         raise EngineRefusal(f"unknown engine {kind!r}; known: {', '.join(KINDS)}")

@@ -16,7 +16,14 @@ class EngineError(Exception):
 
 
 class EngineRefusal(EngineError):
-    """The request or the checkpoint is impossible for this engine; trying again cannot help."""
+    """The request or the checkpoint is impossible for this engine; trying again cannot help.
+
+    pair: which of the pairs given to `score` is refused, from 0; None where it is none of them alone.
+    """
+
+    def __init__(self, reason: str, *, pair: int | None = None) -> None:
+        super().__init__(reason)
+        self.pair = pair
 
 
 class EngineOutOfMemory(EngineError):
@@ -31,13 +38,13 @@ class EngineGarbage(EngineError):
 class DrawRequest:
     """Draws `first_draw .. first_draw + draws - 1` of one instance.
 
-    :ivar instance: id of the instance; part of the key of its random streams
-    :ivar first_draw: number of the first draw, from 0
-    :ivar seed: seed of the run
-    :ivar stop: strings that end an answer
-    :ivar max_tokens: longest answer, in tokens
-    :ivar temperature: 0 means the most likely token each time
-    :ivar top_p: keep the smallest set of likeliest tokens that holds this probability
+    instance: id of the instance; part of the key of its random streams.
+    first_draw: number of the first draw, from 0.
+    seed: seed of the run.
+    stop: strings that end an answer.
+    max_tokens: longest answer, in tokens.
+    temperature: 0 means the most likely token each time.
+    top_p: keep the smallest set of likeliest tokens that holds this probability.
     """
 
     instance: str
@@ -55,10 +62,10 @@ class DrawRequest:
 class Wave:
     """The answers to one request, in draw order.
 
-    :ivar texts: without the stop string and what follows it, and without the end-of-sequence token
-    :ivar tokens: generated tokens of each draw (int64, shape (draws,)), the one that ended it included
-    :ivar finish: ``stop`` (end of sequence or a stop string) or ``length`` for each draw
-    :ivar seconds: time that the engine spent on the request
+    texts: without the stop string and what follows it, and without the end-of-sequence token.
+    tokens: generated tokens of each draw (int64, shape (draws,)), the one that ended it included.
+    finish: ``stop`` (end of sequence or a stop string) or ``length`` for each draw.
+    seconds: time that the engine spent on the request.
     """
 
     instance: str
@@ -73,9 +80,9 @@ class Wave:
 class Score:
     """Exact likelihood of a reference answer.
 
-    :ivar nll_answer: summed negative log-likelihood of the answer's tokens given the prompt, in nats
-    :ivar nll_terminator: minus the log of the probability that the answer ends there, in nats
-    :ivar tokens: tokens of the answer, without the terminator
+    nll_answer: summed negative log-likelihood of the answer's tokens given the prompt, in nats.
+    nll_terminator: minus the log of the probability that the answer ends there, in nats.
+    tokens: tokens of the answer, without the terminator.
     """
 
     nll_answer: float
@@ -94,14 +101,14 @@ class Stream(Protocol):
     def submit(self, key: Hashable, request: DrawRequest) -> None:
         """Add a request under a key of the caller's, who names no two requests in flight alike.
 
-        :raises EngineRefusal: a request that cannot be; nothing is added
+        Raises EngineRefusal: a request that cannot be; nothing is added.
         """
         ...
 
     def collect(self) -> list[tuple[Hashable, Wave]]:
         """Wait until at least one request is done; all that are done, in any order. Empty: none is in flight.
 
-        :raises EngineError: what was in flight is lost and the stream is of no further use
+        Raises EngineError: what was in flight is lost and the stream is of no further use.
         """
         ...
 
@@ -113,13 +120,13 @@ class Stream(Protocol):
 class Engine(Protocol):
     """Draws answers and scores references with one checkpoint.
 
-    :ivar name: the kind of engine
-    :ivar fingerprint: engine, version, digest of the weights and dtype, and what else a draw's last bits depend on;
-        draws of one fingerprint may be pooled
-    :ivar context_length: prompt and answer together, in tokens
-    :ivar repeatable: a draw is a function of (seed, instance, draw number), however draws are cut into requests
-    :ivar capacity: draws side by side from which on more of them bring little speed
-    :ivar grain: draws that one request computes at least, in the same time; 1 where fewer draws take less
+    name: the kind of engine.
+    fingerprint: engine, version, digest of the weights and dtype, and what else a draw's last bits depend on; draws
+    of one fingerprint may be pooled.
+    context_length: prompt and answer together, in tokens.
+    repeatable: a draw is a function of (seed, instance, draw number), however draws are cut into requests.
+    capacity: draws side by side from which on more of them bring little speed.
+    grain: draws that one request computes at least, in the same time; 1 where fewer draws take less.
     """
 
     name: str
@@ -132,7 +139,7 @@ class Engine(Protocol):
     def draw(self, requests: Sequence[DrawRequest]) -> list[Wave]:
         """One wave a request, in the order of the requests.
 
-        :raises EngineRefusal: a request that cannot be, before anything is drawn
+        Raises EngineRefusal: a request that cannot be, before anything is drawn.
         """
         ...
 
@@ -153,7 +160,7 @@ class Engine(Protocol):
 def check_request(request: DrawRequest) -> None:
     """Refuse what no engine can do.
 
-    :raises EngineRefusal: naming the instance, the value and what is allowed
+    Raises EngineRefusal, naming the instance, the value and what is allowed.
     """
     where = f"instance {request.instance!r}"
     if not request.prompt:
@@ -172,13 +179,14 @@ def check_request(request: DrawRequest) -> None:
         raise EngineRefusal(f"{where}: an empty stop string would end every answer at once; remove it")
 
 
-def check_context(where: str, prompt_tokens: int, new_tokens: int, context_length: int) -> None:
-    """Refuse what does not fit the context.
+def check_context(prompt_tokens: int, new_tokens: int, context_length: int, *, where: str = "") -> None:
+    """Refuse what does not fit the context: EngineRefusal with both lengths and the context.
 
-    :raises EngineRefusal: naming both lengths and the context
+    where: names the request, for callers that do not add its name themselves.
     """
     if prompt_tokens + new_tokens > context_length:
-        raise EngineRefusal(
-            f"{where}: {prompt_tokens} prompt tokens and {new_tokens} new ones exceed the context of "
-            f"{context_length}; shorten the prompt or lower max_tokens"
+        reason = (
+            f"{prompt_tokens} prompt tokens and {new_tokens} new ones exceed the context of {context_length}; "
+            "shorten the prompt or lower max_tokens"
         )
+        raise EngineRefusal(f"{where}: {reason}" if where else reason)

@@ -23,7 +23,7 @@ def check_wave(request: DrawRequest, wave: Wave) -> None:
     that itself holds the character (a task about exclamation marks) is exempt, and so is greedy decoding,
     whose draws are all alike.
 
-    :raises EngineGarbage: saying what was expected and what was found
+    Raises EngineGarbage, saying what was expected and what was found.
     """
     where = f"instance {request.instance!r}, draws from {request.first_draw}"
     if (wave.instance, wave.first_draw) != (request.instance, request.first_draw):

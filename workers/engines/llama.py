@@ -43,7 +43,7 @@ class Sizes:
 def read_tensor(entry: TensorEntry, name: str) -> Array:
     """One tensor as float32.
 
-    :raises EngineRefusal: a type that is not a plain float
+    Raises EngineRefusal: a type that is not a plain float.
     """
     raw_type = "<u2" if entry.dtype == "BF16" else _NUMPY_DTYPES.get(entry.dtype)
     if raw_type is None:
@@ -63,7 +63,7 @@ def tied_embeddings(folder: ModelFolder) -> bool:
 def read_sizes(folder: ModelFolder) -> Sizes:
     """The sizes of the network, after refusing every option that would change the result unseen.
 
-    :raises EngineRefusal: one line that names the option
+    Raises EngineRefusal, in one line that names the option.
     """
     config = folder.config
     if folder.architecture not in ARCHITECTURES:

@@ -18,8 +18,8 @@ ANSWERED = 0.1
 class Probe:
     """What a canary said.
 
-    :ivar answered: share of its answers that were not empty
-    :ivar tokens_per_second: generated tokens a second with `capacity` draws of one prompt; 0 where not measured
+    answered: share of its answers that were not empty.
+    tokens_per_second: generated tokens a second with `capacity` draws of one prompt; 0 where not measured.
     """
 
     answered: float
@@ -29,9 +29,17 @@ class Probe:
 def canary(engine: Engine, prompt: str, *, max_tokens: int = MOST_TOKENS, draws: int = CANARY_DRAWS) -> Probe:
     """Draw a prompt with a fixed seed and without stop strings.
 
-    :raises EngineError: as `Engine.draw`; EngineGarbage where the answer is not what was asked for
+    Raises EngineError as `Engine.draw` does, and EngineGarbage where the answer is not what was asked for.
     """
-    request = DrawRequest("canary", prompt, 0, draws, 0, (), max(1, min(max_tokens, MOST_TOKENS)))
+    request = DrawRequest(
+        instance="canary",
+        prompt=prompt,
+        first_draw=0,
+        draws=draws,
+        seed=0,
+        stop=(),
+        max_tokens=max(1, min(max_tokens, MOST_TOKENS)),
+    )
     began = time.perf_counter()
     (wave,) = engine.draw([request])
     seconds = time.perf_counter() - began
@@ -50,7 +58,7 @@ def probe(engine: Engine, prompt: str, *, max_tokens: int = MOST_TOKENS) -> Prob
 def compare(now: float, before: float) -> None:
     """Refuse an engine whose canary falls silent: `now` and `before` are shares of answers that were not empty.
 
-    :raises EngineGarbage: with both shares
+    Raises EngineGarbage, with both shares.
     """
     if now == 0 and before >= ANSWERED:
         raise EngineGarbage(

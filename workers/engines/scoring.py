@@ -24,8 +24,8 @@ class TokenJob:
 class TokenScore:
     """What a network says of a `TokenJob`.
 
-    :ivar nll: minus the summed log-probability of ids[start:], in nats
-    :ivar log_end: log-probability, after the whole sequence, of each terminator asked for
+    nll: minus the summed log-probability of ids[start:], in nats.
+    log_end: log-probability, after the whole sequence, of each terminator asked for.
     """
 
     nll: float
@@ -50,43 +50,53 @@ def score_pairs(
     bound, since other tokens may spell it. In the same way the answer's likelihood is that of its usual
     tokens: exact where a text has one spelling (characters), a lower bound of the pass probability otherwise.
 
-    :raises EngineRefusal: naming the pair (from 0): too long, holds a stop string, unknown characters, or no
-        terminator exists
-    :raises EngineGarbage: a likelihood that is not a number
+    Raises EngineRefusal, with the number of the pair, where one is too long, holds a stop string or characters
+    that the tokenizer does not know, or can never end; EngineGarbage where a likelihood is not a number.
     """
-    if any(not item for item in stop):
+    if any(not text for text in stop):
         raise EngineRefusal("an empty stop string would end every answer at once; remove it")
     at_once = codec.terminators(stop)
-    main: list[TokenJob] = []
+    answers: list[TokenJob] = []
     ends: list[list[TokenJob]] = []
-    for index, (prompt, answer) in enumerate(pairs):
-        where = f"pair {index}"
-        if any(item in answer for item in stop):
-            raise EngineRefusal(
-                f"{where}: the answer {answer[:60]!r} holds a stop string, so it can never be drawn whole"
-            )
+    for number, (prompt, answer) in enumerate(pairs):
         try:
-            before, ids = codec.encode_prompt(prompt), codec.encode_answer(prompt, answer)
+            job, spelled = _jobs(codec, context_length, prompt, answer, stop=stop, at_once=at_once)
         except EngineRefusal as error:
-            raise EngineRefusal(f"{where}: {error}") from error
-        check_context(where, len(before), len(ids) + 1, context_length)
-        main.append(TokenJob(before + ids, len(before)))
-        ends.append([])
-        for item in stop:
-            spelled = codec.encode_answer(prompt + answer, item)
-            if len(spelled) > 1 and spelled[0] not in at_once:
-                check_context(where, len(before) + len(ids), len(spelled), context_length)
-                ends[-1].append(TokenJob(before + ids + spelled, len(before) + len(ids)))
-        if not at_once and not ends[-1]:
-            raise EngineRefusal(
-                f"{where}: the model has no end-of-sequence token and there is no stop string; name one"
-            )
-    scored = iter(network([*main, *(job for jobs in ends for job in jobs)], at_once))
-    answers = [next(scored) for _ in main]
+            raise EngineRefusal(str(error), pair=number) from error
+        answers.append(job)
+        ends.append(spelled)
+    scored = iter(network([*answers, *(job for jobs in ends for job in jobs)], at_once))
+    likelihoods = [next(scored) for _ in answers]
     return [
-        _score(job, answer, [next(scored) for _ in jobs])
-        for job, answer, jobs in zip(main, answers, ends, strict=True)
+        _score(job, likelihood, [next(scored) for _ in jobs])
+        for job, likelihood, jobs in zip(answers, likelihoods, ends, strict=True)
     ]
+
+
+def _jobs(
+    codec: TextCodec,
+    context_length: int,
+    prompt: str,
+    answer: str,
+    *,
+    stop: tuple[str, ...],
+    at_once: Sequence[int],
+) -> tuple[TokenJob, list[TokenJob]]:
+    """The answer behind its prompt, and behind both each stop string that no token of `at_once` begins."""
+    if any(text in answer for text in stop):
+        raise EngineRefusal(f"the answer {answer[:60]!r} holds a stop string, so it can never be drawn whole")
+    before, ids = codec.encode_prompt(prompt), codec.encode_answer(prompt, answer)
+    check_context(len(before), len(ids) + 1, context_length)
+    whole = before + ids
+    ends = []
+    for text in stop:
+        spelled = codec.encode_answer(prompt + answer, text)
+        if len(spelled) > 1 and spelled[0] not in at_once:
+            check_context(len(whole), len(spelled), context_length)
+            ends.append(TokenJob(whole + spelled, len(whole)))
+    if not at_once and not ends:
+        raise EngineRefusal("the model has no end-of-sequence token and there is no stop string; name one")
+    return TokenJob(whole, len(before)), ends
 
 
 def _score(job: TokenJob, answer: TokenScore, ends: list[TokenScore]) -> Score:

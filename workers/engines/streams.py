@@ -10,10 +10,9 @@ from workers.engines.base import DrawRequest, EngineError, Stream, Wave
 class CallStream:
     """A stream over an engine that answers whole calls: requests wait until `collect`, which draws some of them.
 
-    :param draw: the engine's `draw`
-    :param check: refuses one request that cannot be (`EngineRefusal`), without drawing
-    :param call_seconds: a call is cut to about this long, from the rate of the calls so far; one request is
-        never cut
+    draw: the engine's `draw`.
+    check: refuses one request that cannot be (`EngineRefusal`), without drawing.
+    call_seconds: a call is cut to about this long, from the rate of the calls so far; one request is never cut.
     """
 
     def __init__(

@@ -26,7 +26,7 @@ class TextCodec:
     is a wrong answer, and dropping it would let texts pass that the exact likelihood of the reference does
     not count.
 
-    :ivar eos: ids that end a sequence
+    eos: ids that end a sequence.
     """
 
     def __init__(self, file: Path, vocab: int, eos: frozenset[int]) -> None:
@@ -55,7 +55,7 @@ class TextCodec:
     def encode_prompt(self, prompt: str) -> list[int]:
         """Token ids, with the special tokens that the tokenizer puts in front.
 
-        :raises EngineRefusal: nothing is left, or a character that the tokenizer would drop
+        Raises EngineRefusal: nothing is left, or a character that the tokenizer would drop.
         """
         self._refuse_unknown(prompt, "prompt")
         ids: list[int] = self._tokenizer.encode(prompt).ids
@@ -69,8 +69,7 @@ class TextCodec:
     def encode_answer(self, prompt: str, answer: str) -> list[int]:
         """Token ids of an answer that follows a prompt.
 
-        :raises EngineRefusal: a character that the tokenizer does not know, so that the model can never
-            draw it
+        Raises EngineRefusal: a character that the tokenizer does not know, so that the model can never draw it.
         """
         if not answer:
             return []
@@ -162,15 +161,14 @@ class TextCodec:
 def prompt_tokens(codec: TextCodec, request: DrawRequest, context_length: int) -> list[int]:
     """The tokens of a request's prompt.
 
-    :raises EngineRefusal: naming the instance: a request that cannot be, or that does not fit the context
+    Raises EngineRefusal, naming the instance: a request that cannot be, or that does not fit the context.
     """
     check_request(request)
-    where = f"instance {request.instance!r}"
     try:
         ids = codec.encode_prompt(request.prompt)
+        check_context(len(ids), request.max_tokens, context_length)
     except EngineRefusal as error:
-        raise EngineRefusal(f"{where}: {error}") from error
-    check_context(where, len(ids), request.max_tokens, context_length)
+        raise EngineRefusal(f"instance {request.instance!r}: {error}") from error
     return ids
 
 
@@ -183,7 +181,7 @@ def first_stop(text: str, stops: Sequence[str]) -> int:
 def codec_of(folder: Path) -> TextCodec:
     """The tokenizer of a folder with tokenizer.json and config.json, whether or not the weights are there.
 
-    :raises EngineRefusal: a file is missing or broken
+    Raises EngineRefusal: a file is missing or broken.
     """
     try:
         config = read_config(folder)
@@ -202,7 +200,7 @@ def eos_ids(folder: ModelFolder) -> frozenset[int]:
 
 def _eos_ids(path: Path, config: dict[str, Any], vocab: int) -> frozenset[int]:
     file = path / "generation_config.json"
-    found = None
+    named = None
     if file.is_file():
         try:
             if file.stat().st_size > MAX_GENERATION_CONFIG_BYTES:
@@ -210,10 +208,10 @@ def _eos_ids(path: Path, config: dict[str, Any], vocab: int) -> frozenset[int]:
             content = strict_loads(file.read_bytes())
         except (StrictJsonError, OSError) as error:
             raise EngineRefusal(f"{file} {error}") from error
-        found = content.get("eos_token_id") if isinstance(content, dict) else None
-    if found is None:
-        found = config.get("eos_token_id")
-    ids = [] if found is None else found if isinstance(found, list) else [found]
+        named = content.get("eos_token_id") if isinstance(content, dict) else None
+    if named is None:
+        named = config.get("eos_token_id")
+    ids = [] if named is None else named if isinstance(named, list) else [named]
     for token in ids:
         if type(token) is not int or not 0 <= token < vocab:
             raise EngineRefusal(f"{path}: eos_token_id {json.dumps(token)} is not an id below {vocab}")

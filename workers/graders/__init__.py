@@ -1,5 +1,5 @@
 """Graders: did a text pass? Each is a small function of the text and the instance."""
 
-from workers.graders.basic import REGISTRY, grade
+from workers.graders.basic import REGISTRY, GraderRefusal, check_gradable, grade
 
-__all__ = ["REGISTRY", "grade"]
+__all__ = ["REGISTRY", "GraderRefusal", "check_gradable", "grade"]

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
-from functools import lru_cache
 from types import MappingProxyType
 
+from firstlight.files.patterns import PatternError, compiled
 from firstlight.files.task_file import NUMBER, InstanceSpec, parse_number
 
 Grader = Callable[[str, InstanceSpec], bool]
 
-# Python's re has no time limit. The cap bounds patterns of polynomial time; those of exponential time (a
-# repeat of a repeat) are refused when a task is read. A pattern such as (a|aa)+b gets past both: the task's
-# time limit ends it.
+#: What a pattern never sees of a text. The time to search is linear, so this is no limit of time; verdicts rest on it.
 MAX_SEARCHED_CHARACTERS = 10_000
 RELATIVE_TOLERANCE = 1e-9
+
+
+class GraderRefusal(ValueError):
+    """No text can be judged for this instance; trying again cannot help."""
 
 
 def exact(text: str, spec: InstanceSpec) -> bool:
@@ -31,28 +32,39 @@ def contains(text: str, spec: InstanceSpec) -> bool:
 
 def regex(text: str, spec: InstanceSpec) -> bool:
     """The pattern is found in the first MAX_SEARCHED_CHARACTERS of the text up to the first stop string."""
-    return _compiled(spec.answer).search(up_to_stop(text, spec.stop)[:MAX_SEARCHED_CHARACTERS]) is not None
+    return compiled(spec.answer).is_found_in(up_to_stop(text, spec.stop)[:MAX_SEARCHED_CHARACTERS])
 
 
 def numeric(text: str, spec: InstanceSpec) -> bool:
     """The last number of the text up to the first stop string equals the answer within 1e-9, relative."""
-    found = last_number(up_to_stop(text, spec.stop))
-    answer = parse_number(spec.answer)
-    return (
-        found is not None and answer is not None and math.isclose(found, answer, rel_tol=RELATIVE_TOLERANCE)
-    )
+    number, answer = last_number(up_to_stop(text, spec.stop)), parse_number(spec.answer)
+    if number is None or answer is None:
+        return False
+    return math.isclose(number, answer, rel_tol=RELATIVE_TOLERANCE)
 
 
 REGISTRY = MappingProxyType({"exact": exact, "contains": contains, "regex": regex, "numeric": numeric})
 
 
-def grade(text: str, spec: InstanceSpec) -> bool:
-    """Judge a text by its instance's grader.
+def check_gradable(spec: InstanceSpec) -> None:
+    """Raises GraderRefusal, naming the instance, where its grader is not registered or its pattern cannot be matched.
 
-    :raises ValueError: a grader that is not registered
+    A task that was stored before patterns were matched by RE2 may hold one.
     """
     if spec.grader not in REGISTRY:
-        raise ValueError(f"unknown grader {spec.grader!r}; known: {', '.join(REGISTRY)}")
+        raise GraderRefusal(
+            f"instance {spec.id!r}: unknown grader {spec.grader!r}; known: {', '.join(REGISTRY)}"
+        )
+    if spec.grader == "regex":
+        try:
+            compiled(spec.answer)
+        except PatternError as error:
+            raise GraderRefusal(f"instance {spec.id!r}: {error}") from error
+
+
+def grade(text: str, spec: InstanceSpec) -> bool:
+    """Judge a text by its instance's grader. Raises GraderRefusal as `check_gradable` does."""
+    check_gradable(spec)
     return REGISTRY[spec.grader](text, spec)
 
 
@@ -76,8 +88,3 @@ def last_number(text: str) -> float | None:
         token = token[1:]
     value = float(token.replace(",", ""))
     return value if math.isfinite(value) else None
-
-
-@lru_cache(maxsize=4096)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)

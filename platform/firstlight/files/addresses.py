@@ -31,11 +31,11 @@ class AddressError(ValueError):
 class EndpointAddress:
     """How to reach one server.
 
-    :ivar name: of the administrator's row
-    :ivar base_url: what `/completions` is appended to, as `parse_base_url` returns it
-    :ivar key: sent as a bearer token; "" sends none
-    :ivar parallel: requests in flight at most
-    :ivar allow_private: loopback, private and link-local addresses are let through too
+    name: of the administrator's row.
+    base_url: what `/completions` is appended to, as `parse_base_url` returns it.
+    key: sent as a bearer token; "" sends none.
+    parallel: requests in flight at most.
+    allow_private: loopback, private and link-local addresses are let through too.
     """
 
     name: str
@@ -48,7 +48,8 @@ class EndpointAddress:
 def parse_base_url(text: str) -> str:
     """`https://host[:port][/path]` without a slash at its end.
 
-    :raises AddressError: another scheme, a user or password in it, a query, a fragment, characters that do not belong
+    Raises AddressError: another scheme, a user or password in it, a query, a fragment, characters that do not
+    belong.
     """
     shown = f"{text!r:.120}"
     if len(text) > MAX_URL_CHARACTERS or not text.isascii() or not text.isprintable() or " " in text:
@@ -78,12 +79,12 @@ def host_and_port(base_url: str) -> tuple[str, int]:
     return parts.hostname or "", parts.port or PORTS[parts.scheme]
 
 
-def check_addresses(host: str, found: Iterable[str], *, allow_private: bool) -> list[str]:
+def check_addresses(host: str, resolved: Iterable[str], *, allow_private: bool) -> list[str]:
     """The addresses that `host` resolved to, where every one of them may be connected to.
 
-    :raises AddressError: one of them may not, or there is none
+    Raises AddressError: one of them may not, or there is none.
     """
-    addresses = list(dict.fromkeys(found))
+    addresses = list(dict.fromkeys(resolved))
     if not addresses:
         raise AddressError(f"{host} has no address: check the spelling")
     for text in addresses:
@@ -102,14 +103,14 @@ def check_addresses(host: str, found: Iterable[str], *, allow_private: bool) -> 
 def resolve(base_url: str, *, allow_private: bool) -> list[str]:
     """Resolve and check the host of a base URL; the engine does the same without blocking.
 
-    :raises AddressError: it does not resolve, or to what may not be connected to
+    Raises AddressError: it does not resolve, or to what may not be connected to.
     """
     host, port = host_and_port(base_url)
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise AddressError(f"{host} does not resolve: check the spelling and the name server") from error
-    return check_addresses(host, (str(item[4][0]) for item in found), allow_private=allow_private)
+    return check_addresses(host, (str(answer[4][0]) for answer in answers), allow_private=allow_private)
 
 
 def _unwrapped(address: Address) -> Address:

@@ -33,13 +33,13 @@ class ModelFolderError(ValueError):
 class ModelFolder:
     """What a checkpoint folder says about its model.
 
-    :ivar n_params: N, non-embedding parameters (all experts)
-    :ivar n_params_active: non-embedding parameters that one token uses; equals n_params for a dense model
-    :ivar n_params_total: parameters of all tensors, a tied head counted once
-    :ivar counted_from: ``config+tensors`` where every tensor was checked against the config, else ``tensors``
-    :ivar digest: ``sha256:<hex>`` over config.json, tokenizer.json and every safetensors file
-    :ivar context_length: ``max_position_embeddings``, or None if the config does not say
-    :ivar tensors: every tensor of the files, by name
+    n_params: N, non-embedding parameters (all experts).
+    n_params_active: non-embedding parameters that one token uses; equals n_params for a dense model.
+    n_params_total: parameters of all tensors, a tied head counted once.
+    counted_from: ``config+tensors`` where every tensor was checked against the config, else ``tensors``.
+    digest: ``sha256:<hex>`` over config.json, tokenizer.json and every safetensors file.
+    context_length: ``max_position_embeddings``, or None if the config does not say.
+    tensors: every tensor of the files, by name.
     """
 
     path: Path
@@ -74,8 +74,7 @@ class ModelFolder:
 def read_model_folder(path: str | Path) -> ModelFolder:
     """Read and check one checkpoint folder.
 
-    :raises ModelFolderError: no such folder, a file missing, broken or truncated, or tensors unlike the
-        config
+    Raises ModelFolderError: no such folder, a file missing, broken or truncated, or tensors unlike the config.
     """
     folder = Path(path)
     if not folder.exists():

@@ -21,7 +21,7 @@ class ConfigError(ValueError):
 def whole(config: dict[str, Any], key: str, default: int | None = None) -> int:
     """A positive whole number of the config.
 
-    :raises ConfigError: missing without a default, not a whole number, or out of 1..2^31
+    Raises ConfigError: missing without a default, not a whole number, or out of 1..2^31.
     """
     value = config.get(key)
     if value is None:
@@ -36,7 +36,7 @@ def whole(config: dict[str, Any], key: str, default: int | None = None) -> int:
 def head_sizes(config: dict[str, Any]) -> tuple[int, int, int]:
     """(attention heads, key/value heads, head dimension); an explicit head_dim wins over hidden_size / heads.
 
-    :raises ConfigError: numbers that do not go together
+    Raises ConfigError: numbers that do not go together.
     """
     heads = whole(config, "num_attention_heads")
     kv_heads = whole(config, "num_key_value_heads", heads)
@@ -55,9 +55,10 @@ def head_sizes(config: dict[str, Any]) -> tuple[int, int, int]:
 def expected_tensors(config: dict[str, Any], *, tied: bool) -> dict[str, Shape]:
     """Names and shapes of all tensors of a checkpoint of a known model type.
 
-    :param config: the (text) config; `model_type` is one of KNOWN_TYPES
-    :param tied: whether the head shares the embedding and so has no tensor of its own
-    :raises ConfigError: a number is missing or impossible
+    config: the (text) config; `model_type` is one of KNOWN_TYPES.
+    tied: whether the head shares the embedding and so has no tensor of its own.
+
+    Raises ConfigError: a number is missing or impossible.
     """
     hidden, vocab = whole(config, "hidden_size"), whole(config, "vocab_size")
     layers = whole(config, "num_hidden_layers")

@@ -43,11 +43,11 @@ class SafetensorsError(ValueError):
 class TensorEntry:
     """One tensor of one file.
 
-    :ivar file: the file that holds it
-    :ivar dtype: as safetensors writes it (``F32``, ``BF16``, ...)
-    :ivar shape: its dimensions
-    :ivar offset: first byte, counted from the start of the file
-    :ivar nbytes: length in bytes
+    file: the file that holds it.
+    dtype: as safetensors writes it (``F32``, ``BF16``, ...).
+    shape: its dimensions.
+    offset: first byte, counted from the start of the file.
+    nbytes: length in bytes.
     """
 
     file: Path
@@ -65,7 +65,7 @@ class TensorEntry:
 def read_headers(files: list[Path]) -> dict[str, TensorEntry]:
     """Read the headers of all shards of a checkpoint.
 
-    :raises SafetensorsError: a file is broken or truncated, or two files hold a tensor of one name
+    Raises SafetensorsError: a file is broken or truncated, or two files hold a tensor of one name.
     """
     tensors: dict[str, TensorEntry] = {}
     for file in files:
@@ -81,16 +81,16 @@ def read_headers(files: list[Path]) -> dict[str, TensorEntry]:
 def read_header(file: Path) -> dict[str, TensorEntry]:
     """Read one file's header and check that every tensor lies inside the file and has the size of its shape.
 
-    :raises SafetensorsError: naming the file and, for a truncated one, the bytes expected and found
+    Raises SafetensorsError, naming the file and, for a truncated one, the bytes expected and found.
     """
     try:
-        found = file.stat().st_size
+        present = file.stat().st_size
         with file.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
-            if found < 8 or length > found - 8:
+            if present < 8 or length > present - 8:
                 raise SafetensorsError(
                     f"{file.name} is truncated: its header alone needs {length + 8:,} bytes, "
-                    f"found {found:,}; copy it again"
+                    f"found {present:,}; copy it again"
                 )
             if length > MAX_HEADER_BYTES:
                 raise SafetensorsError(
@@ -108,7 +108,7 @@ def read_header(file: Path) -> dict[str, TensorEntry]:
     header.pop("__metadata__", None)
     start = 8 + length
     entries = {name: _entry(file, name, value, start) for name, value in header.items()}
-    _check_layout(file, entries, start, found)
+    _check_layout(file, entries, start, present)
     return entries
 
 
@@ -136,7 +136,7 @@ def _whole_numbers(value: object) -> bool:
     return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
 
 
-def _check_layout(file: Path, entries: dict[str, TensorEntry], start: int, found: int) -> None:
+def _check_layout(file: Path, entries: dict[str, TensorEntry], start: int, present: int) -> None:
     """Tensors must follow one another without holes and end where the file ends, as the format demands."""
     end = start
     for name, entry in sorted(entries.items(), key=lambda item: (item[1].offset, item[1].nbytes)):
@@ -145,8 +145,8 @@ def _check_layout(file: Path, entries: dict[str, TensorEntry], start: int, found
                 f"{file.name}: tensor {name} begins at byte {entry.offset:,}, expected {end:,}"
             )
         end += entry.nbytes
-    if found != end:
-        state = "truncated" if found < end else "too long"
+    if present != end:
+        state = "truncated" if present < end else "too long"
         raise SafetensorsError(
-            f"{file.name} is {state}: expected {end:,} bytes, found {found:,}; copy it again"
+            f"{file.name} is {state}: expected {end:,} bytes, found {present:,}; copy it again"
         )

@@ -19,10 +19,10 @@ class StrictJsonError(ValueError):
 def strict_loads(data: bytes, *, check_text: bool = True) -> Any:
     """Parse UTF-8 JSON, refusing what plain `json.loads` silently accepts.
 
-    :param data: the encoded document; the caller has capped its size
-    :param check_text: also refuse NUL characters and lone surrogates in keys and strings
-    :raises StrictJsonError: not UTF-8, not JSON, NaN, Infinity, a number too large, a key twice, nested
-        deeply
+    data: the encoded document; the caller has capped its size.
+    check_text: also refuse NUL characters and lone surrogates in keys and strings.
+
+    Raises StrictJsonError: not UTF-8, not JSON, NaN, Infinity, a number too large, a key twice, nested deeply.
     """
     try:
         value = json.loads(

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from firstlight.files.patterns import repeats_a_repeat
+from firstlight.files.patterns import PatternError, compiled
 from firstlight.files.strict_json import StrictJsonError, strict_loads
 
 GRADERS = ("exact", "contains", "regex", "numeric")
@@ -25,7 +25,6 @@ MAX_ID_CHARACTERS = 200
 MAX_STOPS = 16
 MAX_STOP_CHARACTERS = 100
 MAX_NEW_TOKENS = 4096
-MAX_PATTERN_CHARACTERS = 1000
 DEFAULT_MAX_TOKENS = 64
 NUMBER = re.compile(
     r"[-+]?(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
@@ -41,14 +40,14 @@ class TaskFileError(ValueError):
 class InstanceSpec:
     """One instance of a task.
 
-    :ivar id: unique in its task
-    :ivar prompt: the text that the model continues
-    :ivar answer: the reference; the pattern for the grader ``regex``
-    :ivar grader: one of GRADERS
-    :ivar stop: strings that end the answer; () means that only an end-of-sequence token or max_tokens ends it
-    :ivar max_tokens: longest answer, in tokens
-    :ivar guess_rate: pass probability of guessing, in [0, 1), or None
-    :ivar extra: other fields of the line, kept as they are
+    id: unique in its task.
+    prompt: the text that the model continues.
+    answer: the reference; the pattern for the grader ``regex``.
+    grader: one of GRADERS.
+    stop: strings that end the answer; () means that only an end-of-sequence token or max_tokens ends it.
+    max_tokens: longest answer, in tokens.
+    guess_rate: pass probability of guessing, in [0, 1), or None.
+    extra: other fields of the line, kept as they are.
     """
 
     id: str
@@ -64,7 +63,7 @@ class InstanceSpec:
 def read_task_file(path: str | Path) -> list[InstanceSpec]:
     """Read a whole task file.
 
-    :raises TaskFileError: the file cannot be read, or a line of it is bad
+    Raises TaskFileError: the file cannot be read, or a line of it is bad.
     """
     try:
         with Path(path).open("rb") as stream:
@@ -76,8 +75,9 @@ def read_task_file(path: str | Path) -> list[InstanceSpec]:
 def parse_task_lines(lines: Iterable[bytes], *, source: str) -> list[InstanceSpec]:
     """Parse encoded lines; blank ones are skipped.
 
-    :param source: the name that errors carry
-    :raises TaskFileError: the first bad line, by its number (from 1)
+    source: the name that errors carry.
+
+    Raises TaskFileError: the first bad line, by its number (from 1).
     """
     specs: list[InstanceSpec] = []
     line_of: dict[str, int] = {}
@@ -179,25 +179,11 @@ def _answer(value: dict[str, Any], grader: str) -> str:
     if grader == "numeric" and parse_number(answer) is None:
         raise TaskFileError(f"answer {answer[:60]!r} is not a number, which the grader numeric needs")
     if grader == "regex":
-        _check_pattern(answer)
+        try:
+            compiled(answer)
+        except PatternError as error:
+            raise TaskFileError(str(error)) from error
     return answer
-
-
-def _check_pattern(pattern: str) -> None:
-    if len(pattern) > MAX_PATTERN_CHARACTERS:
-        raise TaskFileError(
-            f"the pattern has {len(pattern)} characters, at most {MAX_PATTERN_CHARACTERS} are allowed"
-        )
-    try:
-        re.compile(pattern)
-        doubled = repeats_a_repeat(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise TaskFileError(f"answer {pattern[:60]!r} is not a valid pattern: {error}") from error
-    if doubled:
-        raise TaskFileError(
-            f"pattern {pattern[:60]!r} repeats a repeat, which can run for ever; "
-            "write the inner one possessively (a++)"
-        )
 
 
 def _stop(value: object) -> tuple[str, ...]:

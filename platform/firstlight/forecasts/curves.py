@@ -165,8 +165,8 @@ def _why_not(
     """Say why a checkpoint is no point."""
     if target is not None and checkpoint.pk == target.pk:
         return
-    mine = [run for run in runs if run.checkpoint_id == checkpoint.pk]
-    newest = max(mine, key=lambda run: run.pk, default=None)
+    measured = (run for run in runs if run.checkpoint_id == checkpoint.pk)
+    newest = max(measured, key=lambda run: run.pk, default=None)
     if checkpoint.planned:
         return
     if target is not None and checkpoint.n_params >= target.n_params:

@@ -21,6 +21,7 @@ class Forecast(models.Model):
     result = models.JSONField("the whole answer of the library", default=dict)
     inputs = models.JSONField("runs that went in", default=list)
     inputs_digest = models.CharField(max_length=80)
+    version = models.CharField("of Firstlight, whose methods answered", max_length=40, blank=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )

@@ -371,16 +371,17 @@ class EngineContract:
         [
             (("1+1=", "2\n3"), ("\n",), "holds a stop string"),
             (("1+1=", "2"), ("",), "empty stop string"),
-            (("", "2"), (), "pair 1"),
-            (("1+1=", "ä"), (), "pair 1"),
+            (("", "2"), (), "prompt"),
+            (("1+1=", "ä"), (), "ä"),
             (("1" * 200, "2" * 56), (), "context"),
         ],
     )
-    def test_a_likelihood_that_cannot_be_is_refused_by_name(
+    def test_a_likelihood_that_cannot_be_is_refused_with_the_number_of_its_pair(
         self, engine: Engine, pair: tuple[str, str], stop: tuple[str, ...], message: str
     ) -> None:
-        with pytest.raises(EngineRefusal, match=message):
+        with pytest.raises(EngineRefusal, match=message) as refused:
             engine.score([("1+1=", "2"), pair], stop)
+        assert refused.value.pair == (None if stop == ("",) else 1)
         # what just fits is not refused, with a stop string of two tokens that ends on the last one
         assert engine.score([("1" * 199, "2" * 56)])[0].tokens == 56
         assert engine.score([("1" * 199, "2" * 55)], ("12",))[0].tokens == 55

@@ -117,10 +117,12 @@ def test_impossible_requests_are_refused_in_one_line(folder: Path, changes: dict
 
 def test_impossible_pairs_are_refused(folder: Path) -> None:
     engine = open_engine("reference", folder)
-    with pytest.raises(EngineRefusal, match=r"pair 1: the answer 'a\\nb' holds a stop string"):
+    with pytest.raises(EngineRefusal, match=r"^the answer 'a\\nb' holds a stop string") as refused:
         engine.score([("1", "2"), ("1", "a\nb")], stop=("\n",))
-    with pytest.raises(EngineRefusal, match="pair 0: the answer has 'é'"):
+    assert refused.value.pair == 1
+    with pytest.raises(EngineRefusal, match=r"^the answer has 'é'") as refused:
         engine.score([("1", "é")])
+    assert refused.value.pair == 0
     with pytest.raises(EngineRefusal, match="exceed the context of 256"):
         engine.score([("1" * 255, "22")])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from firstlight.files.task_file import GRADERS, InstanceSpec
 
-from workers.graders import REGISTRY, grade
+from workers.graders import REGISTRY, GraderRefusal, grade
 
 
 def spec(grader: str, answer: str, stop: tuple[str, ...] = ("\n",)) -> InstanceSpec:
@@ -29,6 +29,9 @@ def test_the_registered_graders_are_those_that_task_files_know() -> None:
         ("regex", r"^\s*4[0-9]$", " 46", True),
         ("regex", r"^\s*4[0-9]$", "146", False),
         ("regex", "b", "a" * 10_000 + "b", False),
+        ("regex", "46$", "46", True),
+        ("regex", r"^\d+$", "４６", True),
+        ("regex", "(a+)+$", "a" * 9_999 + "b", False),
         ("numeric", "46", "12+34=46", True),
         ("numeric", "46", "46 or 47", False),
         ("numeric", "46", "the answer is 46.", True),
@@ -56,5 +59,15 @@ def test_verdicts(grader: str, answer: str, text: str, passes: bool) -> None:
 
 
 def test_an_unknown_grader_is_named() -> None:
-    with pytest.raises(ValueError, match="unknown grader 'choice'; known: exact, contains, regex, numeric"):
+    with pytest.raises(
+        GraderRefusal, match="'i': unknown grader 'choice'; known: exact, contains, regex, numeric"
+    ):
         grade("a", spec("choice", "a"))
+
+
+def test_a_pattern_of_an_older_task_that_cannot_be_matched_is_refused_by_name() -> None:
+    with pytest.raises(GraderRefusal) as refused:
+        grade("a", spec("regex", "(?=a)b"))
+    assert str(refused.value).startswith(
+        "instance 'i': pattern '(?=a)b' cannot be matched: RE2 has no lookahead"
+    )

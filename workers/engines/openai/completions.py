@@ -44,7 +44,7 @@ class Call(Protocol):
     def body(self, server: Server) -> dict[str, Any]: ...
 
     def read(self, server: Server, answer: dict[str, Any]) -> Any:
-        """:raises Garbage: not what was asked for"""
+        """What the server answered; raises Garbage where it is not what was asked for."""
         ...
 
     def cost(self, result: Any) -> tuple[int, int]:
@@ -66,7 +66,7 @@ class Drawn:
 class DrawCall:
     """Draws `first .. first + count - 1` of a request.
 
-    :ivar ids: the prompt's tokens, where a tokenizer is known
+    ids: the prompt's tokens, where a tokenizer is known.
     """
 
     request: DrawRequest
@@ -183,12 +183,12 @@ class DrawCall:
 def in_order(answer: dict[str, Any], count: int) -> list[dict[str, Any]]:
     """The choices of an answer by their index.
 
-    :raises Garbage: too few, too many, or an index twice
+    Raises Garbage: too few, too many, or an index twice.
     """
     choices = answer.get("choices")
     if not isinstance(choices, list) or len(choices) != count:
-        found = len(choices) if isinstance(choices, list) else "no"
-        raise Garbage(f"asked for {count} texts, it gave {found}")
+        given = len(choices) if isinstance(choices, list) else "no"
+        raise Garbage(f"asked for {count} texts, it gave {given}")
     by_index = {choice.get("index"): choice for choice in choices if isinstance(choice, dict)}
     if by_index.keys() != set(range(count)):
         raise Garbage(f"the {count} texts are numbered {sorted(map(str, by_index))[:10]}")

@@ -112,13 +112,13 @@ class CheckedBackend(AsyncNetworkBackend):
     ) -> AsyncNetworkStream:
         try:
             async with asyncio.timeout(timeout):
-                found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except TimeoutError as error:
             raise http.ConnectTimeout("the name server does not answer") from error
         except (OSError, UnicodeError) as error:
             raise http.ConnectError(f"{host} does not resolve") from error
         checked = check_addresses(
-            host, (str(item[4][0]) for item in found), allow_private=self._allow_private
+            host, (str(answer[4][0]) for answer in answers), allow_private=self._allow_private
         )
         for last, address in enumerate(checked, 1 - len(checked)):
             try:

@@ -35,8 +35,8 @@ LOST = 3.0  # a request that others overtook for so many times its endpoint's pa
 class Order:
     """A call that waits or is in flight.
 
-    :ivar settle: told once for each part of the call: its result, or the exception that ends it
-    :ivar group: what is withdrawn together
+    settle: told once for each part of the call: its result, or the exception that ends it.
+    group: what is withdrawn together.
     """
 
     call: Any
@@ -46,8 +46,10 @@ class Order:
 
 
 class Dispatcher:
-    """:param choices: texts that one request asks for at most
-    :param give_up: seconds in which no endpoint takes a request, after which everything fails
+    """Orders to the endpoints that are usable, and back from those that are not.
+
+    choices: texts that one request asks for at most.
+    give_up: seconds in which no endpoint takes a request, after which everything fails.
     """
 
     def __init__(

@@ -22,8 +22,8 @@ ECHO_TOKENS = 8000  # of all sequences of a request; a token takes about 400 byt
 class Echoed:
     """Log-probabilities in nats.
 
-    :ivar tokens: of each token of a sequence from the second on, given those before it
-    :ivar ends: of each of the call's `ends` behind the whole sequence
+    tokens: of each token of a sequence from the second on, given those before it.
+    ends: of each of the call's `ends` behind the whole sequence.
     """
 
     tokens: NDArray[np.float64]
@@ -37,8 +37,8 @@ class EchoCall:
     OpenAI's API tells of the tokens that stand in a prompt only, so each end is asked for as a prompt of its own;
     vLLM is asked for the ends by their ids.
 
-    :ivar first: number of the first sequence
-    :ivar ends: at most MOST_ENDS
+    first: number of the first sequence.
+    ends: at most MOST_ENDS.
     """
 
     rows: tuple[tuple[int, ...], ...]
@@ -98,7 +98,7 @@ class EchoCall:
             return [self._by_id(server, choice, row) for choice, row in zip(choices, self.rows, strict=True)]
         ends = self._each_end()
         choices = in_order(answer, len(self.rows) * len(ends))
-        found = []
+        echoed = []
         for place, row in enumerate(self.rows):
             logs = [
                 _echoed(server, choice, len(row) + len(end))[0]
@@ -106,8 +106,8 @@ class EchoCall:
                     choices[place * len(ends) : (place + 1) * len(ends)], ends, strict=True
                 )
             ]
-            found.append(Echoed(logs[0][: len(row) - 1], np.array([log[-1] for log in logs if self.ends])))
-        return found
+            echoed.append(Echoed(logs[0][: len(row) - 1], np.array([log[-1] for log in logs if self.ends])))
+        return echoed
 
     def _each_end(self) -> list[list[int]]:
         return [[end] for end in self.ends] or [[]]
@@ -121,14 +121,14 @@ class EchoCall:
 
 def _echoed(server: Server, choice: dict[str, Any], length: int) -> tuple[NDArray[np.float64], Any]:
     """Log-probabilities of a prompt of so many tokens from its second on, and what stands beside them."""
-    found = choice.get("logprobs")
-    values = found.get("token_logprobs") if isinstance(found, dict) else None
-    if not isinstance(found, dict) or not isinstance(values, list) or len(values) < length:
+    logprobs = choice.get("logprobs")
+    values = logprobs.get("token_logprobs") if isinstance(logprobs, dict) else None
+    if not isinstance(logprobs, dict) or not isinstance(values, list) or len(values) < length:
         raise EngineRefusal(
             f"the {server.kind} endpoint gives no log-probabilities of a prompt (echo with logprobs), "
             "so answers cannot be scored; serve the model with vLLM"
         )
-    return _finite(values[1:length]), found.get("top_logprobs")
+    return _finite(values[1:length]), logprobs.get("top_logprobs")
 
 
 def _finite(values: list[Any]) -> NDArray[np.float64]:

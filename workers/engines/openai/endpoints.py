@@ -35,7 +35,10 @@ class Flight:
 
 @dataclass(eq=False)
 class Endpoint:
-    """:ivar patience: seconds without any answer, beyond what its pace explains, after which it counts as dead"""
+    """One server, what it is asked for now, and how well it did so far.
+
+    patience: seconds without any answer, beyond what its pace explains, after which it counts as dead.
+    """
 
     address: EndpointAddress
     connection: Connection

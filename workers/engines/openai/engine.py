@@ -42,17 +42,18 @@ class OpenAIEngine:
 
     Draws are a function of the servers' own random numbers: `repeatable` is False.
 
-    :param model: its name there
-    :param endpoints: the servers; all of them run the same weights
-    :param tokenizer: folder with tokenizer.json and config.json of the model. With it prompts go out as token ids
-        where the server takes them, texts are decoded here, and answers can be scored
-    :param choices: texts that one request asks for
-    :param patience: seconds without any answer, beyond what the pace so far explains, after which an endpoint
-        counts as dead; also the longest wait for a probe
-    :param give_up: seconds without a usable endpoint after which calls fail
-    :raises EngineRefusal: no endpoint serves the model, or the tokenizer is another model's
-    :raises EngineGarbage: endpoints answer, but nothing that was asked for; damaged weights for one
-    :raises EngineError: no endpoint answers now
+    model: its name there.
+    endpoints: the servers; all of them run the same weights.
+    tokenizer: folder with tokenizer.json and config.json of the model. With it prompts go out as token ids
+    where the server takes them, texts are decoded here, and answers can be scored.
+    choices: texts that one request asks for.
+    patience: seconds without any answer, beyond what the pace so far explains, after which an endpoint counts
+    as dead; also the longest wait for a probe.
+    give_up: seconds without a usable endpoint after which calls fail.
+
+    Raises EngineRefusal: no endpoint serves the model, or the tokenizer is another model's.
+    Raises EngineGarbage: endpoints answer, but nothing that was asked for; damaged weights for one.
+    Raises EngineError: no endpoint answers now.
     """
 
     name = "openai"
@@ -115,7 +116,7 @@ class OpenAIEngine:
     def draw(self, requests: Sequence[DrawRequest]) -> list[Wave]:
         """One wave a request, in the order of the requests.
 
-        :raises EngineRefusal: a request that cannot be, before anything is drawn; or one that a server refuses
+        Raises EngineRefusal: a request that cannot be, before anything is drawn; or one that a server refuses.
         """
         for request in requests:
             self._call(request)
@@ -129,9 +130,9 @@ class OpenAIEngine:
         return self._stream
 
     def score(self, pairs: Sequence[tuple[str, str]], stop: Sequence[str] = ()) -> list[Score]:
-        """Exact likelihoods, as `likelihood.score_pairs` has them, from servers that echo a prompt's log-probabilities.
+        """Exact likelihoods, as `scoring.score_pairs` has them, from servers that echo a prompt's log-probabilities.
 
-        :raises EngineRefusal: no tokenizer is known, or the server does not give them
+        Raises EngineRefusal: no tokenizer is known, or the server does not give them.
         """
         if self.codec is None:
             raise EngineRefusal(
@@ -153,7 +154,8 @@ class OpenAIEngine:
             ids = tuple(prompt_tokens(self.codec, request, self.context_length))
         else:
             check_request(request)
-            check_context(f"instance {request.instance!r}", 1, request.max_tokens, self.context_length)
+            where = f"instance {request.instance!r}"
+            check_context(1, request.max_tokens, self.context_length, where=where)
         return DrawCall(request, request.first_draw, request.draws, ids, self.codec)
 
     def _network(self, jobs: Sequence[TokenJob], terminators: Sequence[int]) -> list[TokenScore]:
@@ -165,10 +167,10 @@ class OpenAIEngine:
             full = len(job.ids) >= self.context_length
             row = tuple(job.ids[:-1] if full else job.ids)
             asked.append([EchoCall((row,), place, ends) for ends in ([(job.ids[-1],)] if full else parts)])
-        found = self._echo(_joined(asked))
+        answers = self._echo(_joined(asked))
         scores = []
         for job, calls in zip(jobs, asked, strict=True):
-            echoed = [found[call.ends, call.first] for call in calls]
+            echoed = [answers[call.ends, call.first] for call in calls]
             logs, log_end = echoed[0].tokens, np.concatenate([each.ends for each in echoed])
             if len(calls[0].rows[0]) < len(job.ids):
                 logs, log_end = np.append(logs, log_end), np.full(len(terminators), -np.inf)
@@ -182,17 +184,17 @@ class OpenAIEngine:
         for call in calls:
             order = Order(call, lambda part, result: answers.put((part, result)), group)
             self._loop.call(self._dispatcher.submit, order)
-        found: dict[tuple[tuple[int, ...], int], Echoed] = {}
+        echoed: dict[tuple[tuple[int, ...], int], Echoed] = {}
         try:
-            while len(found) < sum(len(call.rows) for call in calls):
+            while len(echoed) < sum(len(call.rows) for call in calls):
                 part, result = answers.get()
                 if isinstance(result, Exception):
                     raise result if isinstance(result, EngineError) else EngineError(str(result))
-                found |= {(part.ends, part.first + place): echoed for place, echoed in enumerate(result)}
+                echoed |= {(part.ends, part.first + place): each for place, each in enumerate(result)}
         except BaseException:
             self._loop.call(self._dispatcher.withdraw, group)
             raise
-        return found
+        return echoed
 
 
 def _joined(calls: Sequence[Sequence[EchoCall]]) -> list[EchoCall]:

@@ -39,12 +39,12 @@ _VERSIONS = {
 class Server:
     """One server that runs the model.
 
-    :ivar kind: vllm, sglang, llamacpp, or what else its model list says that it is
-    :ivar names: names under which it may answer for the model
-    :ivar context_length: prompt and answer together, in tokens; None where it does not say
-    :ivar most_choices: texts that it gives to one request
-    :ivar tokens_per_second: of all texts of the canary together, a first idea of its pace
-    :ivar seconds_a_token: of one text of the canary
+    kind: vllm, sglang, llamacpp, or what else its model list says that it is.
+    names: names under which it may answer for the model.
+    context_length: prompt and answer together, in tokens; None where it does not say.
+    most_choices: texts that it gives to one request.
+    tokens_per_second: of all texts of the canary together, a first idea of its pace.
+    seconds_a_token: of one text of the canary.
     """
 
     kind: str
@@ -95,7 +95,7 @@ class Server:
         }
 
     def check_name(self, answer: dict[str, Any]) -> None:
-        """:raises Garbage: the answer is another model's"""
+        """Raises Garbage where the answer is another model's."""
         if answer.get("model") not in self.names:
             raise Garbage(f"it answers as model {str(answer.get('model'))[:80]!r}, asked for {self.model!r}")
 
@@ -103,8 +103,9 @@ class Server:
 async def probe(connection: Connection, model: str, choices: int, codec: TextCodec | None) -> Server:
     """Ask a server what it is, then draw a few tokens: a server that lists its models may be dead inside.
 
-    :param choices: texts a request that are wished for; a server that gives one only is asked for one
-    :raises Trouble: it cannot be used now; `Denied` where it does not serve the model at all
+    choices: texts a request that are wished for; a server that gives one only is asked for one.
+
+    Raises Trouble: it cannot be used now; `Denied` where it does not serve the model at all.
     """
     listed = (await connection.get("/models")).get("data")
     if not isinstance(listed, list):
@@ -115,7 +116,7 @@ async def probe(connection: Connection, model: str, choices: int, codec: TextCod
         served = ", ".join(str(entry.get("id"))[:60] for entry in entries[:5])
         raise Denied(f"it does not serve {model!r}; it serves {served or 'nothing'}")
     kind = str(entry.get("owned_by") or "unknown")[:20]
-    found = Server(
+    server = Server(
         kind=kind,
         version=await _version(connection, kind),
         model=model,
@@ -124,7 +125,7 @@ async def probe(connection: Connection, model: str, choices: int, codec: TextCod
         most_choices=choices,
     )
     try:
-        return await _canary(connection, found, codec)
+        return await _canary(connection, server, codec)
     except Impossible as error:
         if choices == 1:
             raise Denied(f"it refuses a plain request: {error}") from error
@@ -132,7 +133,7 @@ async def probe(connection: Connection, model: str, choices: int, codec: TextCod
         if choices == 1:
             raise
     try:  # some servers know one text a request only
-        return await _canary(connection, replace(found, most_choices=1), codec)
+        return await _canary(connection, replace(server, most_choices=1), codec)
     except Impossible as error:
         raise Denied(f"it refuses a plain request: {error}") from error
 

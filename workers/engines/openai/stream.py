@@ -44,17 +44,20 @@ class _Pending:
     def wave(self, seconds: float) -> Wave:
         parts = sorted(self.parts, key=lambda part: part.first)
         return Wave(
-            self.request.instance,
-            self.request.first_draw,
-            [text for part in parts for text in part.texts],
-            np.concatenate([part.tokens for part in parts]),
-            [how for part in parts for how in part.finish],
-            seconds,
+            instance=self.request.instance,
+            first_draw=self.request.first_draw,
+            texts=[text for part in parts for text in part.texts],
+            tokens=np.concatenate([part.tokens for part in parts]),
+            finish=[how for part in parts for how in part.finish],
+            seconds=seconds,
         )
 
 
 class OpenAIStream:
-    """:param call: a request as a `DrawCall`, or EngineRefusal where it cannot be"""
+    """Requests in flight at the endpoints.
+
+    call: turns a request into a `DrawCall`; raises EngineRefusal where it cannot be.
+    """
 
     def __init__(
         self, loop: LoopThread, dispatcher: Dispatcher, call: Callable[[DrawRequest], DrawCall]

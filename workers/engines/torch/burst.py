@@ -60,7 +60,7 @@ class Burst:
     """The stream of the torch engine. The one used last owns the device's memory: one that idled meanwhile begins anew
     with its prompts, one that had draws in flight has lost them.
 
-    :param room: makes the device's memory ready for what is asked for, and runs it
+    room: makes the device's memory ready for what is asked for, and runs it.
     """
 
     def __init__(self, room: Room) -> None:
@@ -80,15 +80,15 @@ class Burst:
     def submit(self, key: Hashable, request: DrawRequest) -> None:
         ids = self._room.check(request)
         job = _Job(
-            key,
-            request,
-            tuple(ids),
-            time.perf_counter(),
-            stream_key(request.seed, request.instance),
-            np.zeros((request.draws, request.max_tokens), np.int32),
-            np.zeros(request.draws, np.int32),
-            request.draws,
-            deque([range(request.draws)]),
+            key=key,
+            request=request,
+            ids=tuple(ids),
+            began=time.perf_counter(),
+            words=stream_key(request.seed, request.instance),
+            tokens=np.zeros((request.draws, request.max_tokens), np.int32),
+            lengths=np.zeros(request.draws, np.int32),
+            left=request.draws,
+            todo=deque([range(request.draws)]),
         )
         self._by_key[key] = job
         self._waiting.append(job)
@@ -203,12 +203,12 @@ class Burst:
         """Nothing runs: make the space fit what waits, and know what is in it."""
         taken = self._room.user is not self._mark
         self._room.user = self._mark
-        made = self._room.prepare(
+        anew = self._room.prepare(
             answer=max(job.request.max_tokens for job in self._waiting),
             prompt=max(len(job.ids) for job in self._waiting),
             prompts=len({job.ids for job in self._waiting}),
         )
-        if made or taken or self._shelf is None:
+        if anew or taken or self._shelf is None:
             self._lanes = deque(Rows(lane) for lane in self._room.lanes)
             self._shelf = PromptShelf(self._room.shape.prompts)
             self._stop_sets = {}
@@ -225,7 +225,17 @@ class Burst:
             places = rows.places(job.slot, sum(map(len, job.todo))) if job.todo else []
             if places:
                 draws = job.take(len(places))
-                begun.append(Begun(name, job.request, places, draws, job.slot, job.words, job.stop_set))
+                begun.append(
+                    Begun(
+                        name=name,
+                        request=job.request,
+                        places=places,
+                        draws=draws,
+                        slot=job.slot,
+                        words=job.words,
+                        stop_set=job.stop_set,
+                    )
+                )
         if begun:
             rows.begin(begun)
 
@@ -312,4 +322,11 @@ class Burst:
                     ids = job.tokens[draw, : kept[draw]].tolist()
                     tokens[draw] = codec.tokens_to_stop(ids, text, request.stop)
         seconds = time.perf_counter() - job.began
-        return job.key, Wave(request.instance, request.first_draw, texts, tokens, finish, seconds)
+        return job.key, Wave(
+            instance=request.instance,
+            first_draw=request.first_draw,
+            texts=texts,
+            tokens=tokens,
+            finish=finish,
+            seconds=seconds,
+        )

@@ -40,7 +40,7 @@ def split_heads(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Queries (..., heads, head_dim), keys and values (..., kv_heads, head_dim) in float32, in their positions.
 
-    :param qkv: (..., width); :param scale: (...,); :param cos: and sin (..., head_dim / 2)
+    qkv: (..., width). scale: (...,). cos, sin: (..., head_dim / 2).
     """
     wide = qkv.float() * scale[..., None]
     if layer.qkv_bias is not None:
@@ -57,7 +57,7 @@ def split_heads(
 def attend(index: int, layer: Layer, sizes: Sizes, space: Space, rows: int, longest: int) -> None:
     """One new token of each row: cache its key and value, attend to the prompt and to the row's own tokens.
 
-    :param longest: no row has drawn more tokens than this
+    longest: no row has drawn more tokens than this.
     """
     dtype = space.keys.dtype
     own = (space.length[:rows].long() - 1).clamp_min(0)
@@ -80,12 +80,12 @@ def attend(index: int, layer: Layer, sizes: Sizes, space: Space, rows: int, long
     beyond = torch.arange(most, device=q.device) >= known[:, None]
     shared.masked_fill_(beyond[:, None, None, :], float("-inf"))
     longest = min(longest, space.shape.answer)
-    mine = torch.einsum("rhgd,rhtd->rhgt", q, keys[:, :, :longest].float())
+    separate = torch.einsum("rhgd,rhtd->rhgt", q, keys[:, :, :longest].float())
     later = torch.arange(longest, device=q.device) > own[:, None]
-    mine.masked_fill_(later[:, None, None, :], float("-inf"))
+    separate.masked_fill_(later[:, None, None, :], float("-inf"))
 
     by_row = shared.view(-1, kv, TILE, groups, most).transpose(1, 2).reshape(rows, kv, groups, most)
-    weights = torch.cat([by_row, mine], -1).softmax(-1)
+    weights = torch.cat([by_row, separate], -1).softmax(-1)
     of_prompt, of_own = weights.split([most, longest], -1)
     tiled = of_prompt.reshape(-1, TILE, kv, groups, most).transpose(1, 2).reshape(-1, kv, TILE * groups, most)
     mixed = (tiled @ prompt_values).view(-1, kv, TILE, groups, size).transpose(1, 2)
@@ -99,9 +99,9 @@ def sample(
 ) -> None:
     """Draw the next token of each living row among `rows` by the inverse of the cumulative distribution.
 
-    :param logits: (sources, vocabulary); row rows[i] draws from logits[sources[i]]
-    :param scale: (sources,) or None, applied to the logits
-    :param nucleus: whether any row has top-p below 1
+    logits: (sources, vocabulary); row rows[i] draws from logits[sources[i]].
+    scale: (sources,) or None, applied to the logits.
+    nucleus: whether any row has top-p below 1.
     """
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         part = rows[start : start + _ROWS_AT_ONCE]

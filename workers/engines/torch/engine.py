@@ -39,15 +39,16 @@ _MARGIN = 600 << 20  # workspaces of the matrix products, graphs, fragments
 class TorchEngine:
     """Opens a checkpoint folder.
 
-    :param path: folder with config.json, tokenizer.json and safetensors files
-    :param device: ``cuda``, ``cuda:1``, ``cpu``; by itself the GPU where there is one
-    :param dtype: ``float32`` or ``bfloat16``; by itself bfloat16 on a GPU, float32 on the CPU
-    :param rows: draws side by side at most; by itself by the size of the model
-    :param lanes: groups of rows that run beside each other, so that the device never waits for the host; by itself
-        2 on a GPU, 1 on the CPU
-    :param share: share of the device's memory that this engine may take, weights included
-    :raises EngineRefusal: the folder is broken, its architecture or an option is not run, no such device
-    :raises EngineOutOfMemory: weights and the fewest rows do not fit; raised before anything is allocated
+    path: folder with config.json, tokenizer.json and safetensors files.
+    device: ``cuda``, ``cuda:1``, ``cpu``; by itself the GPU where there is one.
+    dtype: ``float32`` or ``bfloat16``; by itself bfloat16 on a GPU, float32 on the CPU.
+    rows: draws side by side at most; by itself by the size of the model.
+    lanes: groups of rows that run beside each other, so that the device never waits for the host; by itself 2
+    on a GPU, 1 on the CPU.
+    share: share of the device's memory that this engine may take, weights included.
+
+    Raises EngineRefusal: the folder is broken, its architecture or an option is not run, no such device.
+    Raises EngineOutOfMemory: weights and the fewest rows do not fit; raised before anything is allocated.
     """
 
     name = "torch"
@@ -114,7 +115,7 @@ class TorchEngine:
         """One wave a request; every text depends on (seed, instance, draw number), the checkpoint and the dtype only,
         but for rounding that depends on the number of rows.
 
-        :raises EngineRefusal: a request that cannot be, before anything is drawn
+        Raises EngineRefusal: a request that cannot be, before anything is drawn.
         """
         return draw_through(self.stream(), requests)
 
@@ -124,7 +125,7 @@ class TorchEngine:
 
     @torch.inference_mode()
     def score(self, pairs: Sequence[tuple[str, str]], stop: Sequence[str] = ()) -> list[Score]:
-        """Exact likelihoods in the engine's precision; see `likelihood.score_pairs`."""
+        """Exact likelihoods in the engine's precision; see `scoring.score_pairs`."""
         return score_pairs(self._token_scores, self.codec, self.context_length, pairs, tuple(stop))
 
     def close(self) -> None:
@@ -143,7 +144,7 @@ class TorchEngine:
         return prompt_tokens(self.codec, request, self.context_length)
 
     def _token_scores(self, jobs: Sequence[TokenJob], ends: Sequence[int]) -> list[TokenScore]:
-        found: dict[int, TokenScore] = {}
+        scores: dict[int, TokenScore] = {}
         order = sorted(range(len(jobs)), key=lambda place: len(jobs[place].ids))
         while order:
             longest = len(jobs[order[-1]].ids)
@@ -157,8 +158,8 @@ class TorchEngine:
                 log_probs = head_logits(self.weights, states).double().log_softmax(-1).cpu().numpy()
                 targets = job.ids[job.start :]
                 nll = float(-log_probs[np.arange(len(targets)), targets].sum())
-                found[place] = TokenScore(nll, log_probs[-1, list(ends)])
-        return [found[place] for place in range(len(jobs))]
+                scores[place] = TokenScore(nll, log_probs[-1, list(ends)])
+        return [scores[place] for place in range(len(jobs))]
 
     def _budget(self, share: float) -> int:
         """Bytes that this engine may take, weights included."""

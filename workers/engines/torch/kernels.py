@@ -344,8 +344,8 @@ def _sample(
         at = block * BLOCK + column
         value = tl.load(line + at, mask=at < vocab, other=float("-inf")).to(tl.float32) * factor
         weight = tl.exp((value - top) * warm)
-        found = tl.sum((before + tl.cumsum(weight, 0) <= target).to(tl.int32), 0)
-        chosen = block * BLOCK + tl.minimum(found, tl.max(tl.where(weight > 0, column, 0), 0))
+        within = tl.sum((before + tl.cumsum(weight, 0) <= target).to(tl.int32), 0)
+        chosen = block * BLOCK + tl.minimum(within, tl.max(tl.where(weight > 0, column, 0), 0))
     finite = (odd == 0) & (top < float("inf")) & (top > float("-inf"))
     chosen = tl.where(finite, chosen, -1)
     tl.store(out + row * answer + place, chosen)

@@ -26,9 +26,9 @@ def _stream(device: torch.device, number: int) -> torch.cuda.Stream:
 class Lane:
     """Device side of some rows. What is launched on one lane runs beside what is launched on another.
 
-    :param number: of this lane
-    :param space: the rows of this lane only
-    :ivar rows: how many
+    number: of this lane.
+    space: the rows of this lane only.
+    rows: how many.
     """
 
     def __init__(self, number: int, weights: Weights, sizes: Sizes, space: Space, ops: Any) -> None:

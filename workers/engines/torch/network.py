@@ -24,8 +24,8 @@ def prefill(
 ) -> Tensor:
     """Run whole sequences causally; (sequences, length, hidden) scaled by the last norm's 1/rms.
 
-    :param tokens: (sequences, length), shorter ones padded behind: what follows a token cannot reach it
-    :param keep: given the layer's index, its keys and values (sequences, kv_heads, length, head_dim)
+    tokens: (sequences, length), shorter ones padded behind: what follows a token cannot reach it.
+    keep: given the layer's index, its keys and values (sequences, kv_heads, length, head_dim).
     """
     dtype = weights.head.dtype
     cos, sin = (table[: tokens.shape[1]] for table in rotary)
@@ -63,7 +63,7 @@ def head_logits(weights: Weights, hidden: Tensor) -> Tensor:
 class Stepper:
     """Advances the rows of a space by one token, as a CUDA graph where there is a GPU.
 
-    :param ops: the module of the steps between matrix products, `eager` or `kernels`
+    ops: the module of the steps between matrix products, `eager` or `kernels`.
     """
 
     def __init__(self, weights: Weights, sizes: Sizes, space: Space, ops: Any) -> None:
@@ -73,7 +73,7 @@ class Stepper:
     def run(self, rows: int, steps: int, *, longest: int, nucleus: bool) -> None:
         """`steps` tokens for the first `rows` rows.
 
-        :param longest: no row has drawn more tokens than this before the first step
+        longest: no row has drawn more tokens than this before the first step.
         """
         if self.space.x.device.type != "cuda":
             for offset in range(steps):

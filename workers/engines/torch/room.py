@@ -29,11 +29,11 @@ class Room:
     Its rows are dealt out to lanes: while the host looks at one, the device runs on with the others, and what is bound
     by memory in one runs beside the matrix products of another.
 
-    :param check: refuses a request that cannot be, else its prompt's tokens
-    :param capacity: rows at most
-    :param lanes: lanes at most; each has at least a tile of rows
-    :param budget: bytes that the space may take
-    :ivar user: the stream whose draws and prompts are in the space
+    check: refuses a request that cannot be, else its prompt's tokens.
+    capacity: rows at most.
+    lanes: lanes at most; each has at least a tile of rows.
+    budget: bytes that the space may take.
+    user: the stream whose draws and prompts are in the space.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Room:
     def plan(self, *, answer: int, prompt: int, prompts: int) -> Shape:
         """The shape that fits the budget: as many rows as capacity and memory allow.
 
-        :raises EngineOutOfMemory: not even one tile of rows fits
+        Raises EngineOutOfMemory: not even one tile of rows fits.
         """
         answer = max(8, 1 << (answer - 1).bit_length())
         prompt = -(-prompt // 16) * 16

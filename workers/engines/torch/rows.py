@@ -21,11 +21,11 @@ _FREE, _TAKEN = -1, -2
 class Begun:
     """Draws of one request that begin.
 
-    :ivar name: of the request
-    :ivar places: their rows
-    :ivar draws: offsets within the request
-    :ivar slot: where its prompt is kept
-    :ivar words: key of its random numbers
+    name: of the request.
+    places: their rows.
+    draws: offsets within the request.
+    slot: where its prompt is kept.
+    words: key of its random numbers.
     """
 
     name: int
@@ -40,7 +40,7 @@ class Begun:
 class Rows:
     """Host side of a lane.
 
-    :ivar ran: steps launched since the last look; 0 where the lane idles
+    ran: steps launched since the last look; 0 where the lane idles.
     """
 
     def __init__(self, lane: Lane) -> None:
@@ -60,8 +60,8 @@ class Rows:
 
     def draws(self, name: int) -> list[int]:
         """Draws of a request that are here."""
-        found: list[int] = self._draw[self._job == name].tolist()
-        return found
+        here: list[int] = self._draw[self._job == name].tolist()
+        return here
 
     def stop(self, name: int) -> None:
         """End the rows of a request; the next look frees them."""
@@ -139,7 +139,7 @@ class Rows:
     def launch(self, *, early: bool, nucleus: bool) -> None:
         """Let the device run until the next look: a few steps, or as many as no row can end before.
 
-        :param early: rows may end before their last token
+        early: rows may end before their last token.
         """
         if not (self._job != _FREE).any():
             return

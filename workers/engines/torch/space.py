@@ -24,10 +24,10 @@ _STATE = ("token", "length", "limit", "alive", "stop_set", "inverse_temperature"
 class Shape:
     """What a burst is laid out for.
 
-    :ivar rows: draws side by side, a multiple of TILE
-    :ivar answer: longest answer, in tokens
-    :ivar prompts: prompts whose keys and values are kept
-    :ivar prompt: longest prompt, in tokens
+    rows: draws side by side, a multiple of TILE.
+    answer: longest answer, in tokens.
+    prompts: prompts whose keys and values are kept.
+    prompt: longest prompt, in tokens.
     """
 
     rows: int

@@ -17,8 +17,8 @@ _LOW = 0xFFFFFFFF
 def uniform_table(key: Tensor, draws: Tensor, positions: int) -> Tensor:
     """Uniform numbers in [0, 1) of 53 bits: float64, (rows, positions).
 
-    :param key: (rows, 2), the two words of each row's stream key, int64 below 2^32
-    :param draws: (rows,), draw numbers, int64
+    key: (rows, 2), the two words of each row's stream key, int64 below 2^32.
+    draws: (rows,), draw numbers, int64.
     """
     place = torch.arange(positions, device=draws.device)[None, :].expand(len(draws), positions)
     wide = draws[:, None].expand_as(place)

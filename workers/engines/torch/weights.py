@@ -61,7 +61,7 @@ def weight_bytes(folder: ModelFolder, sizes: Sizes, itemsize: int) -> int:
 def load_weights(folder: ModelFolder, sizes: Sizes, device: torch.device, dtype: torch.dtype) -> Weights:
     """Read all tensors of the checkpoint, one at a time.
 
-    :raises EngineRefusal: a tensor of a type that is not a plain float
+    Raises EngineRefusal: a tensor of a type that is not a plain float.
     """
     # Products with norm weights are taken in a wider type and rounded once.
     wide = torch.float64 if dtype == torch.float32 else torch.float32

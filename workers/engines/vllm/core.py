@@ -21,7 +21,7 @@ from workers.engines.base import EngineError, EngineOutOfMemory, EngineRefusal
 class Sink(Protocol):
     """Takes the outputs of some rows.
 
-    :ivar seconds: time of the steps so far, shared out among the rows of each
+    seconds: time of the steps so far, shared out among the rows of each.
     """
 
     seconds: float
@@ -38,9 +38,10 @@ _SILENCE_SECONDS = 120.0
 class Core:
     """One per process: vLLM keeps its distributed state and its random numbers in globals.
 
-    :param arguments: keyword arguments of vLLM's `EngineArgs`
-    :raises EngineRefusal: vLLM cannot run the checkpoint with these arguments
-    :raises EngineError: another one is open in this process
+    arguments: keyword arguments of vLLM's `EngineArgs`.
+
+    Raises EngineRefusal: vLLM cannot run the checkpoint with these arguments.
+    Raises EngineError: another one is open in this process.
     """
 
     def __init__(self, **arguments: Any) -> None:
@@ -106,7 +107,7 @@ class Core:
     def step(self) -> None:
         """One step of the core; its outputs go to their sinks.
 
-        :raises EngineError: everything in flight is lost
+        Raises EngineError: everything in flight is lost.
         """
         began = time.perf_counter()
         try:

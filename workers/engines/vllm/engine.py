@@ -47,16 +47,17 @@ class VllmEngine:
     draws are cut into requests. vLLM's sums depend in their last bits on what runs side by side, so a draw that
     stands on a knife's edge may still turn out otherwise: `repeatable` is False.
 
-    :param path: folder with config.json, tokenizer.json and safetensors files
-    :param dtype: ``float32``, ``bfloat16`` or ``float16``; the checkpoint's own by default
-    :param share: part of the device's memory for this engine; several processes on one GPU share it out
-    :param kv_bytes: bytes of the cache of keys and values, instead of what is left of the share
-    :param context: prompt and answer together, in tokens; the checkpoint's own by default
-    :param sequences: draws side by side at most
-    :param batched_tokens: tokens of prompts and draws in one step at most
-    :param eager: no compilation and no CUDA graphs; by default so on a CPU only
-    :param graph_sequences: the largest batch for which a CUDA graph is captured
-    :raises EngineRefusal: the folder is broken, vLLM does not run it, or it does not fit the device
+    path: folder with config.json, tokenizer.json and safetensors files.
+    dtype: ``float32``, ``bfloat16`` or ``float16``; the checkpoint's own by default.
+    share: part of the device's memory for this engine; several processes on one GPU share it out.
+    kv_bytes: bytes of the cache of keys and values, instead of what is left of the share.
+    context: prompt and answer together, in tokens; the checkpoint's own by default.
+    sequences: draws side by side at most.
+    batched_tokens: tokens of prompts and draws in one step at most.
+    eager: no compilation and no CUDA graphs; by default so on a CPU only.
+    graph_sequences: the largest batch for which a CUDA graph is captured.
+
+    Raises EngineRefusal: the folder is broken, vLLM does not run it, or it does not fit the device.
     """
 
     name = "vllm"
@@ -127,7 +128,7 @@ class VllmEngine:
     def draw(self, requests: Sequence[DrawRequest]) -> list[Wave]:
         """One wave a request, in the order of the requests.
 
-        :raises EngineRefusal: a request that cannot be, before anything is drawn
+        Raises EngineRefusal: a request that cannot be, before anything is drawn.
         """
         for request in requests:
             self._check(request)
@@ -138,7 +139,7 @@ class VllmEngine:
         return VllmStream(self._core, self.codec, self._prepare)
 
     def score(self, pairs: Sequence[tuple[str, str]], stop: Sequence[str] = ()) -> list[Score]:
-        """Exact likelihoods, from vLLM's float32 log-probabilities; see `likelihood.score_pairs`."""
+        """Exact likelihoods, from vLLM's float32 log-probabilities; see `scoring.score_pairs`."""
         network = partial(token_scores, self._core, self.codec.vocab)
         return score_pairs(network, self.codec, self.context_length, pairs, tuple(stop))
 

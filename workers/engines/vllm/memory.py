@@ -20,8 +20,8 @@ _CONTEXT_AND_GRAPHS = 3 * GIB // 2
 class Plan:
     """Bytes that an engine will take of its device.
 
-    :ivar weights: all parameters, in the dtype that they are run in
-    :ivar kv_token: keys and values of one token; 0 for an architecture whose cache is of another kind
+    weights: all parameters, in the dtype that they are run in.
+    kv_token: keys and values of one token; 0 for an architecture whose cache is of another kind.
     """
 
     folder: ModelFolder
@@ -37,10 +37,11 @@ class Plan:
     def check_share(self, share: float, *, total: int, free: int) -> None:
         """A GPU, of which the engine takes its whole share.
 
-        :param share: part of the device for this engine; the others are left to other processes
-        :param total: bytes of the device, of which `free` are free
-        :raises EngineRefusal: the weights and one sequence exceed the share
-        :raises EngineOutOfMemory: the share is not free now
+        share: part of the device for this engine; the others are left to other processes.
+        total: bytes of the device, of which `free` are free.
+
+        Raises EngineRefusal: the weights and one sequence exceed the share.
+        Raises EngineOutOfMemory: the share is not free now.
         """
         budget = int(share * total)
         if self.least > budget:
@@ -62,7 +63,7 @@ class Plan:
         same time allocates meanwhile. Counted are the logits of all sequences (in the dtype, in float32, and a
         copy of these), the states of a full step in the widest layer, and CUDA's context with its graphs.
 
-        :raises EngineRefusal: less than one sequence is left
+        Raises EngineRefusal: less than one sequence is left.
         """
         shape = self.folder.shape()
         width = shape.get("hidden_size", 0) + 2 * shape.get(
@@ -80,7 +81,7 @@ class Plan:
     def cache_bytes(self, sequences: int, *, free: int) -> int:
         """A CPU, of which the engine takes what it can use: a cache for all its sequences, 1 GiB at most.
 
-        :raises EngineOutOfMemory: the weights and the cache exceed what is free now
+        Raises EngineOutOfMemory: the weights and the cache exceed what is free now.
         """
         cache = max(self.kv_token * self.context, min(GIB, self.kv_token * self.context * sequences))
         if self.weights + cache > free:

@@ -69,7 +69,7 @@ class _Answer:
             if self._prompt is None or len(self._prompt) != len(self._ids) - 1:
                 raise EngineError("vLLM gave no log-probabilities of a prompt's tokens")
             answer = -float(self._prompt[self._job.start - 1 :].sum())
-        found = self._next[self._wanted]
+        log_next = self._next[self._wanted]
         if self._full:
-            return TokenScore(answer - float(found[0]), np.empty(0))
-        return TokenScore(answer, found)
+            return TokenScore(answer - float(log_next[0]), np.empty(0))
+        return TokenScore(answer, log_next)

@@ -15,9 +15,9 @@ from workers.engines.text import TextCodec
 class Ends:
     """How the draws of a request end before their last token allowed.
 
-    :ivar ids: tokens that end a draw: end of sequence, or a text that holds a stop string
-    :ivar watch: (vocabulary,), tokens after which the text must be read for a stop string that several tokens
-        spell; None where `ids` tell all
+    ids: tokens that end a draw: end of sequence, or a text that holds a stop string.
+    watch: (vocabulary,), tokens after which the text must be read for a stop string that several tokens spell;
+    None where `ids` tell all.
     """
 
     ids: frozenset[int]

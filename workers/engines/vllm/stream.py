@@ -101,7 +101,14 @@ class _Draws:
                 texts[row] = texts[row][:place]
         lengths = np.array([len(tokens) for tokens in self.tokens], np.int64)
         finish = ["stop" if stopped else "length" for stopped in self._stopped]
-        return Wave(request.instance, request.first_draw, texts, lengths, finish, self.seconds)
+        return Wave(
+            instance=request.instance,
+            first_draw=request.first_draw,
+            texts=texts,
+            tokens=lengths,
+            finish=finish,
+            seconds=self.seconds,
+        )
 
     def _spelled(self, tokens: list[int]) -> bool:
         return first_stop(self._codec.decode(tokens), self._request.stop) >= 0
