@@ -26,16 +26,14 @@ from workers.scheduler import DrawnUnit, Scheduler
 
 
 def add_commands(commands: Any) -> None:
-    draw = commands.add_parser("passuntil", help="draw each instance until r passes; writes TALLIES.csv")
+    draw = commands.add_parser("passuntil")
     _common(draw)
     add_rule(draw)
     draw.add_argument("--seed", type=int, default=0)
     draw.add_argument("--temperature", type=float, default=1.0)
     draw.add_argument("--top-p", type=float, default=1.0)
     draw.set_defaults(run=passuntil)
-    exact = commands.add_parser(
-        "exact", help="exact log-likelihood of each reference answer and its terminator"
-    )
+    exact = commands.add_parser("exact")
     _common(exact)
     exact.set_defaults(run=exact_command)
 

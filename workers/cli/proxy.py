@@ -18,9 +18,7 @@ from workers.cli.proxy_tables import add_scores, listed, print_remarks, read_mat
 
 
 def add_commands(commands: Any) -> None:
-    relevance = commands.add_parser(
-        "relevance", help="how candidate tasks relate to a target, by Algorithm 1"
-    )
+    relevance = commands.add_parser("relevance")
     add_scores(relevance)
     _study(relevance)
     relevance.add_argument("--subset", type=int, metavar="M", help="models drawn in a round of Algorithm 1")
@@ -29,7 +27,7 @@ def add_commands(commands: Any) -> None:
     relevance.add_argument("--level", type=float, default=0.9, help="of the intervals (default 0.9)")
     relevance.set_defaults(run=run_relevance)
 
-    select = commands.add_parser("select", help="choose proxy tasks for a target and weigh them")
+    select = commands.add_parser("select")
     add_scores(select)
     _study(select)
     select.add_argument(
@@ -54,7 +52,7 @@ def add_commands(commands: Any) -> None:
 
     proxy_rank.add_commands(commands)
 
-    load = commands.add_parser("import", help="result files of other programs into SCORES.csv")
+    load = commands.add_parser("import")
     load.add_argument("files", type=Path, nargs="+", metavar="FILE")
     load.add_argument("--format", choices=FORMATS, default="auto")
     load.add_argument("--out", type=Path, required=True, metavar="SCORES.csv")
