@@ -15,9 +15,8 @@ def set_up_django() -> None:
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "firstlight.config.settings")
     if places.database_url().startswith("postgres"):
-        import_module(
-            "psycopg"
-        )  # an extra; where it is missing Django names neither the module nor the remedy
+        # an extra: where it is missing Django names neither the module nor the remedy
+        import_module("psycopg")
     try:
         if not apps.ready:
             django.setup()

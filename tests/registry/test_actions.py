@@ -108,8 +108,13 @@ def test_a_name_that_is_taken_is_refused_by_name(world: World) -> None:
 def test_a_number_that_no_column_holds_is_refused(world: World, field: str, value: int) -> None:
     with pytest.raises(Refused, match=str(value)):
         actions.register_checkpoint(
-            world.user, world.series, configuration_of(world), name="x", location="tiny", **{field: value}
-        )  # type: ignore[arg-type]
+            world.user,
+            world.series,
+            configuration_of(world),
+            name="x",
+            location="tiny",
+            **{field: value},  # type: ignore[arg-type]
+        )
 
 
 # --- Planned checkpoints ---

@@ -31,9 +31,8 @@ def run(scheduler: Scheduler) -> dict[Hashable, tuple[list[bool], list[Progress]
         for progress in scheduler.step():
             bits, steps = found.setdefault(progress.key, ([], []))
             for wave in progress.waves:
-                assert wave.first_draw == len(
-                    bits
-                )  # the next one in draw order, nothing missing, nothing twice
+                # the next one in draw order, nothing missing, nothing twice
+                assert wave.first_draw == len(bits)
                 bits.extend(wave.passed.tolist())
             steps.append(progress)
     return found
