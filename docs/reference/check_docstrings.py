@@ -10,7 +10,7 @@ import pkgutil
 import sys
 from collections.abc import Iterator
 from functools import cached_property
-from inspect import isclass, isfunction
+from inspect import getdoc, isclass, isfunction
 from os.path import relpath
 from types import ModuleType
 
@@ -22,6 +22,7 @@ CHECKS = {
     "GL03", "GL06", "GL07", "GL08", "SS01", "SS02", "SS03", "SS06",
     "PR01", "PR02", "PR03", "PR04", "PR07", "PR10", "RT01", "RT03", "YD01",
 }  # fmt: skip
+METHODS = (property, cached_property, classmethod, staticmethod)
 
 
 def public_modules(name: str) -> Iterator[ModuleType]:
@@ -41,10 +42,19 @@ def public_names(module: ModuleType) -> Iterator[str]:
         if isfunction(value) or isclass(value):
             yield f"{module.__name__}.{name}"
         if isclass(value):
-            for member, inside in vars(value).items():
-                kinds = (property, cached_property, classmethod, staticmethod)
-                if not member.startswith("_") and (isfunction(inside) or isinstance(inside, kinds)):
-                    yield f"{module.__name__}.{name}.{member}"
+            yield from (f"{module.__name__}.{name}.{method}" for method in public_methods(value))
+
+
+def public_methods(kind: type) -> Iterator[str]:
+    """Methods and properties, but for those that say nothing of their own where a base class describes them."""
+    for name, value in vars(kind).items():
+        described_above = value.__doc__ is None and getdoc(getattr(kind, name))
+        if (
+            (isfunction(value) or isinstance(value, METHODS))
+            and not name.startswith("_")
+            and not described_above
+        ):
+            yield name
 
 
 def failures(module: ModuleType) -> Iterator[str]:

@@ -27,6 +27,23 @@ class Draw:
         return self.length > 100
 
 
+class Rule:
+    """A rule."""
+
+    @property
+    def words(self) -> str:
+        """The rule in words."""
+        return "some"
+
+
+class Fixed(Rule):
+    """A rule that says the same of its words as every rule."""
+
+    @property
+    def words(self) -> str:
+        return "fixed"
+
+
 def _helper(x):
     return x
 
@@ -67,6 +84,7 @@ def test_each_missing_section_is_a_line_with_its_place(tmp_path: Path) -> None:
         ('"""A module."""', ""),
         ("length : int\n        Its length in tokens, at least 1.", "width : int\n        Wide."),
         ('        """Whether a person would call it long."""\n', ""),
+        ('        """The rule in words."""\n', ""),
         ("\n    Returns\n    -------\n    float\n        In [0, 1].\n", ""),
     ):
         assert part in text
@@ -79,6 +97,8 @@ def test_each_missing_section_is_a_line_with_its_place(tmp_path: Path) -> None:
         ("sample_of_docs.Draw", "PR01"),
         ("sample_of_docs.Draw", "PR02"),
         ("sample_of_docs.Draw.long", "GL08"),
+        ("sample_of_docs.Rule.words", "GL08"),
+        ("sample_of_docs.Fixed.words", "GL08"),
         ("sample_of_docs.chance", "RT01"),
     }
     assert all(line.startswith("sample_of_docs.py:") for line in out.splitlines())
