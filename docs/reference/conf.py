@@ -3,6 +3,7 @@
 import re
 import sys
 from pathlib import Path
+from types import GenericAlias
 
 from sphinx.application import Sphinx
 
@@ -28,5 +29,5 @@ def setup(app: Sphinx) -> None:
 
 
 def _leave_out(app: Sphinx, what: str, name: str, member: object, skip: bool, options: object) -> bool | None:
-    """scikit-learn gives its estimators `set_fit_request` and the like; they are described there."""
-    return True if re.fullmatch("set_.*_request", name) else None
+    """scikit-learn gives its estimators `set_fit_request` and the like; the alias of a type is no class of ours."""
+    return True if re.fullmatch("set_.*_request", name) or isinstance(member, GenericAlias) else None
