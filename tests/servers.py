@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -25,13 +26,14 @@ def absent(what: str) -> None:
 
 @contextmanager
 def redis_url() -> Iterator[str]:
-    """A Redis database that is empty at the start."""
+    """A Redis database that is empty at the start, but for the key that claims it."""
     import redis
 
     for number in range(15, 5, -1):
         client = redis.Redis(host="127.0.0.1", port=6379, db=number, socket_timeout=2)
         try:
-            if client.dbsize() == 0:
+            # of processes that test side by side one alone sets the key; a process that was killed lets go in time
+            if client.dbsize() == 0 and client.set("firstlight-tests", 1, nx=True, ex=3600):
                 yield f"redis://127.0.0.1:6379/{number}"
                 client.flushdb()
                 return
@@ -105,10 +107,18 @@ def _private_postgres() -> tuple[subprocess.Popen[bytes], str, str]:
     return process, folder, f"postgresql://postgres@127.0.0.1:{port}"
 
 
+#: The kernel gives out no port below 32768, and each process of a parallel run has a thousand of its own there.
+_first = 20_000 + 1000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12)
+_ports = iter(random.Random(os.getpid()).sample(range(_first, _first + 1000), 1000))
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody takes before the caller does."""
+    for port in _ports:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    pytest.fail("no port is left for tests")
 
 
 def wait_for_port(port: int, seconds: float = 20.0) -> None:

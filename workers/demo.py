@@ -12,13 +12,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from firstlight.config import places
-from firstlight.files.errors import Refused
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from workers.cli.site import address, bring_up, wait_for_signal
+from firstlight.config import places
+from firstlight.files.errors import Refused
+from workers.site_processes import bring_up, site_address
+from workers.supervisor import wait_for_signal
 
 console = Console(highlight=False)
 #: What an instance costs whatever the model is, in parameters: added to N where time is estimated.
@@ -28,7 +29,9 @@ SMALL = 300_000
 def run_demo(arguments: argparse.Namespace) -> int:
     """Exit status 0 only if every step succeeded."""
     ladder = _ladder(arguments.ladder)
-    supervisor = bring_up(arguments, logs=places.home() / "log")
+    supervisor = bring_up(
+        host=arguments.host, port=arguments.port, processes=arguments.workers, logs=places.home() / "log"
+    )
     try:
         console.print(f"[bold]Firstlight demo[/bold]  {places.summary()}")
         password = _password()
@@ -39,7 +42,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
         demo.attach_target()
         demo.measure([demo.target], f"measuring {demo.target.name}")
         sound = demo.report()
-        url = f"{address(arguments)}/forecasts/{demo.forecasts[0].pk}"
+        url = f"{site_address(arguments.host, arguments.port)}/forecasts/{demo.forecasts[0].pk}"
         if arguments.no_serve:
             console.print(
                 f"The forecast page: {url} (firstlight up serves it; user demo, password {password})"
@@ -134,6 +137,7 @@ class _Demo:
 
     def _watch(self, runs: list[int], title: str) -> None:
         from django.db.models import Sum
+
         from firstlight.evaluations.models import Run
 
         columns = (

@@ -8,7 +8,6 @@ from firstlight.evaluations.models import EngineProbe
 from firstlight.files.task_file import InstanceSpec
 from firstlight.registry.endpoints import engine_arguments
 from firstlight.registry.models import Checkpoint
-
 from workers.engines import open_engine
 from workers.engines.base import Engine, EngineRefusal
 from workers.engines.probe import canary, compare, probe

@@ -10,12 +10,12 @@ import threading
 import time
 
 from django.db import close_old_connections
+
 from firstlight.evaluations import leases
 from firstlight.evaluations.engine_workers import say_goodbye
 from firstlight.evaluations.models import Run
 from firstlight.evaluations.processes import worker_id
 from firstlight.registry.models import Checkpoint
-
 from workers import engine_cache
 from workers.heartbeat import keep_saying
 from workers.slices import KEEP_SECONDS, Slice, finish

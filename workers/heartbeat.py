@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from django.db import close_old_connections, connection
+
 from firstlight.evaluations import leases
 from firstlight.evaluations.engine_workers import SAY_SECONDS, say_alive
 from firstlight.evaluations.leases import Claim

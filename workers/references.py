@@ -7,7 +7,6 @@ from itertools import groupby
 
 from firstlight.evaluations.models import Likelihood, Run
 from firstlight.registry.models import Checkpoint, Instance
-
 from workers.engines.base import Engine, EngineRefusal, Score
 
 log = logging.getLogger(__name__)

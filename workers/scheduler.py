@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
+
 from firstlight.files.decoding import Decoding
 from firstlight.files.task_file import InstanceSpec
-
 from passuntil.rules import InstanceRule
 from workers.engines import check_wave
 from workers.engines.base import DrawRequest, Engine, EngineOutOfMemory, EngineRefusal, Wave

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from django.db import DatabaseError, transaction
+
 from firstlight.evaluations import leases
 from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.leases import Claim
@@ -15,7 +16,6 @@ from firstlight.evaluations.rounds import next_round
 from firstlight.files.errors import Refused
 from firstlight.forecasts.actions import run_finished
 from firstlight.registry.models import Checkpoint, Instance
-
 from workers import engine_cache
 from workers.engines.base import EngineError, EngineRefusal
 from workers.heartbeat import leases_kept

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from django.db import OperationalError, connection
+
 from firstlight.evaluations import leases
 from firstlight.evaluations.leases import Claim, NewBatch
 from firstlight.evaluations.models import Sample
-
 from workers.engine_cache import Loaded
 from workers.waves import Judged
 

@@ -1,13 +1,11 @@
-"""Children that stay up: `firstlight up` runs web, worker, beat and, where it is private, Redis, in one terminal."""
+"""Children that stay up: programs under one supervisor, which starts them again when they end."""
 
 import ctypes
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -124,97 +122,17 @@ def _end(processes: list[subprocess.Popen[bytes]], until: float) -> None:
             process.wait()
 
 
-def require_free_port(host: str, port: int) -> None:
-    """Raises Refused where the port cannot be bound."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OverflowError as error:
-            raise Refused(f"a port lies in 1 to 65535, not {port}.") from error
-        except OSError as error:
-            raise Refused(
-                f"port {port} on {host} cannot be used ({error.strerror}): choose another with --port."
-            ) from error
+def wait_for_signal() -> None:
+    """Until Ctrl-C or SIGTERM."""
+    asked_to_end().wait()
 
 
-def site_children(*, host: str, port: int, processes: int) -> list[Child]:
-    """What `firstlight up` runs on this machine. Each worker process computes on one core of its own."""
-    python = sys.executable
-    celery = [python, "-m", "celery", "--quiet", "-A", "firstlight.config.celery"]
-    one_core = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    children = []
-    if places.broker_url().startswith("redis+socket"):
-        children.append(Child("redis", _redis_argv()))
-    children += [
-        Child(
-            "worker",
-            [
-                *celery,
-                "worker",
-                "-Q",
-                "site,engine.reference",
-                "-c",
-                str(processes),
-                "--without-gossip",
-                "--without-mingle",
-                "-l",
-                "WARNING",
-            ],
-            {
-                **one_core,
-                "REMAP_SIGTERM": "SIGQUIT",
-                "PYTHONWARNINGS": "ignore:You're running the worker with superuser",
-            },
-        ),
-        Child("beat", [*celery, "beat", "-l", "WARNING", "-s", str(places.home() / "beat"), "--pidfile="]),
-        Child(
-            "web",
-            [
-                python,
-                "-m",
-                "gunicorn",
-                "firstlight.config.wsgi:application",
-                "-b",
-                f"{_bracket(host)}:{port}",
-                "-w",
-                "2",
-                "--threads",
-                "4",
-                "--log-level",
-                "warning",
-                "--timeout",
-                "60",
-                "--no-control-socket",
-            ],
-        ),
-    ]
-    return children
-
-
-def engine_children(kind: str, *, processes: int, options: list[str]) -> list[Child]:
-    """Processes that each hold an engine of this kind (`workers.engine_process`)."""
-    argv = [sys.executable, "-m", "workers.cli.main", "worker", "--engine", kind, "--alone"]
-    for option in options:
-        argv += ["--option", option]
-    threads = {} if kind == "torch" else {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return [Child(f"{kind}-{number + 1}", argv, threads) for number in range(processes)]
-
-
-def _bracket(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-def _redis_argv() -> list[str]:
-    socket_path = places.redis_socket()
-    data = places.home() / "redis"
-    data.mkdir(parents=True, exist_ok=True)
-    return [
-        shutil.which("redis-server") or "redis-server",
-        "--port", "0", "--unixsocket", str(socket_path), "--unixsocketperm", "700", "--dir", str(data),
-        "--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction",
-        "--loglevel", "warning", "--logfile", str(data / "redis.log"),
-    ]  # fmt: skip
+def asked_to_end() -> threading.Event:
+    """An event that Ctrl-C or SIGTERM sets from now on."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    return ended
 
 
 def _wait_for_socket(path: Path, child: Child, seconds: float = 10.0) -> None:

@@ -6,12 +6,12 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_process_init, worker_process_shutdown, worker_ready
 from django.db import transaction
+
 from firstlight.config.celery import app
 from firstlight.evaluations import leases
 from firstlight.evaluations.doorbell import deliver_outbox, queue_of, ring
 from firstlight.evaluations.models import Run
 from firstlight.evaluations.progress import reconcile as reconcile_run
-
 from workers import engine_cache
 from workers.heartbeat import keep_saying
 from workers.slices import finish, keep_on, work_slice

@@ -6,10 +6,10 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
-from firstlight.files.decoding import Decoding
-from firstlight.files.task_file import InstanceSpec
 from numpy.typing import NDArray
 
+from firstlight.files.decoding import Decoding
+from firstlight.files.task_file import InstanceSpec
 from workers.engines.base import DrawRequest, Wave
 from workers.graders import grade
 

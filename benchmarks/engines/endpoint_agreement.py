@@ -30,9 +30,9 @@ sys.path[:0] = [str(HERE.parents[2]), str(HERE.parents[2] / "platform"), str(HER
 
 import numpy as np  # noqa: E402
 from exact_agreement import DRAWS, HIGHEST, LADDER, LEAST, LOWEST, MOST, Cell, choose_cells  # noqa: E402
+
 from firstlight.files.addresses import EndpointAddress, parse_base_url  # noqa: E402
 from firstlight.files.task_file import InstanceSpec, read_task_file  # noqa: E402
-
 from workers.engines import DrawRequest, check_wave  # noqa: E402
 from workers.engines.openai import OpenAIEngine  # noqa: E402
 from workers.engines.openai.completions import DrawCall  # noqa: E402

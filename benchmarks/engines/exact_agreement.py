@@ -36,8 +36,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "platform")]
 
 import numpy as np  # noqa: E402
-from firstlight.files.task_file import InstanceSpec, read_task_file  # noqa: E402
 
+from firstlight.files.task_file import InstanceSpec, read_task_file  # noqa: E402
 from workers.engines import KINDS, DrawRequest, Engine, EngineRefusal, check_wave, open_engine  # noqa: E402
 from workers.graders import grade  # noqa: E402
 

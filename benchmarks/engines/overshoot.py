@@ -28,7 +28,6 @@ sys.path[:0] = [str(ROOT), str(ROOT / "platform")]
 
 from firstlight.files.decoding import Decoding  # noqa: E402
 from firstlight.files.task_file import InstanceSpec, read_task_file  # noqa: E402
-
 from passuntil import UntilPasses  # noqa: E402
 from tests.simulated_engine import PASS, SimulatedEngine  # noqa: E402
 from workers.engines import open_engine  # noqa: E402

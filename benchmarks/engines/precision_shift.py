@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "platform")]
 
 import numpy as np  # noqa: E402
-from firstlight.files.task_file import read_task_file  # noqa: E402
 
+from firstlight.files.task_file import read_task_file  # noqa: E402
 from workers.engines import open_engine  # noqa: E402
 
 LADDER = ROOT / "examples" / "ladder"

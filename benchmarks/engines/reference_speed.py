@@ -23,7 +23,6 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "platform")]
 
 from firstlight.files.model_folder import read_model_folder  # noqa: E402
-
 from tests.tiny_model import write_tiny_llama  # noqa: E402
 from workers.engines import DrawRequest  # noqa: E402
 from workers.engines.reference import ReferenceEngine  # noqa: E402

@@ -111,7 +111,6 @@ def scheduler(engine: Any, texts: list[str], arguments: argparse.Namespace) -> C
     """:raises ImportError: this checkout has no wave scheduler yet"""
     from firstlight.files.decoding import Decoding
     from firstlight.files.task_file import InstanceSpec
-
     from passuntil import FixedDraws
     from workers.scheduler import DrawnUnit, Scheduler
 

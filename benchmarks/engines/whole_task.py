@@ -25,7 +25,6 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from firstlight.files.decoding import Decoding  # noqa: E402
 from firstlight.files.task_file import read_task_file  # noqa: E402
-
 from passuntil import UntilPasses  # noqa: E402
 from workers.engines import open_engine  # noqa: E402
 from workers.scheduler import DrawnUnit, Scheduler  # noqa: E402

@@ -39,10 +39,10 @@ class DatasetOLS(ScalingLaw):
         Models fitted.
     dropped_ : tuple of float
         Sizes left out.
-    residuals_ : ndarray, shape (n_used_,)
+    residuals_ : ndarray, shape (``n_used_``,)
         F less the line.
     scatter_ : float
-        Their standard deviation, n_used_ - 2 degrees of freedom.
+        Their standard deviation, ``n_used_`` - 2 degrees of freedom.
 
     Notes
     -----

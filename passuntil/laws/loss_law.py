@@ -53,10 +53,10 @@ class LossLaw(BaseEstimator):
         Constants of the curve, c in the unit of the sizes.
     floor_ : float
         L0, in nats.
-    residuals_ : ndarray, shape (n_used_,)
+    residuals_ : ndarray, shape (``n_used_``,)
         Loss less the curve, in nats.
     scatter_ : float
-        Their standard deviation, n_used_ - 3 degrees of freedom.
+        Their standard deviation, ``n_used_`` - 3 degrees of freedom.
     n_used_ : int
         Models fitted.
 

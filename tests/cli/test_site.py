@@ -4,10 +4,10 @@ import socket
 from pathlib import Path
 
 import pytest
+
 from firstlight.evaluations.models import Run
 from firstlight.registry.models import Checkpoint, Series
 from firstlight.teams.models import Membership
-
 from tests.cli.conftest import Answer, Call, refused
 from tests.evaluations import conftest as site
 from tests.servers import free_port

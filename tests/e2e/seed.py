@@ -16,6 +16,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
     from firstlight.evaluations.models import Run
     from firstlight.forecasts.models import Forecast
     from firstlight.registry.models import Checkpoint, Series, Task, TrainingConfiguration
@@ -75,7 +76,6 @@ def draw(run: "Run", *, share: float = 1.0, cap_wave: int = 512) -> None:
     from firstlight.evaluations.leases import NewBatch, append_batches, claim_units
     from firstlight.evaluations.models import Unit
     from firstlight.registry.models import Instance
-
     from passuntil import rule_from_dict
 
     rule = rule_from_dict(run.rule)
@@ -121,6 +121,7 @@ def build(
 ) -> Demo:
     """Build it through the actions; only the weights are made up."""
     from django.contrib.auth.models import User
+
     from firstlight.evaluations.actions import create_run, parse_rule
     from firstlight.files.task_file import parse_task_lines
     from firstlight.forecasts.actions import lock_forecast, make_forecast

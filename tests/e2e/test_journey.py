@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth.models import User
+
 from firstlight.evaluations.models import Run
 from firstlight.files.model_folder import read_model_folder
 from firstlight.registry.models import Checkpoint
 from firstlight.teams.actions import create_team
-
 from tests.e2e import seed
 from tests.e2e.conftest import overflow, sign_in
 from tests.tiny_model import write_tiny_llama

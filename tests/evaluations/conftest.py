@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+
 from firstlight.config.celery import app
 from firstlight.evaluations.actions import create_run, parse_rule
 from firstlight.evaluations.models import Run
@@ -15,7 +16,6 @@ from firstlight.registry import actions
 from firstlight.registry.models import Checkpoint, Series, Task
 from firstlight.teams.actions import create_team
 from firstlight.teams.models import Team
-
 from tests.tiny_model import write_tiny_llama
 from workers import engine_cache
 

@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 import pytest
+
 from firstlight.evaluations import engine_workers
 from firstlight.evaluations.figures import accounts, export_rows
 from firstlight.evaluations.models import Batch, EngineProbe, EngineWorker, Likelihood, Run
@@ -13,7 +14,6 @@ from firstlight.evaluations.tallies import losses, tally_rows
 from firstlight.files.task_file import parse_task_lines
 from firstlight.registry import actions
 from firstlight.registry.models import Instance
-
 from tests.evaluations.conftest import World
 from workers import engine_cache
 from workers.engines import open_engine

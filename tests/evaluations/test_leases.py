@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 from django.db.models.functions import Now
+
 from firstlight.evaluations import leases
 from firstlight.evaluations.leases import Claim, NewBatch, append_batches, claim_units
 from firstlight.evaluations.models import Batch, Run, Unit
 from firstlight.evaluations.processes import worker_id
 from firstlight.evaluations.progress import reconcile
-
 from tests.evaluations.conftest import World
 
 

@@ -2,12 +2,12 @@
 
 import pytest
 from django.db import transaction
+
 from firstlight.config.celery import app
 from firstlight.evaluations import doorbell, leases
 from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.models import Doorbell, Run, Unit
 from firstlight.registry import actions
-
 from tests.evaluations.conftest import World
 from tests.tiny_model import write_tiny_llama
 from workers import engine_cache, tasks

@@ -1,6 +1,7 @@
 """`DatasetPrecision` as a run's rule: rounds from the counts of all units, the same whoever and however many draw."""
 
 import pytest
+
 from firstlight.evaluations import leases
 from firstlight.evaluations.actions import create_run, parse_rule, retry_failed
 from firstlight.evaluations.figures import estimates, expected_draws_left, tallies
@@ -9,7 +10,6 @@ from firstlight.evaluations.models import Doorbell, Run, Unit
 from firstlight.evaluations.progress import reconcile
 from firstlight.evaluations.rounds import outcomes, rounds
 from firstlight.evaluations.tallies import precision_facts, run_estimate
-
 from passuntil import DatasetPrecision, rule_from_dict
 from tests.evaluations.conftest import World, task_lines
 from workers.cli.measure import draw_all

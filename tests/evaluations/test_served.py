@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
+
 from firstlight.evaluations.actions import SERVED_BY, create_run, parse_rule
 from firstlight.files.errors import Refused
 from firstlight.registry.models import Checkpoint, Endpoint
-
 from tests.evaluations.conftest import World
 from tests.simulated_engine import SimulatedEngine
 from workers import engine_cache

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.db.models.functions import Now
+
 from firstlight.evaluations import leases
 from firstlight.evaluations.actions import pause_run, resume_run
 from firstlight.evaluations.models import Batch, Run, Sample, Unit
@@ -15,7 +16,6 @@ from firstlight.evaluations.rounds import stored_bits
 from firstlight.files.task_file import InstanceSpec, parse_task_lines
 from firstlight.registry import actions
 from firstlight.registry.models import Checkpoint, Instance, Task
-
 from passuntil import Tally, rule_from_dict
 from tests.evaluations.conftest import World, task_lines
 from tests.tiny_model import write_tiny_llama

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from workers.cli.site import prepare_database, set_up_django
+from workers.database import prepare_database, set_up_django
 
 
 def create(models: str, instances: int, cap: int, seed: int) -> dict[str, object]:

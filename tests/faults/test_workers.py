@@ -52,7 +52,7 @@ def test_a_web_process_rings_the_broker_that_it_was_told_of(make_site: Callable[
     program = (
         "import firstlight.config.wsgi\n"  # what gunicorn imports
         "from tests.faults.site_process import create\n"
-        "from workers.cli.site import prepare_database\n"
+        "from workers.database import prepare_database\n"
         f"prepare_database(); create({str(site.home / 'models')!r}, 2, 64, 0)"
     )
     subprocess.run([sys.executable, "-c", program], env=site.env, cwd=ROOT, check=True, timeout=60)

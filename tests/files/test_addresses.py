@@ -4,6 +4,7 @@ import socket
 from typing import Any
 
 import pytest
+
 from firstlight.files.addresses import (
     AddressError,
     EndpointAddress,

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from firstlight.files.model_folder import ModelFolderError, read_model_folder
 from firstlight.files.model_shapes import expected_tensors
-
 from tests.tiny_model import write_safetensors, write_tiny_llama
 
 D, INNER, VOCAB = 64, 170, 64

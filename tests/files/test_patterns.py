@@ -6,9 +6,10 @@ import re
 import time
 
 import pytest
-from firstlight.files.patterns import MAX_DEPTH, Pattern, PatternError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
+from firstlight.files.patterns import MAX_DEPTH, Pattern, PatternError
 
 #: ASCII, and characters on which RE2's own classes, ends and folds differ from Python's.
 LETTERS = "abAB_ 19é\u00c9\u0663\u00a0\u3000\u20ac\n\t\x0b-^$.[]{},\\"

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from firstlight.files import task_file
 from firstlight.files.task_file import (
     InstanceSpec,
@@ -16,8 +19,6 @@ from firstlight.files.task_file import (
     parse_task_lines,
     read_task_file,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 GOOD = {"id": "a", "prompt": "1+1=", "answer": "2", "grader": "exact"}
 

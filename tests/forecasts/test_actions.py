@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db.models import F
+
 from firstlight.evaluations.actions import create_run, parse_rule
 from firstlight.evaluations.models import Likelihood, Run
 from firstlight.evaluations.tallies import run_estimate, tally_rows
@@ -18,7 +19,6 @@ from firstlight.registry import actions
 from firstlight.registry.models import Checkpoint, Task
 from firstlight.teams.actions import create_team
 from firstlight.teams.models import AuditEvent, Team
-
 from passuntil import forecast_tallies
 from tests.cli.conftest import LADDER
 from workers.slices import work_slice

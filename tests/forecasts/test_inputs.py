@@ -5,10 +5,10 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from firstlight.forecasts.inputs import ForecastInputs
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstlight.forecasts.inputs import ForecastInputs
 from passuntil import Tally, TallyRow
 
 ROWS = tuple(

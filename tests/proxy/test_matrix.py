@@ -94,10 +94,8 @@ def test_percent_mixed_with_fractions_is_refused(columns: dict[str, list[float]]
 @pytest.mark.parametrize(
     "columns",
     [
-        {
-            "humaneval": [0.6, 12.0, 16.0, 23.0],
-            "mmlu": [25.0, 45.0, 50.0, 60.0],
-        },  # the weakest model, nearly 0%
+        # the weakest model, nearly 0%
+        {"humaneval": [0.6, 12.0, 16.0, 23.0], "mmlu": [25.0, 45.0, 50.0, 60.0]},
         {"hard": [0.0, 0.4, 1.2, 3.0]},
         {"f": [0.1, 0.2, 0.3, 0.4], "p": [10.0, 20.0, 30.0, 40.0]},  # two tasks of their own scales
         {"fives": [0.5, 0.9, 2.0, 4.0]},

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+
 from firstlight.evaluations.actions import cancel_run, create_run, parse_rule, pause_run, retry_failed
 from firstlight.evaluations.models import Run
 from firstlight.files.errors import Refused
@@ -14,7 +15,6 @@ from firstlight.registry import actions
 from firstlight.registry.models import Checkpoint, Series, Task, TrainingConfiguration
 from firstlight.teams.actions import add_member, create_team
 from firstlight.teams.models import AuditEvent, Membership
-
 from tests.evaluations import conftest as site
 from tests.tiny_model import write_tiny_llama
 
@@ -108,8 +108,13 @@ def test_a_name_that_is_taken_is_refused_by_name(world: World) -> None:
 def test_a_number_that_no_column_holds_is_refused(world: World, field: str, value: int) -> None:
     with pytest.raises(Refused, match=str(value)):
         actions.register_checkpoint(
-            world.user, world.series, configuration_of(world), name="x", location="tiny", **{field: value}
-        )  # type: ignore[arg-type]
+            world.user,
+            world.series,
+            configuration_of(world),
+            name="x",
+            location="tiny",
+            **{field: value},  # type: ignore[arg-type]
+        )
 
 
 # --- Planned checkpoints ---

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+
 from firstlight.files.addresses import EndpointAddress
 from firstlight.files.errors import Refused
 from firstlight.registry import actions
 from firstlight.registry.endpoints import addresses_of, engine_arguments, save_endpoint, served_models
 from firstlight.registry.models import Checkpoint, Endpoint, TrainingConfiguration
 from firstlight.teams.models import AuditEvent
-
 from tests.evaluations import conftest as site
 from tests.tiny_model import write_tiny_llama
 

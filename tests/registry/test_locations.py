@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from firstlight.files.errors import Refused
 from firstlight.registry.locations import known_folders, resolve_location
 

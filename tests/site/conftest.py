@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+
 from firstlight.evaluations.actions import create_run, parse_rule
 from firstlight.evaluations.leases import NewBatch, append_batches, claim_units
 from firstlight.evaluations.models import Run
@@ -22,7 +23,6 @@ from firstlight.registry import actions
 from firstlight.registry.models import Checkpoint, Endpoint, Instance, Series, Task, TrainingConfiguration
 from firstlight.teams.actions import add_member, create_team
 from firstlight.teams.models import Team
-
 from tests.tiny_model import write_tiny_llama
 
 KEY_VARIABLE = "FIRSTLIGHT_ENDPOINT_KEY_GPU_1"

@@ -1,7 +1,7 @@
 from django.test import Client
+
 from firstlight.files.model_folder import read_model_folder
 from firstlight.registry.models import Checkpoint
-
 from tests.site.conftest import Measured, World
 
 

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from firstlight.config.places import PACKAGE
 
 PAIRS = [

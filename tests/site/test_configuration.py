@@ -1,6 +1,6 @@
 from django.test import Client
-from firstlight.registry.models import TrainingConfiguration
 
+from firstlight.registry.models import TrainingConfiguration
 from tests.site.conftest import World
 
 

@@ -3,8 +3,8 @@
 import pytest
 from django.http import HttpResponse
 from django.test import Client
-from firstlight.registry.models import Checkpoint, Endpoint
 
+from firstlight.registry.models import Checkpoint, Endpoint
 from tests.site.conftest import KEY_VARIABLE, QueryCount, World
 
 FORM = {

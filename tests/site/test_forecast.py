@@ -1,7 +1,7 @@
 import pytest
 from django.test import Client
-from firstlight.forecasts.models import Forecast
 
+from firstlight.forecasts.models import Forecast
 from tests.site.conftest import Measured, QueryCount, World, finish
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from firstlight.pages.templatetags.numbers import duration, number, percent, pu, short, size
 from firstlight.pages.templatetags.words import told, visible
 

@@ -3,13 +3,13 @@ import io
 
 import pytest
 from django.test import Client
+
 from firstlight.evaluations.actions import parse_rule
 from firstlight.evaluations.cost import cost
 from firstlight.evaluations.leases import claim_units, fail_units
 from firstlight.evaluations.models import Likelihood, Run, Unit
 from firstlight.evaluations.progress import settle_state
 from firstlight.evaluations.views import guarded
-
 from tests.site.conftest import QueryCount, World, draw, finish
 
 

@@ -1,6 +1,6 @@
 from django.test import Client
-from firstlight.registry.models import Series
 
+from firstlight.registry.models import Series
 from tests.site.conftest import Measured, QueryCount, World
 
 

@@ -2,8 +2,8 @@ from django.conf import LazySettings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
 from django.test import Client
-from firstlight.registry.models import Task
 
+from firstlight.registry.models import Task
 from tests.site.conftest import QueryCount, World, lines
 
 

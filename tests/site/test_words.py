@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from django.test import Client
 from django.urls import reverse
+
 from firstlight.evaluations.actions import create_run, parse_rule
 from firstlight.evaluations.leases import claim_units, fail_units
 from firstlight.evaluations.models import Likelihood
@@ -13,7 +14,6 @@ from firstlight.evaluations.progress import settle_state
 from firstlight.files.task_file import parse_task_lines
 from firstlight.forecasts.actions import lock_forecast
 from firstlight.registry.actions import exclude_instance, import_task
-
 from tests.site.conftest import Measured, World, draw, finish, lines
 from tests.site.test_access import TABLE, address
 

@@ -4,9 +4,9 @@ from collections.abc import Hashable
 
 import numpy as np
 import pytest
+
 from firstlight.files.decoding import Decoding
 from firstlight.files.task_file import InstanceSpec
-
 from passuntil import FixedDraws, Tally, UntilPasses
 from passuntil.rules import InstanceRule
 from tests.simulated_engine import PASS, SimulatedEngine, SimulatedStream
@@ -31,9 +31,8 @@ def run(scheduler: Scheduler) -> dict[Hashable, tuple[list[bool], list[Progress]
         for progress in scheduler.step():
             bits, steps = found.setdefault(progress.key, ([], []))
             for wave in progress.waves:
-                assert wave.first_draw == len(
-                    bits
-                )  # the next one in draw order, nothing missing, nothing twice
+                # the next one in draw order, nothing missing, nothing twice
+                assert wave.first_draw == len(bits)
                 bits.extend(wave.passed.tolist())
             steps.append(progress)
     return found

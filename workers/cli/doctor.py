@@ -7,15 +7,23 @@ import os
 import platform
 import shutil
 from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from firstlight.config import places
 from firstlight.files.errors import Refused
+from workers.cli.extras import EXTRAS, installed
+
+#: The folder of each of the wheel's top-level names.
+FOLDERS = {"firstlight": places.PACKAGE} | {
+    name: Path(__file__).resolve().parents[2] / name for name in ("passuntil", "proxy", "workers")
+}
 
 
 def add_commands(commands: Any) -> None:
-    parser = commands.add_parser("doctor", help="check this installation")
-    parser.add_argument("--json", action="store_true")
+    parser = commands.add_parser("doctor")
+    parser.add_argument("--json", action="store_true", help="print the checks as JSON")
     parser.set_defaults(run=doctor)
 
 
@@ -42,6 +50,29 @@ def _python() -> str:
     return f"{platform.python_version()}, {os.cpu_count()} cores"
 
 
+def _names() -> str:
+    """Other distributions also install packages of these names: one of the two then imports the other's code."""
+    owners = metadata.packages_distributions()
+    wrong = []
+    for name, folder in FOLDERS.items():
+        spec = importlib.util.find_spec(name)
+        file = Path(spec.origin).resolve() if spec and spec.origin else None
+        if file != folder / "__init__.py":
+            wrong.append(f"`import {name}` finds {file or 'no file'}, not the one in {folder}")
+        others = sorted(set(owners.get(name, [])) - {"firstlight"})
+        if others:
+            wrong.append(f"the distribution {', '.join(others)} installs a package named {name} too")
+    if wrong:
+        raise Refused(f"{'; '.join(wrong)}: install Firstlight in an environment of its own.")
+    return f"{', '.join(FOLDERS)}: no other distribution installs them"
+
+
+def _extras() -> str:
+    here = [extra for extra in EXTRAS if installed(extra)]
+    absent = [extra for extra in EXTRAS if extra not in here]
+    return f"installed: {', '.join(here) or 'none'}; not installed: {', '.join(absent) or 'none'}"
+
+
 def _files() -> str:
     home = places.home()
     home.mkdir(parents=True, exist_ok=True)
@@ -55,7 +86,9 @@ def _files() -> str:
 
 
 def _database() -> str:
-    from workers.cli.site import set_up_django
+    if not installed("site"):
+        return _without("site")
+    from workers.database import set_up_django
 
     set_up_django()
     from django.db import connection
@@ -64,14 +97,14 @@ def _database() -> str:
     executor = MigrationExecutor(connection)
     waiting = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
     name = f"{connection.vendor} {'.'.join(map(str, connection.get_database_version()))}"
-    return (
-        f"{name}, {waiting} migrations waiting (firstlight up applies them)"
-        if waiting
-        else f"{name}, up to date"
-    )
+    if not waiting:
+        return f"{name}, up to date"
+    return f"{name}, {waiting} migration{'s' * (waiting > 1)} to apply (firstlight up applies them)"
 
 
 def _doorbell() -> str:
+    if not installed("site"):
+        return _without("site")
     url = places.broker_url()
     if url.startswith("filesystem"):
         return "folders: one machine only"
@@ -83,17 +116,23 @@ def _doorbell() -> str:
     return f"Redis {info['redis_version']}"
 
 
-def _engine() -> str:
-    import numpy
+def _engines() -> str:
+    if not installed("engine"):
+        return _without("engine")
+    kinds = ["reference", *(extra for extra in ("torch", "vllm") if installed(extra)), "openai"]
+    return f"{', '.join(kinds)} (numpy {metadata.version('numpy')})"
 
-    extras = [name for name in ("torch", "vllm") if importlib.util.find_spec(name)]
-    return f"reference (numpy {numpy.__version__})" + "".join(f", {name} installed" for name in extras)
+
+def _without(extra: str) -> str:
+    return f"not checked: the extra is not installed (pip install 'firstlight[{extra}]')"
 
 
 CHECKS: dict[str, Callable[[], str]] = {
     "python": _python,
+    "names": _names,
+    "extras": _extras,
     "files": _files,
     "database": _database,
     "doorbell": _doorbell,
-    "engines": _engine,
+    "engines": _engines,
 }

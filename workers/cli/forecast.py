@@ -12,7 +12,7 @@ from passuntil.laws import read_losses
 
 
 def add_commands(commands: Any) -> None:
-    parser = commands.add_parser("forecast", help="fit the task scaling law and forecast larger models")
+    parser = commands.add_parser("forecast")
     parser.add_argument(
         "tallies", type=Path, metavar="TALLIES.csv", help="draws and passes of each instance and model"
     )

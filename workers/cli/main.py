@@ -1,21 +1,63 @@
-"""The `firstlight` command: argument parsing, and one clear line where something is wrong."""
+"""The `firstlight` command: argument parsing, and one clear line where something is wrong.
+
+Of the commands' modules it imports the one that was asked for, so help and errors need not wait for NumPy or Django.
+"""
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
-from firstlight.files.errors import Refused
-from firstlight.files.model_folder import ModelFolderError
-from firstlight.files.task_file import TaskFileError
+from workers.cli.extras import remedy
 
-from passuntil import PassUntilError
-from proxy import ProxyError
-from workers.cli import doctor, forecast, measure, proxy, site
-from workers.engines.base import EngineError
 
-#: Failures whose text was written for a person.
-CLEAR = (Refused, ModelFolderError, TaskFileError, PassUntilError, ProxyError, EngineError)
+@dataclass(frozen=True)
+class Command:
+    """A command: its line in the help, the module whose `add_commands` adds its parser, the extra that it needs."""
+
+    help: str
+    module: str
+    extra: str | None = None
+
+
+COMMANDS = {
+    "passuntil": Command(
+        "draw answers to each instance until enough of them pass; writes TALLIES.csv",
+        "workers.cli.measure",
+        "engine",
+    ),
+    "exact": Command(
+        "exact log-likelihood of each reference answer and its terminator", "workers.cli.measure", "engine"
+    ),
+    "forecast": Command("fit the task scaling law and forecast larger models", "workers.cli.forecast"),
+    "relevance": Command("how candidate tasks relate to a target, by Algorithm 1", "workers.cli.proxy"),
+    "select": Command("choose proxy tasks for a target and weigh them", "workers.cli.proxy"),
+    "rank": Command(
+        "rank models by weighted proxy scores, with intervals and controls", "workers.cli.proxy_rank"
+    ),
+    "seeds": Command("how many seeds of each configuration are worth training", "workers.cli.proxy_rank"),
+    "import": Command("turn result files of other programs into SCORES.csv", "workers.cli.proxy_import"),
+    "doctor": Command("check this installation", "workers.cli.doctor"),
+    "up": Command("run the site on this machine: web server, workers, scheduler", "workers.cli.site", "site"),
+    "demo": Command(
+        "measure the ladder, forecast its largest model, serve the result", "workers.cli.site", "site"
+    ),
+    "worker": Command("run engine processes that draw for the site", "workers.cli.worker", "site"),
+    "register": Command("register a checkpoint folder in a series", "workers.cli.records", "site"),
+    "run": Command("create a PassUntil run for the site's workers to draw", "workers.cli.records", "site"),
+}
+
+#: Failures whose text was written for a person, by name: where one was raised its module is imported already.
+CLEAR = {
+    "firstlight.files.errors.Refused",
+    "firstlight.files.model_folder.ModelFolderError",
+    "firstlight.files.task_file.TaskFileError",
+    "passuntil.errors.PassUntilError",
+    "proxy.errors.ProxyError",
+    "workers.engines.base.EngineError",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,30 +67,45 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
-def build_parser() -> Parser:
+def build_parser(asked: str | None = None) -> Parser:
+    """The parser of all commands; only the one that was asked for knows its arguments."""
     parser = Parser(prog="firstlight", description="Sees an ability of a language model before it emerges.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
-    for module in (measure, forecast, proxy, doctor, site):
-        module.add_commands(commands)
+    module = COMMANDS[asked].module if asked in COMMANDS else None
+    for name, command in COMMANDS.items():
+        if command.module != module:
+            commands.add_parser(name, help=command.help)
+    if module:
+        importlib.import_module(module).add_commands(commands)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status 0, 1 (refused or failed, one line on stderr), 2 (wrong call) or 130 (interrupted)."""
-    arguments = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    asked = next((word for word in words if not word.startswith("-")), None)
     try:
+        arguments = build_parser(asked).parse_args(words)
         return int(arguments.run(arguments) or 0)
-    except CLEAR as error:
-        return _complain(arguments.command, str(error))
-    except OSError as error:
-        return _complain(arguments.command, f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        line = _clear_line(error, asked)
+        if line is None:
+            raise
+        print(f"firstlight {asked}: {' '.join(line.split())}", file=sys.stderr)
+        return 1
 
 
-def _complain(command: str, text: str) -> int:
-    print(f"firstlight {command}: {' '.join(text.split())}", file=sys.stderr)
-    return 1
+def _clear_line(error: Exception, asked: str | None) -> str | None:
+    """What a person is told; None where the error is a fault of ours, which shows its traceback."""
+    if isinstance(error, ModuleNotFoundError):
+        return remedy(error, COMMANDS[asked].extra if asked in COMMANDS else None)
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
+    if any(f"{kind.__module__}.{kind.__qualname__}" in CLEAR for kind in type(error).__mro__):
+        return str(error)
+    return None
 
 
 if __name__ == "__main__":

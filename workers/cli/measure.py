@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
 from firstlight.files.decoding import Decoding
 from firstlight.files.errors import Refused
 from firstlight.files.model_folder import read_model_folder
 from firstlight.files.task_file import InstanceSpec, read_task_file
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from passuntil import TallyRow, write_tallies
 from passuntil.rules import Rule
 from workers.cli.options import add_engine_options, add_rule, engine_options, rule_of
@@ -26,16 +26,14 @@ from workers.scheduler import DrawnUnit, Scheduler
 
 
 def add_commands(commands: Any) -> None:
-    draw = commands.add_parser("passuntil", help="draw each instance until r passes; writes TALLIES.csv")
+    draw = commands.add_parser("passuntil")
     _common(draw)
     add_rule(draw)
     draw.add_argument("--seed", type=int, default=0)
     draw.add_argument("--temperature", type=float, default=1.0)
     draw.add_argument("--top-p", type=float, default=1.0)
     draw.set_defaults(run=passuntil)
-    exact = commands.add_parser(
-        "exact", help="exact log-likelihood of each reference answer and its terminator"
-    )
+    exact = commands.add_parser("exact")
     _common(exact)
     exact.set_defaults(run=exact_command)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from firstlight.files.errors import Refused
-
 from passuntil import PassUntilError
 from passuntil.rules import RULES, Rule, Setting
 

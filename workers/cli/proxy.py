@@ -1,4 +1,4 @@
-"""`firstlight relevance` and `select` (and, by its siblings, `import`, `rank` and `seeds`), without a site."""
+"""`firstlight relevance` and `select`: which tasks speak for a target, and how much, without a site."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import proxy
 from proxy._text import shown, text_table
 from proxy.relevance import METRICS, RelevanceStudy
 from proxy.selection import AGGREGATES, PAPER, PHI
-from workers.cli import proxy_import, proxy_rank
 from workers.cli.proxy_tables import add_scores, listed, print_remarks, read_matrix
 
 #: What the tables call the scores of a normalisation.
@@ -32,9 +31,7 @@ phi: what the weight has of the ratio
 
 
 def add_commands(commands: Any) -> None:
-    relevance = commands.add_parser(
-        "relevance", help="which tasks move with a target task over models, and how surely"
-    )
+    relevance = commands.add_parser("relevance")
     add_scores(relevance)
     _study(relevance)
     relevance.add_argument(
@@ -55,7 +52,7 @@ def add_commands(commands: Any) -> None:
     )
     relevance.set_defaults(run=run_relevance)
 
-    select = commands.add_parser("select", help="choose proxy tasks for a target task and weigh them")
+    select = commands.add_parser("select")
     add_scores(select)
     _study(select)
     select.add_argument(
@@ -99,9 +96,6 @@ def add_commands(commands: Any) -> None:
     select.add_argument("--most", type=int, metavar="K", help="keep only the best K tasks")
     select.add_argument("--out", type=Path, metavar="WEIGHTS.json", help="also write the JSON to this file")
     select.set_defaults(run=run_select)
-
-    proxy_rank.add_commands(commands)
-    proxy_import.add_commands(commands)
 
 
 def _study(parser: argparse.ArgumentParser) -> None:

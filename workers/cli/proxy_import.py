@@ -14,7 +14,7 @@ from workers.cli.proxy_tables import print_remarks
 
 
 def add_commands(commands: Any) -> None:
-    load = commands.add_parser("import", help="turn result files of other programs into SCORES.csv")
+    load = commands.add_parser("import")
     load.add_argument("files", type=Path, nargs="+", metavar="FILE", help="result files, or folders of them")
     load.add_argument(
         "--format",

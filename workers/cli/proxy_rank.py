@@ -17,9 +17,7 @@ from workers.cli.proxy_tables import add_scores, read_column, read_matrix, read_
 
 
 def add_commands(commands: Any) -> None:
-    rank = commands.add_parser(
-        "rank", help="rank models by weighted proxy scores, with intervals and controls"
-    )
+    rank = commands.add_parser("rank")
     add_scores(rank)
     rank.add_argument(
         "--weights", type=Path, metavar="WEIGHTS.json", help="from `select`, or as {task: weight}"
@@ -59,7 +57,7 @@ def add_commands(commands: Any) -> None:
     rank.add_argument("--json", action="store_true", help="print JSON instead of tables")
     rank.set_defaults(run=run_rank)
 
-    seeds = commands.add_parser("seeds", help="how many seeds of each configuration are worth training")
+    seeds = commands.add_parser("seeds")
     add_scores(seeds)
     seeds.add_argument(
         "--noise-group", type=Path, required=True, metavar="R.csv", help="seeds of one configuration"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from firstlight.files.model_folder import ModelFolder
 from firstlight.files.model_shapes import ConfigError, head_sizes, whole
 from firstlight.files.safetensors_files import TensorEntry
-from numpy.typing import NDArray
-
 from workers.engines.base import EngineRefusal
 
 Array = NDArray[np.float32]

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from firstlight.files.model_folder import ModelFolder, ModelFolderError, read_config, text_config
-from firstlight.files.strict_json import StrictJsonError, strict_loads
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from firstlight.files.model_folder import ModelFolder, ModelFolderError, read_config, text_config
+from firstlight.files.strict_json import StrictJsonError, strict_loads
 from workers.engines.base import DrawRequest, EngineRefusal, check_context, check_request
 
 MAX_GENERATION_CONFIG_BYTES = 1_000_000

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from itertools import accumulate
 
-import re2  # type: ignore[import-untyped]
+import re2
 
 MAX_CHARACTERS = 1000
 #: Python reads groups by recursion, which must not depend on who calls.

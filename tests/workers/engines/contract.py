@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from firstlight.files.model_folder import read_model_folder
 
+from firstlight.files.model_folder import read_model_folder
 from tests.tiny_model import CHARACTERS, SPECIALS, write_tiny_llama
 from workers.engines import (
     DrawRequest,

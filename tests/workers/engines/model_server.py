@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from firstlight.files.addresses import EndpointAddress
 
+from firstlight.files.addresses import EndpointAddress
 from workers.engines import DrawRequest, EngineGarbage, open_engine
 from workers.engines.reference.engine import ReferenceEngine, _Part
 from workers.engines.reference.network import head_logits, prefill

@@ -14,8 +14,8 @@ from typing import Any
 import httpcore2
 import numpy as np
 import pytest
-from firstlight.files.addresses import AddressError, EndpointAddress
 
+from firstlight.files.addresses import AddressError, EndpointAddress
 from tests.tiny_model import write_tiny_llama
 from tests.workers.engines.contract import _as_tokens, request
 from tests.workers.engines.model_server import ModelServer

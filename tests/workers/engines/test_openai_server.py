@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from firstlight.files.addresses import EndpointAddress
 
+from firstlight.files.addresses import EndpointAddress
 from tests.workers.engines.contract import EngineContract, draw, request
 from workers.engines import Engine, EngineRefusal, open_engine
 from workers.engines.openai.servers import Server

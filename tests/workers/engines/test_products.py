@@ -115,13 +115,8 @@ def test_a_product_does_not_depend_on_where_it_lies_in_memory(shape: tuple[int, 
     right = rng.standard_normal((shape[1], columns)).astype(np.float32)
     with one_blas_thread():
         first = placed(left, 0) @ placed(right, 0)
-        for a, b in [
-            (4, 0),
-            (0, 4),
-            (8, 12),
-            (12, 8),
-            (4, 4),
-        ]:  # malloc's addresses are multiples of 16 bytes
+        # malloc's addresses are multiples of 16 bytes
+        for a, b in [(4, 0), (0, 4), (8, 12), (12, 8), (4, 4)]:
             assert np.array_equal(placed(left, a) @ placed(right, b), first)
 
 

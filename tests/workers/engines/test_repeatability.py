@@ -75,9 +75,8 @@ def check_places(engine: ReferenceEngine, prompt: str = "12+34=") -> None:
         for tokens in steps:
             logits = wide.logits(tokens.reshape(3, BLOCK))
             expected.append(logits.transpose(0, 2, 1).reshape(3 * BLOCK, -1).copy())
-        order = rng.permutation(3 * BLOCK)[
-            : BLOCK + 5
-        ]  # other places, other neighbours, dead places at the end
+        # other places, other neighbours, dead places at the end
+        order = rng.permutation(3 * BLOCK)[: BLOCK + 5]
         narrow = Decoder(weights, prefix, len(order), 8)
         for tokens, want in zip(steps, expected, strict=True):
             placed = np.zeros(2 * BLOCK, np.int64)

@@ -79,9 +79,8 @@ def test_temperature_and_top_p_agree_with_brute_force(temperature: float, top_p:
     rng = np.random.default_rng(3)
     logits = rng.standard_normal(50).astype(np.float32) * 2
     blocks, rows = 40, 64
-    uniform = (np.arange(blocks * rows) + 0.5) / (
-        blocks * rows
-    )  # evenly spread, so frequencies are exact to 1 / n
+    # evenly spread, so frequencies are exact to 1 / n
+    uniform = (np.arange(blocks * rows) + 0.5) / (blocks * rows)
     wide = np.broadcast_to(logits[:, None], (blocks, 50, rows)).copy()
     tokens = sample(wide, rng.permutation(uniform).reshape(blocks, rows), temperature, top_p)
     frequencies = np.bincount(tokens.ravel(), minlength=50) / tokens.size

@@ -6,8 +6,8 @@ import importlib.util
 
 import numpy as np
 import pytest
-from firstlight.files.model_folder import ModelFolder, read_model_folder
 
+from firstlight.files.model_folder import ModelFolder, read_model_folder
 from tests.tiny_model import write_tiny_llama
 from tests.workers.engines.contract import MERGES, request
 from workers.engines import EngineOutOfMemory, EngineRefusal, open_engine

@@ -22,7 +22,7 @@ INSTANCES = {"a": "1+2=", "b": "3+4=", "c": "55+6=", "d": "7+88=", "e": "9+10=",
 DRAWS = 600
 PREPARE = """
 import json, sys
-from workers.cli.site import prepare_database, set_up_django
+from workers.database import prepare_database, set_up_django
 set_up_django()
 prepare_database()
 from firstlight.config.celery import make_broker_folders
@@ -55,7 +55,7 @@ print(json.dumps(runs))
 """
 TELL = """
 import json, sys
-from workers.cli.site import set_up_django
+from workers.database import set_up_django
 set_up_django()
 from firstlight.evaluations.models import Batch, Run
 from firstlight.evaluations.progress import reconcile

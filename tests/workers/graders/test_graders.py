@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from firstlight.files.task_file import GRADERS, InstanceSpec
 
+from firstlight.files.task_file import GRADERS, InstanceSpec
 from workers.graders import REGISTRY, GraderRefusal, grade
 
 

@@ -12,8 +12,9 @@ from time import time
 from typing import Any
 
 import httpcore2 as http
-from firstlight.files.addresses import AddressError, EndpointAddress, check_addresses
 from httpcore2 import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream
+
+from firstlight.files.addresses import AddressError, EndpointAddress, check_addresses
 
 CONNECT_SECONDS = 10.0
 WRITE_SECONDS = 30.0

@@ -13,7 +13,6 @@ import random
 from dataclasses import dataclass, field
 
 from firstlight.files.addresses import EndpointAddress
-
 from workers.engines.openai.completions import Call
 from workers.engines.openai.connection import Busy, Connection, Denied, Trouble
 from workers.engines.openai.servers import Server

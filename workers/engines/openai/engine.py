@@ -10,8 +10,8 @@ from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
-from firstlight.files.addresses import EndpointAddress
 
+from firstlight.files.addresses import EndpointAddress
 from workers.engines.base import (
     DrawRequest,
     EngineError,

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from firstlight.files.model_folder import ModelFolderError, read_model_folder
 from numpy.typing import NDArray
 
+from firstlight.files.model_folder import ModelFolderError, read_model_folder
 from workers.engines.base import DrawRequest, EngineRefusal, Score, Wave
 from workers.engines.reference.blas import blas_name, one_blas_thread
 from workers.engines.reference.decoder import Decoder

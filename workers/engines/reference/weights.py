@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from firstlight.files.model_folder import ModelFolder
 from numpy.typing import NDArray
 
+from firstlight.files.model_folder import ModelFolder
 from workers.engines.llama import Array, Sizes, read_sizes, read_tensor, tied_embeddings
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from firstlight.files.model_folder import ModelFolderError, read_model_folder
 
+from firstlight.files.model_folder import ModelFolderError, read_model_folder
 from workers.engines.base import (
     DrawRequest,
     EngineOutOfMemory,

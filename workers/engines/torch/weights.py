@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from firstlight.files.model_folder import ModelFolder
-from firstlight.files.safetensors_files import TensorEntry
 from torch import Tensor
 
+from firstlight.files.model_folder import ModelFolder
+from firstlight.files.safetensors_files import TensorEntry
 from workers.engines.base import EngineRefusal
 from workers.engines.llama import Sizes, tied_embeddings
 

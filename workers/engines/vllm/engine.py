@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from firstlight.files.model_folder import ModelFolder, ModelFolderError, read_model_folder
 from firstlight.files.model_shapes import head_sizes
-
 from workers.engines.base import (
     DrawRequest,
     EngineGarbage,
@@ -91,7 +91,9 @@ class VllmEngine:
             import vllm
             from vllm.platforms import current_platform
         except ImportError as error:
-            raise EngineRefusal(f"vLLM is not installed here, or not whole ({error})") from error
+            raise EngineRefusal(
+                f"vLLM is not installed here, or not whole ({error}): pip install 'firstlight[vllm]'"
+            ) from error
         on_cpu = current_platform.is_cpu()
         self.capacity = sequences or (256 if on_cpu else 2048)
         length = context or folder.context_length or 2048

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from firstlight.files.model_folder import ModelFolder
 from firstlight.files.model_shapes import ConfigError, head_sizes, whole
-
 from workers.engines.base import EngineOutOfMemory, EngineRefusal
 
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
