@@ -8,39 +8,29 @@ The idea of drawing until r passes come, and the law, are of Hu et al., "Predict
 Infinite Resolution Evaluation" (arXiv 2310.03262). The estimates and intervals here correct what it leaves
 open.
 
+>>> from passuntil import UntilPasses
 >>> rule = UntilPasses(r=2, cap=1000)
 >>> tally = rule.settle([0, 0, 1, 0, 0, 0, 0, 1, 0, 1])
 >>> tally.stopped_at, round(tally.estimate(), 4)
 (8, 0.1429)
 """
 
-from passuntil.counts import (
-    DatasetEstimate,
-    Interval,
-    Tally,
-    TallyRow,
-    dataset_estimate,
-    read_tallies,
-    write_tallies,
-)
-from passuntil.errors import PassUntilError
-from passuntil.forecasting import SeriesForecast, forecast_tallies
-from passuntil.rules import DatasetPrecision, FixedDraws, RelativeError, UntilPasses, rule_from_dict
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "DatasetEstimate",
-    "DatasetPrecision",
-    "FixedDraws",
-    "Interval",
-    "PassUntilError",
-    "RelativeError",
-    "SeriesForecast",
-    "Tally",
-    "TallyRow",
-    "UntilPasses",
-    "dataset_estimate",
-    "forecast_tallies",
-    "read_tallies",
-    "rule_from_dict",
-    "write_tallies",
-]
+from passuntil._faces import lazily
+
+if TYPE_CHECKING:
+    from passuntil.counts import (
+        DatasetEstimate,
+        Interval,
+        Tally,
+        TallyRow,
+        dataset_estimate,
+        read_tallies,
+        write_tallies,
+    )
+    from passuntil.errors import PassUntilError
+    from passuntil.forecasting import SeriesForecast, forecast_tallies
+    from passuntil.rules import DatasetPrecision, FixedDraws, RelativeError, UntilPasses, rule_from_dict
+
+__getattr__, __dir__, __all__ = lazily(__name__, __file__)

@@ -7,26 +7,15 @@ moves with the data rather than the seed, `select_proxies` and `ProxySelector` w
 else is found in its room: `proxy.scores`, `proxy.relevance`, `proxy.selection`, `proxy.weights`, `proxy.ranking`.
 """
 
-from proxy.errors import ProxyError
-from proxy.ranking import Evidence, RankingSettings, Truth, rank_configurations, study_seeds
-from proxy.relevance import study_relevance
-from proxy.scores import ScoreMatrix, import_scores, join_scores, read_scores, write_scores
-from proxy.selection import ProxySelector, select_proxies, study_robustness
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Evidence",
-    "ProxyError",
-    "ProxySelector",
-    "RankingSettings",
-    "ScoreMatrix",
-    "Truth",
-    "import_scores",
-    "join_scores",
-    "rank_configurations",
-    "read_scores",
-    "select_proxies",
-    "study_relevance",
-    "study_robustness",
-    "study_seeds",
-    "write_scores",
-]
+from proxy._faces import lazily
+
+if TYPE_CHECKING:
+    from proxy.errors import ProxyError
+    from proxy.ranking import Evidence, RankingSettings, Truth, rank_configurations, study_seeds
+    from proxy.relevance import study_relevance
+    from proxy.scores import ScoreMatrix, import_scores, join_scores, read_scores, write_scores
+    from proxy.selection import ProxySelector, select_proxies, study_robustness
+
+__getattr__, __dir__, __all__ = lazily(__name__, __file__)

@@ -31,9 +31,10 @@ import numpy as np
 import pandas as pd
 
 from proxy import RankingSettings, rank_configurations, read_scores, select_proxies
+from proxy.choices import METRICS
 from proxy.relevance import choose_metric
 from proxy.relevance._rounds import draw_subsets
-from proxy.relevance.correlation import METRICS, set_correlations
+from proxy.relevance.correlation import set_correlations
 
 TASKS, MODELS, ROUNDS = 42, 124, 1000
 LEADERBOARD = Path("open_llm_leaderboard") / "open_llm_leaderboard_v1_dump.csv.gz"

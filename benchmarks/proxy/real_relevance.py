@@ -29,7 +29,8 @@ import numpy as np
 
 from proxy import ScoreMatrix, join_scores, read_scores, study_relevance
 from proxy._text import shown, text_table
-from proxy.relevance import METRICS, TwoWayNormaliser, choose_metric, correlations
+from proxy.choices import METRICS
+from proxy.relevance import TwoWayNormaliser, choose_metric, correlations
 from proxy.selection import phi_of, variance_ratio
 
 BENCHMARKS = ["MMLU", "ARC-C", "HellaSwag", "Winograd", "TruthfulQA", "GSM8K", "XWinograd", "HumanEval"]

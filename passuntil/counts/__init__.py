@@ -4,31 +4,18 @@
 `sequences` holds at every look, `gbas` buys a relative error. `dataset_estimate` is the mean over a task.
 """
 
-from passuntil.counts import estimates, intervals, sequences
-from passuntil.counts.aggregate import DatasetEstimate, dataset_estimate
-from passuntil.counts.bootstrap import BootstrapResult, paired_bootstrap
-from passuntil.counts.gbas import GammaEstimate, gamma_estimate, passes_needed
-from passuntil.counts.intervals import Interval
-from passuntil.counts.report import TallyReport, tally_report
-from passuntil.counts.tables import TallyRow, read_tallies, write_tallies
-from passuntil.counts.tally import Tally
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "BootstrapResult",
-    "DatasetEstimate",
-    "GammaEstimate",
-    "Interval",
-    "Tally",
-    "TallyReport",
-    "TallyRow",
-    "dataset_estimate",
-    "estimates",
-    "gamma_estimate",
-    "intervals",
-    "paired_bootstrap",
-    "passes_needed",
-    "read_tallies",
-    "sequences",
-    "tally_report",
-    "write_tallies",
-]
+from passuntil._faces import lazily
+
+if TYPE_CHECKING:
+    from passuntil.counts import estimates, intervals, sequences
+    from passuntil.counts.aggregate import DatasetEstimate, dataset_estimate
+    from passuntil.counts.bootstrap import BootstrapResult, paired_bootstrap
+    from passuntil.counts.gbas import GammaEstimate, gamma_estimate, passes_needed
+    from passuntil.counts.intervals import Interval
+    from passuntil.counts.report import TallyReport, tally_report
+    from passuntil.counts.tables import TallyRow, read_tallies, write_tallies
+    from passuntil.counts.tally import Tally
+
+__getattr__, __dir__, __all__ = lazily(__name__, __file__)

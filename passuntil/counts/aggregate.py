@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # a part of it loads at its first use, and no error waits for that
 from scipy.special import expit, logit
-from scipy.stats import t as student
 
 from passuntil._arrays import Ints
 from passuntil._checks import confidence
@@ -174,6 +174,6 @@ def _interval(mean: float, variance: float, m: int, draws: Ints, level: float) -
         return 0.0, bound
     if mean >= 1.0:
         return 1.0 - bound, 1.0
-    reach = float(student.ppf(1.0 - tail, m - 1)) * math.sqrt(variance) / (mean * (1.0 - mean))
+    reach = float(scipy.stats.t.ppf(1.0 - tail, m - 1)) * math.sqrt(variance) / (mean * (1.0 - mean))
     low, high = (float(expit(logit(mean) + side * reach)) for side in (-1.0, 1.0))
     return min(low, 1.0 - bound), max(high, bound)

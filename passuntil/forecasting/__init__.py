@@ -5,20 +5,16 @@ method is fitted (`methods`) and tried on left-out models (`backtests`), one is 
 `series_forecast` holds the result.
 """
 
-from passuntil.forecasting._limits import FAR_STEP
-from passuntil.forecasting.forecast import forecast_tallies
-from passuntil.forecasting.methods import METHODS
-from passuntil.forecasting.per_model import FittedModel, HeldOut, TargetForecast
-from passuntil.forecasting.series import SCALES
-from passuntil.forecasting.series_forecast import SeriesForecast
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "FAR_STEP",
-    "METHODS",
-    "SCALES",
-    "FittedModel",
-    "HeldOut",
-    "SeriesForecast",
-    "TargetForecast",
-    "forecast_tallies",
-]
+from passuntil._faces import lazily
+
+if TYPE_CHECKING:
+    from passuntil.forecasting._limits import FAR_STEP
+    from passuntil.forecasting.forecast import forecast_tallies
+    from passuntil.forecasting.methods import METHODS
+    from passuntil.forecasting.per_model import FittedModel, HeldOut, TargetForecast
+    from passuntil.forecasting.scales import SCALES
+    from passuntil.forecasting.series_forecast import SeriesForecast
+
+__getattr__, __dir__, __all__ = lazily(__name__, __file__)

@@ -9,7 +9,7 @@ import numpy as np
 
 from passuntil.errors import PassUntilError
 from passuntil.forecasting.methods import METHODS
-from passuntil.forecasting.series import SCALES
+from passuntil.forecasting.scales import SCALES
 from passuntil.forecasting.series_forecast import SeriesForecast
 from passuntil.growth.circuit_comparison import FORM_WORDS, CircuitComparison
 from passuntil.growth.growth_result import CLASSES, GrowthResult

@@ -13,14 +13,8 @@ from passuntil.counts.aggregate import DatasetEstimate, dataset_estimate
 from passuntil.counts.tables import TallyRow, check_series
 from passuntil.counts.tally import Tally
 from passuntil.errors import PassUntilError
+from passuntil.forecasting.scales import SCALES
 from passuntil.laws.loss_table import check_losses
-
-#: What may grow, by the name that options and the JSON shape have, with the words that a reader sees.
-SCALES = {
-    "n_params": "non-embedding parameters N",
-    "tokens": "training tokens D",
-    "compute": "training compute 6 N D",
-}
 
 #: (r, floor, cap) of a stopping rule.
 Design = tuple[int | None, int, int | None]

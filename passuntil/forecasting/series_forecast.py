@@ -9,7 +9,7 @@ from passuntil._text import counted, grid, size_text
 from passuntil.forecasting._json import plain
 from passuntil.forecasting.methods import METHODS
 from passuntil.forecasting.per_model import FittedModel, HeldOut, TargetForecast
-from passuntil.forecasting.series import SCALES
+from passuntil.forecasting.scales import SCALES
 from passuntil.growth.circuit_comparison import CircuitComparison
 from passuntil.growth.growth_result import CLASSES, GrowthResult
 from passuntil.laws.loss_fit import LossFit

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import minimize
+import scipy  # a part of it loads at its first use, and no error waits for that
 from scipy.special import betaln, expit, logit
 
 from passuntil._arrays import Floats, Ints
@@ -157,5 +157,5 @@ def _shifted(like: tuple[tuple[int, int], ...], draws: bytes, passes: bytes) -> 
         return 0.5 * float(np.square(off).sum()) - fit
 
     start = [0.0, LIKE_SLOPE, math.log(LIKE_DRAWS)]
-    found = minimize(cost, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-4})
+    found = scipy.optimize.minimize(cost, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-4})
     return means(found.x[0], found.x[1]), math.exp(float(np.clip(found.x[2], -3.0, 15.0)))

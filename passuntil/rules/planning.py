@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # a part of it loads at its first use, and no error waits for that
 from numpy.typing import ArrayLike
-from scipy.stats import binom
 
 from passuntil._arrays import Floats
 from passuntil._text import grid
@@ -88,8 +88,8 @@ def expected_draws(p: ArrayLike, *, r: int, floor: int = 0, cap: int) -> Floats:
     safe = np.where(some, q, 1.0)
 
     def until(c: int) -> Floats:
-        met = r / safe * binom.sf(r, c + 1, q) if c > 0 else 0.0
-        return np.asarray(np.where(some, met, 0.0) + c * binom.cdf(r - 1, c, q), dtype=np.float64)
+        met = r / safe * scipy.stats.binom.sf(r, c + 1, q) if c > 0 else 0.0
+        return np.asarray(np.where(some, met, 0.0) + c * scipy.stats.binom.cdf(r - 1, c, q), dtype=np.float64)
 
     return until(cap) + floor - until(floor)
 
@@ -109,4 +109,4 @@ def reach_probability(p: ArrayLike, *, r: int, cap: int) -> Floats:
     ndarray of float
         In the shape of p.
     """
-    return np.asarray(binom.sf(r - 1, cap, np.asarray(p, dtype=np.float64)), dtype=np.float64)
+    return np.asarray(scipy.stats.binom.sf(r - 1, cap, np.asarray(p, dtype=np.float64)), dtype=np.float64)

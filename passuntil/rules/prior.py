@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import scipy  # a part of it loads at its first use, and no error waits for that
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
 from scipy.special import betaincinv, betaln, expit, logit
 
 from passuntil._arrays import Floats
@@ -151,7 +151,7 @@ def _likeliest(draws: bytes, passes: bytes) -> tuple[float, float]:
 
     total, passed = float((n * times).sum()), float((s * times).sum())
     start = logit((passed + 0.5) / (total + 1.0))
-    found = minimize(
+    found = scipy.optimize.minimize(
         cost, [start, math.log(10.0)], method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-5}
     )
     mean, size = float(expit(found.x[0])), math.exp(float(found.x[1]))

@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proxy._checks import confidence, one_of, whole
-from proxy.selection import AGGREGATES
-from proxy.weights.recommended import SELECTOR_NAMES
+from proxy.choices import AGGREGATES, GAPS, SELECTOR_NAMES
 
-#: What becomes of a task that some model has no score on.
-GAPS = ("refuse", "drop")
 LEAST_DRAWS = 100
 
 

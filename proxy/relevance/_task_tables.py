@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy._arrays import Floats
+from proxy.choices import METRICS
 from proxy.errors import ProxyError
 from proxy.relevance._usable import Usable
-from proxy.relevance.correlation import METRICS, correlations, permuted_correlations, set_correlations
+from proxy.relevance.correlation import correlations, permuted_correlations, set_correlations
 from proxy.relevance.fisher_intervals import fisher_intervals
 from proxy.relevance.max_t import max_t
 from proxy.relevance.normalisation import TwoWayNormaliser

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from proxy._arrays import Floats
 from proxy._checks import whole
 from proxy._text import counted
+from proxy.choices import METRICS
 from proxy.errors import ProxyError
 from proxy.relevance._rounds import (
     default_subset,
@@ -21,7 +22,7 @@ from proxy.relevance._rounds import (
     renormalised_correlations,
     top_tasks,
 )
-from proxy.relevance.correlation import METRICS, set_correlations
+from proxy.relevance.correlation import set_correlations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

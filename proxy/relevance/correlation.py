@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import kendalltau, rankdata
 
 from proxy._arrays import Floats
+from proxy.choices import METRICS
 from proxy.errors import ProxyError
 from proxy.relevance._rank_correlations import by_model, by_set, ratio
 
 #: The correlations that Algorithm 1 chooses among, in the order of the paper.
-METRICS = ("pearson", "spearman", "kendall")
 
 #: Above so many models the sign matrices of all of them no longer fit ...
 MOST_MODELS = 1500

@@ -11,11 +11,12 @@ import numpy as np
 
 from proxy._checks import confidence, one_of, whole
 from proxy._text import counted, finite
+from proxy.choices import METRICS
 from proxy.errors import ProxyError
 from proxy.relevance._task_tables import fitted_normaliser, task_table, two_way_nulls
 from proxy.relevance._usable import usable
 from proxy.relevance.consistency import Consistency, choose_metric
-from proxy.relevance.correlation import METRICS, MOST_MODELS
+from proxy.relevance.correlation import MOST_MODELS
 from proxy.relevance.task_relevance import TaskRelevance
 from proxy.scores.flags import Flag, flag_tasks
 from proxy.scores.matrix import ScoreMatrix

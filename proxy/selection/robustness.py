@@ -9,12 +9,10 @@ import numpy as np
 from scipy.special import expit
 
 from proxy._checks import one_of
+from proxy.choices import PHI
 from proxy.errors import ProxyError
 from proxy.scores.matrix import ScoreMatrix
 from proxy.selection.variance_ratios import CAP, VarianceRatio, group_ratio
-
-#: Transformations of the ratio R that a score may weigh with; "sigmoid" is the paper's example.
-PHI = ("ratio", "sigmoid", "none")
 
 
 def study_robustness(

@@ -9,16 +9,16 @@ from dataclasses import replace
 import numpy as np
 
 from proxy._checks import one_of, real, whole
+from proxy.choices import AGGREGATES, PHI
 from proxy.errors import ProxyError
 from proxy.relevance.study import study_relevance
 from proxy.scores.chance import AboveChance
 from proxy.scores.matrix import ScoreMatrix
 from proxy.selection._group_chance import above_chance_of
 from proxy.selection.proxies import Candidate, Selection, refuse_mixed_scales
-from proxy.selection.robustness import PHI, phi_of, study_robustness
+from proxy.selection.robustness import phi_of, study_robustness
 from proxy.selection.variance_ratios import CAP, VarianceRatio
 
-AGGREGATES = ("raw", "z")
 #: The settings of the paper's recipe: no test asks whether a task may weigh.
 PAPER = {"normalisation": "two_way", "phi": "sigmoid", "robustness_threshold": 0.0, "alpha": 1.0}
 

@@ -6,21 +6,16 @@ relevance to what the panel can tell apart and weighs it by information. `recomm
 loss and the target's own score.
 """
 
-from proxy.weights.base import Selector, reliabilities
-from proxy.weights.decision import DecisionSelector
-from proxy.weights.paper import PaperSelector
-from proxy.weights.pooled import PooledSelector
-from proxy.weights.recommended import Recommended, recommend, selector_named
-from proxy.weights.shrinkage import ShrinkageSelector
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "DecisionSelector",
-    "PaperSelector",
-    "PooledSelector",
-    "Recommended",
-    "Selector",
-    "ShrinkageSelector",
-    "recommend",
-    "reliabilities",
-    "selector_named",
-]
+from proxy._faces import lazily
+
+if TYPE_CHECKING:
+    from proxy.weights.base import Selector, reliabilities
+    from proxy.weights.decision import DecisionSelector
+    from proxy.weights.paper import PaperSelector
+    from proxy.weights.pooled import PooledSelector
+    from proxy.weights.recommended import Recommended, recommend, selector_named
+    from proxy.weights.shrinkage import ShrinkageSelector
+
+__getattr__, __dir__, __all__ = lazily(__name__, __file__)

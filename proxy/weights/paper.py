@@ -8,8 +8,9 @@ from scipy.stats import kendalltau
 
 from proxy._arrays import Floats
 from proxy._checks import one_of
+from proxy.choices import PHI
 from proxy.relevance.normalisation import two_way
-from proxy.selection.robustness import PHI, phi_of
+from proxy.selection.robustness import phi_of
 from proxy.weights.base import Selector
 
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import kendalltau
 
 from proxy._arrays import Floats, Ints
+from proxy.choices import SELECTOR_NAMES
 from proxy.errors import ProxyError
 from proxy.weights._correlation import correlation, fisher
 from proxy.weights._join import with_loss, with_own
@@ -28,7 +29,6 @@ SELECTORS: dict[str, Callable[[], Selector]] = {
 }
 #: "recommended" chooses between these, the first where the panel cannot tell.
 CHOSEN_AMONG = ("pooled", "shrinkage")
-SELECTOR_NAMES = (*SELECTORS, "recommended")
 
 
 def selector_named(name: str) -> Selector:

@@ -6,9 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from passuntil import TallyRow, forecast_tallies, read_tallies
+from passuntil import TallyRow, read_tallies
 from passuntil.forecasting import SCALES
-from passuntil.laws import read_losses
 
 
 def add_commands(commands: Any) -> None:
@@ -71,6 +70,11 @@ def forecast(arguments: argparse.Namespace) -> int:
         named = {row.task for row in rows}
         task = task or (named.pop() if len(named) == 1 else None)
         rows += [row for path in arguments.beside for row in _beside(path)]
+    from passuntil import (
+        forecast_tallies,  # half a second, which a file that cannot be read need not wait for
+    )
+    from passuntil.laws import read_losses
+
     result = forecast_tallies(
         rows,
         targets=arguments.target,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import proxy
 from proxy._text import shown, text_table
-from proxy.relevance import METRICS, RelevanceStudy
-from proxy.selection import AGGREGATES, PAPER, PHI
+from proxy.choices import AGGREGATES, METRICS, PHI
 from workers.cli.proxy_tables import add_scores, listed, print_remarks, read_matrix
+
+if TYPE_CHECKING:
+    from proxy.relevance import RelevanceStudy
 
 #: What the tables call the scores of a normalisation.
 NORMALISED = {"raw": "raw scores", "two_way": "two-way normalised scores"}
@@ -135,8 +137,9 @@ def _study(parser: argparse.ArgumentParser) -> None:
 
 
 def run_relevance(arguments: argparse.Namespace) -> int:
+    matrix = read_matrix(arguments)  # first: a file that cannot be read need not wait for the methods
     study = proxy.study_relevance(
-        read_matrix(arguments),
+        matrix,
         arguments.target,
         candidates=listed(arguments.candidates),
         metric=arguments.metric,
@@ -202,7 +205,8 @@ def _show_relevance(study: RelevanceStudy) -> None:
 
 
 def run_select(arguments: argparse.Namespace) -> int:
-    settings: dict[str, Any] = dict(PAPER) if arguments.recipe == "paper" else {}
+    matrix = read_matrix(arguments)
+    settings: dict[str, Any] = dict(proxy.selection.PAPER) if arguments.recipe == "paper" else {}
     names = (
         "normalisation",
         "phi",
@@ -218,7 +222,7 @@ def run_select(arguments: argparse.Namespace) -> int:
         for name, path in (("data_group", arguments.data_group), ("noise_group", arguments.noise_group))
     }
     selection = proxy.select_proxies(
-        read_matrix(arguments),
+        matrix,
         arguments.target,
         candidates=listed(arguments.candidates),
         metric=arguments.metric,

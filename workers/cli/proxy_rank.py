@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import proxy
 from proxy._text import shown, text_table
-from proxy.ranking import Ranking
-from proxy.ranking.settings import GAPS
-from proxy.selection import AGGREGATES
-from proxy.weights.recommended import SELECTOR_NAMES
+from proxy.choices import AGGREGATES, GAPS, SELECTOR_NAMES
 from workers.cli.proxy_tables import add_scores, read_column, read_matrix, read_noise, read_weights
+
+if TYPE_CHECKING:
+    from proxy.ranking import Ranking
 
 
 def add_commands(commands: Any) -> None:
@@ -179,9 +179,10 @@ def _show_ranking(ranking: Ranking) -> None:
 
 
 def run_seeds(arguments: argparse.Namespace) -> int:
+    matrix, noise = read_matrix(arguments), proxy.read_scores(arguments.noise_group)
     advice = proxy.study_seeds(
-        read_matrix(arguments),
-        proxy.read_scores(arguments.noise_group),
+        matrix,
+        noise,
         weights=None if arguments.weights is None else read_weights(arguments.weights),
         seeds_had=arguments.seeds_had,
         relevance=arguments.relevance,
