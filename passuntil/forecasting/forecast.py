@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from passuntil._checks import confidence, whole
-from passuntil.counts.tables import TallyRow
+from passuntil.counts.tally_row import TallyRow
 from passuntil.errors import PassUntilError
 from passuntil.forecasting._limits import above, fittable, warnings
 from passuntil.forecasting._sources import Sources
