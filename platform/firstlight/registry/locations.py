@@ -32,10 +32,10 @@ def resolve_location(text: str) -> Path:
             f"{text} is outside the allowed folders ({allowed}): move it there or set FIRSTLIGHT_MODEL_ROOTS."
         )
     # isdir of os.path, which answers False where a name is too long; that of pathlib raises
-    found = next((path for path in inside if os.path.isdir(path)), None)
-    if found is None:
+    folder = next((path for path in inside if os.path.isdir(path)), None)
+    if folder is None:
         raise Refused(f"no such folder: {text}. Check the spelling, or copy the checkpoint there first.")
-    return found
+    return folder
 
 
 def known_folders(limit: int = 200) -> Iterator[str]:
