@@ -87,7 +87,7 @@ class DatasetPrecision(RunRule):
     """
 
     kind: ClassVar[str] = "dataset_precision"
-    title: ClassVar[str] = "Until the mean over all instances is precise"
+    title: ClassVar[str] = "The mean over all instances is precise"
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting(
             name="target",
