@@ -175,16 +175,16 @@ def build(
 
     for n in sizes:
         label = f"{n / 1e6:.1f}M" if n >= 1e6 else f"{n // 1000}k"
-        made = actions.plan_checkpoint(
+        checkpoint = actions.plan_checkpoint(
             owner, series, configuration, name=f"ladder-{label}", n_params=n, tokens=20 * n
         )
-        demo.checkpoints.append(made)
+        demo.checkpoints.append(checkpoint)
         if n == sizes[-1]:
-            forecasts = [make_forecast(owner, task, made) for task in demo.tasks]
+            forecasts = [make_forecast(owner, task, checkpoint) for task in demo.tasks]
             for forecast in forecasts[:2]:
                 lock_forecast(owner, forecast)
-        weights(made)
-        measure(made)
+        weights(checkpoint)
+        measure(checkpoint)
     demo.scored = list(Forecast.objects.filter(target=demo.checkpoints[-1]).order_by("id"))
     far = actions.plan_checkpoint(
         owner, series, configuration, name="ladder-21M", n_params=FAR_SIZE, tokens=20 * FAR_SIZE

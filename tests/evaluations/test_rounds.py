@@ -48,16 +48,16 @@ def test_a_run_ends_where_its_rule_ends_and_its_estimate_is_the_rules(world: Wor
     assert (run.state, run.units_done) == (Run.State.COMPLETE, 4)
     assert reconcile(run) == []
     rule = rule_of(run)
-    found = rule.estimate(rounds(rule, run.units.order_by("pk")), level=0.95)
-    assert found.done
-    assert found.met
-    assert run.drawn == run.draws == found.draws  # a round is drawn to the draw: nothing in vain
-    assert run_estimate(run).mean == found.mean
+    estimate = rule.estimate(rounds(rule, run.units.order_by("pk")), level=0.95)
+    assert estimate.done
+    assert estimate.met
+    assert run.drawn == run.draws == estimate.draws  # a round is drawn to the draw: nothing in vain
+    assert run_estimate(run).mean == estimate.mean
     shown = estimates([run])[run.pk]
     assert (shown["mean"], shown["low"], shown["high"], shown["unfinished"]) == (
-        found.mean,
-        found.low,
-        found.high,
+        estimate.mean,
+        estimate.low,
+        estimate.high,
         0,
     )
 

@@ -116,8 +116,8 @@ def test_another_seed_draws_something_else(world: World) -> None:
 def test_overshoot_is_drawn_and_accounted_for_but_does_not_count(world: World) -> None:
     run = world.run(r=2, floor=0, cap=200, seed=1)
     finish(run)
-    made = sum(Batch.objects.filter(unit__run=run).values_list("draws", flat=True))
-    assert run.drawn == made
+    batch_draws = sum(Batch.objects.filter(unit__run=run).values_list("draws", flat=True))
+    assert run.drawn == batch_draws
     assert run.draws == sum(draws for draws, _, _ in counts(run))
     assert run.drawn > run.draws
     for draws, passes, stopped_at in counts(run):

@@ -181,9 +181,8 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def run_live(request: HttpRequest, pk: int) -> HttpResponse:
     """The moving part of the run page. Once the run ended it carries no trigger, so the page stops asking."""
-    if (
-        not request.user.is_authenticated
-    ):  # the session ended while the page was open: send the page, not the fragment
+    # the session ended while the page was open: send the page, not the fragment
+    if not request.user.is_authenticated:
         answer = HttpResponse(status=401)
         answer["HX-Redirect"] = f"{reverse('login')}?next={reverse('run', args=[pk])}"
         return answer

@@ -19,9 +19,8 @@ def resolve_location(text: str) -> Path:
     inside = []
     for candidate in candidates:
         try:
-            resolved = (
-                candidate.resolve()
-            )  # follows symlinks: one that leads out of the roots is refused below
+            # follows symlinks: one that leads out of the roots is refused below
+            resolved = candidate.resolve()
         except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a lone surrogate
             raise Refused(f"{text!r:.200} leads nowhere: check the spelling and the links in it.") from error
         if any(resolved.is_relative_to(root) for root in roots):
