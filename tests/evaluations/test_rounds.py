@@ -10,7 +10,7 @@ from firstlight.evaluations.models import Doorbell, Run, Unit
 from firstlight.evaluations.progress import reconcile
 from firstlight.evaluations.rounds import outcomes, rounds
 from firstlight.evaluations.tallies import precision_facts, run_estimate
-from passuntil import DatasetPrecision, rule_from_dict
+from passuntil import DatasetPrecision
 from tests.evaluations.conftest import World, task_lines
 from workers.cli.measure import draw_all
 from workers.engines import open_engine
@@ -38,7 +38,7 @@ def counts(run: Run) -> list[tuple[int, int]]:
 
 
 def rule_of(run: Run) -> DatasetPrecision:
-    rule = rule_from_dict(run.rule)
+    rule = run.stopping_rule
     assert isinstance(rule, DatasetPrecision)
     return rule
 
