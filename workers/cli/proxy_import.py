@@ -35,7 +35,7 @@ def add_commands(commands: Any) -> None:
         "--names",
         type=Path,
         metavar="NAMES.csv",
-        help="the names of models and tasks: read where the file exists, then written with the new ones, for you to edit",
+        help="names of models and tasks for you to edit: read where the file exists, written with the new ones",
     )
     load.add_argument("--json", action="store_true", help="print what was read as JSON")
     load.set_defaults(run=run_import)
