@@ -8,7 +8,7 @@ from typing import Any
 
 from proxy.errors import ProxyError
 from proxy.scores.formats.arguments import named_model
-from proxy.scores.formats.document import Document, Format, Reading, is_nested
+from proxy.scores.formats.document import Document, Format, Reading, is_nested, json_object
 from proxy.scores.formats.record import Record, mapping_in, number_in, value_of
 
 #: What stands among the metrics of a task and is none.
@@ -237,6 +237,8 @@ def _model(document: Document) -> tuple[str, dict[str, str]]:
     """The model's name, and its parts."""
     config = mapping_in(document.content.get("config"))
     arguments = config.get("model_args") or {}
+    if isinstance(arguments, str) and arguments.lstrip().startswith("{"):
+        arguments = json_object(document.path, arguments)
     if isinstance(arguments, str):
         arguments = dict(part.strip().split("=", 1) for part in arguments.split(",") if "=" in part)
     if not isinstance(arguments, Mapping):
