@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
 
 from proxy.errors import ProxyError
 from proxy.scores.formats.arguments import named_model
-from proxy.scores.formats.document import Document, Format, Reading, is_nested, json_object
+from proxy.scores.formats.document import Document, Format, Reading, is_nested
 from proxy.scores.formats.record import Record, mapping_in, number_in, value_of
 
 #: What stands among the metrics of a task and is none.
@@ -238,7 +239,12 @@ def _model(document: Document) -> tuple[str, dict[str, str]]:
     config = mapping_in(document.content.get("config"))
     arguments = config.get("model_args") or {}
     if isinstance(arguments, str) and arguments.lstrip().startswith("{"):
-        arguments = json_object(document.path, arguments)
+        try:
+            arguments = json.loads(arguments)
+        except (ValueError, RecursionError):
+            raise ProxyError(
+                f"{document.path}: config.model_args is broken JSON; it names the model"
+            ) from None
     if isinstance(arguments, str):
         arguments = dict(part.strip().split("=", 1) for part in arguments.split(",") if "=" in part)
     if not isinstance(arguments, Mapping):
