@@ -50,4 +50,13 @@ def read_document(path: Path, form: str = "auto") -> tuple[str, Reading]:
     name = "csv" if known is None else known.name
     if form not in ("auto", name):
         raise ProxyError(f"{path}: looks like {name}, not {form}; use --format {name}, or auto")
-    return name, Reading([]) if known is None else known.read(document)
+    if known is None:
+        return name, Reading([])
+    try:
+        return name, known.read(document)
+    except ProxyError:
+        raise
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
+        # Other kinds of values than the program writes: a text for an object, a list for a text.
+        what = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise ProxyError(f"{path}: looks like {known.title}, but is not in its form ({what:.80})") from None

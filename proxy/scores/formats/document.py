@@ -128,15 +128,38 @@ def json_object(path: Path, text: str) -> dict[str, Any]:
     Raises
     ------
     ProxyError
-        For broken JSON, by its line, and for anything else than an object.
+        For broken JSON, by its line, for an object that has a key twice with different values, and for anything else
+        than an object.
     """
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=lambda pairs: _object(path, pairs))
     except json.JSONDecodeError as error:
+        if error.msg == "Extra data":
+            raise ProxyError(
+                f"{path}: several JSON values, not one; give the file of results, not of samples"
+            ) from None
         raise ProxyError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from None
+    except ProxyError:
+        raise
+    except RecursionError:
+        raise ProxyError(f"{path}: JSON nested too deeply for a result file") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise ProxyError(f"{path}: not JSON ({error!s:.80})") from None
     if not isinstance(document, dict):
         raise ProxyError(f"{path}: a JSON list; expected the JSON object of one result file")
     return document
+
+
+def _object(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of a JSON text. Of two values under one key neither is the right one."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        for key, value in pairs:
+            if content[key] != value:
+                raise ProxyError(
+                    f"{path}: an object has the key {key!r} twice, with different values; keep one"
+                )
+    return content
 
 
 def is_nested(value: Any) -> bool:

@@ -6,12 +6,17 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from proxy._text import counted
+from proxy.scores._values import value_in
 from proxy.scores.formats.document import Document, Format, Reading
-from proxy.scores.formats.record import Record, lower_is_better, number_in
+from proxy.scores.formats.record import Record
 
 COLUMNS = ["dataset", "version", "metric", "mode"]
+#: What OpenCompass calls the score of a group of datasets.
+AVERAGES = ("naive_average", "weighted_average", "harmonic_mean", "sum", "standard_deviation")
+_UNKNOWN = ("", "-", "unknown")
 
 
 def _recognises(document: Document) -> bool:
@@ -20,24 +25,77 @@ def _recognises(document: Document) -> bool:
 
 def _read(document: Document) -> Reading:
     header, *body = _rows(document.text)
-    records = []
+    return read_table(document, header, body)
+
+
+def read_table(document: Document, header: Sequence[str], body: Sequence[Sequence[str]]) -> Reading:
+    """Read the cells of a summary.
+
+    Parameters
+    ----------
+    document : Document
+        The file that has it.
+    header : sequence of str
+        dataset, version, metric, mode, and the models.
+    body : sequence of sequence of str
+        A row for each dataset and metric.
+
+    Returns
+    -------
+    Reading
+        A record for each cell with a score, and a note on the cells that hold something else.
+    """
+    metrics = {cells[0].strip(): cells[2].strip().casefold() for cells in body}
+    records, unread = [], []
     for cells in body:
-        dataset, _, metric = (cell.strip() for cell in cells[:3])
+        dataset, version, metric, mode = (cell.strip() for cell in cells[:4])
+        parts = {"mode": mode, "version": version}
+        members = _members(dataset, metrics) if metric.casefold() in AVERAGES else ()
         for model, cell in zip(header[4:], cells[4:], strict=False):
-            score = number_in(cell.strip())
-            if model.strip() == "..." or math.isnan(score):
+            value = value_in(cell)
+            if model.strip() == "...":
                 continue
-            records.append(
-                Record(
-                    model=model.strip(),
-                    task=dataset,
-                    metric=metric,
-                    score=score,
-                    lower_is_better=lower_is_better(metric),
-                    source=str(document.path),
+            if value is None or math.isinf(value.score):
+                unread.append(f"{cell.strip()!r:.40} of {model.strip()} on {dataset}")
+            elif not math.isnan(value.score):
+                records.append(
+                    Record(
+                        model=model.strip(),
+                        task=dataset,
+                        metric=metric,
+                        score=value.score,
+                        task_parts={key: part for key, part in parts.items() if part not in _UNKNOWN},
+                        stderr=value.stderr,
+                        n=value.n,
+                        scale=100.0 if value.percent else math.nan,
+                        members=members,
+                        mark=value.mark,
+                        source=str(document.path),
+                    )
                 )
-            )
-    return Reading(records)
+    notes = []
+    if unread:
+        were = counted(len(unread), "cell holds no number and was", "cells hold no number and were")
+        notes.append(f"{document.path.name}: {were} left empty ({', '.join(unread[:3])})")
+    return Reading(records, notes)
+
+
+def _members(group: str, metrics: Mapping[str, str]) -> tuple[str, ...]:
+    """The datasets in a group: they have its name in theirs, as cmmlu-anatomy has cmmlu.
+
+    The table does not say which are in cmmlu-stem: they are among those of cmmlu that are no averages themselves.
+    """
+    inside = _named(group, metrics)
+    while not inside and "-" in group:
+        group = group.rsplit("-", 1)[0]
+        inside = tuple(name for name in _named(group, metrics) if metrics[name] not in AVERAGES)
+    return inside
+
+
+def _named(group: str, datasets: Iterable[str]) -> tuple[str, ...]:
+    """The datasets that have the group's name in theirs."""
+    inside = re.compile(rf"(^|[-_]){re.escape(group)}[-_]")
+    return tuple(name for name in datasets if name != group and inside.search(name))
 
 
 def _rows(text: str) -> Iterator[list[str]]:
