@@ -57,11 +57,12 @@ def first_components_without_each(z: Floats) -> Floats:
     values = np.maximum(values, 0.0)
     # The column as the eigenvectors have it; the equation is sum q^2 / (l - t) = 0, or = 1 where G is over models.
     q = vectors.T if by_task else vectors.T @ z
+    squares = q * q
     low, high = np.full(tasks, values[-2]), np.full(tasks, values[-1])
     for _ in range(HALVINGS):
         middle = (low + high) / 2.0
         with np.errstate(divide="ignore", invalid="ignore"):
-            excess = (q * q / (values[:, None] - middle)).sum(axis=0) - (0.0 if by_task else 1.0)
+            excess = (squares / (values[:, None] - middle)).sum(axis=0) - (0.0 if by_task else 1.0)
         below = excess < 0
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     root = (low + high) / 2.0

@@ -51,10 +51,11 @@ def usable(matrix: ScoreMatrix, target: str, candidates: Sequence[str] | None) -
         )
     tasks = []
     left_out = {}
+    columns = dict(zip(kept.tasks, kept.scores.T, strict=True))
     for task in candidates or matrix.tasks:
         if task == target:
             continue
-        objection = _objection(kept.column(task), y)
+        objection = _objection(columns[task] if task in columns else kept.column(task), y)
         if objection:
             left_out[task] = objection
         else:

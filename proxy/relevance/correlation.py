@@ -152,7 +152,7 @@ def permuted_correlations(
             out["pearson"][tasks] = _product(a, b)
         if "spearman" in metrics:
             out["spearman"][tasks] = _product(rankdata(a, axis=1), rankdata(b, axis=1))
-        if "kendall" in metrics and partners is not None and len(rows) > 2 * partners + 1:
+        if "kendall" in metrics and partners is not None:
             out["kendall"][tasks] = partner_kendall(a, b, partners)
         elif "kendall" in metrics and len(rows) > MOST_MODELS:
             out["kendall"][tasks] = [[rank_correlation("kendall", column, one) for one in b] for column in a]

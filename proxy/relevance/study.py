@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,11 @@ from proxy.scores.flags import Flag, flag_tasks
 from proxy.scores.matrix import ScoreMatrix
 
 NORMALISATIONS = ("raw", "two_way")
+WORDS = {"raw": "raw", "two_way": "two-way normalised"}
 #: Of more than `MOST_MODELS` models, or `LARGE` scores, a permutation takes long, and the null is narrow.
 FEW_PERMUTATIONS = 99
+#: Of more than `LARGE` scores, whose standard errors are printed beside what comes of the rounds.
+FEW_ROUNDS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +161,7 @@ def study_relevance(
     permutations: int = 1999,
     level: float = 0.9,
     seed: int = 0,
+    progress: Callable[[str], None] = lambda stage: None,
 ) -> RelevanceStudy:
     """Study the relevance of every candidate for the target, by every metric, raw and two-way.
 
@@ -188,6 +192,8 @@ def study_relevance(
         Confidence level of the intervals, strictly between 0 and 1.
     seed : int, optional
         Seed of the rounds and the permutations.
+    progress : callable, optional
+        Called with a few words when a stage begins.
 
     Returns
     -------
@@ -233,9 +239,13 @@ def study_relevance(
         notes.append("two-way normalisation and Algorithm 1 need at least 2 candidates")
     if normalisation not in views:
         raise ProxyError(f"normalisation {normalisation} is not possible here: {notes[-1]}")
+    if x.size > LARGE and rounds > FEW_ROUNDS:
+        notes.append(f"{x.size:,} scores: {FEW_ROUNDS} rounds of Algorithm 1 instead of {rounds}")
+        rounds = FEW_ROUNDS
     consistency = {}
     if len(scores.tasks) >= 2:
         for name, (a, b) in views.items():
+            progress(f"Algorithm 1 on {WORDS[name]} scores")
             consistency[name] = choose_metric(a, b, subset=subset, top=top, rounds=rounds, seed=seed)
     chosen_by = "the caller"
     if metric == "auto":
@@ -245,7 +255,7 @@ def study_relevance(
         many = f"{len(y)} models" if len(y) > MOST_MODELS else f"{x.size:,} scores"
         notes.append(f"{many}: {FEW_PERMUTATIONS} permutations instead of {permutations}")
         permutations = FEW_PERMUTATIONS
-    if x.size > LARGE and len(y) > 2 * PARTNERS + 1:
+    if x.size > LARGE and permutations and len(y) > 2 * PARTNERS:
         notes.append(
             f"{x.size:,} scores: in permutations, Kendall's correlation compares each model with {PARTNERS} others"
         )
@@ -254,11 +264,14 @@ def study_relevance(
     tables = {}
     shares = {}
     for name, (a, b) in views.items():
+        progress(f"correlations of {WORDS[name]} scores and their permutations")
         two_way = normaliser if name == "two_way" else None
         nulls = y[orders] if two_way is None else two_way_nulls(two_way, x, y, orders)
         tables[name], shares[name] = task_table(
             a, b, tasks=scores.tasks, models=scores.models, nulls=nulls, level=level
         )
+    progress("looking for tasks and models that repeat others")
+    flags = flag_tasks(matrix)
     return RelevanceStudy(
         target=target,
         metric=metric,
@@ -269,7 +282,7 @@ def study_relevance(
         models=scores.models,
         without_target=scores.without_target,
         left_out=scores.left_out,
-        flags=flag_tasks(matrix),
+        flags=flags,
         level=level,
         permutations=permutations,
         factor_share=shares["raw"],

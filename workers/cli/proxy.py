@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import proxy
 from proxy._text import shown, text_table
 from proxy.choices import AGGREGATES, METRICS, PHI
+from workers.cli.progress import stages
 from workers.cli.proxy_tables import add_scores, listed, print_remarks, read_matrix
 
 if TYPE_CHECKING:
@@ -137,20 +138,23 @@ def _study(parser: argparse.ArgumentParser) -> None:
 
 
 def run_relevance(arguments: argparse.Namespace) -> int:
-    matrix = read_matrix(arguments)  # first: a file that cannot be read need not wait for the methods
-    study = proxy.study_relevance(
-        matrix,
-        arguments.target,
-        candidates=listed(arguments.candidates),
-        metric=arguments.metric,
-        normalisation=arguments.normalisation or "raw",
-        subset=arguments.subset,
-        top=arguments.top,
-        rounds=arguments.rounds,
-        permutations=arguments.permutations,
-        level=arguments.level,
-        seed=arguments.seed,
-    )
+    with stages() as progress:
+        progress(f"reading {arguments.scores}")
+        matrix = read_matrix(arguments)  # first: a file that cannot be read need not wait for the methods
+        study = proxy.study_relevance(
+            matrix,
+            arguments.target,
+            candidates=listed(arguments.candidates),
+            metric=arguments.metric,
+            normalisation=arguments.normalisation or "raw",
+            subset=arguments.subset,
+            top=arguments.top,
+            rounds=arguments.rounds,
+            permutations=arguments.permutations,
+            level=arguments.level,
+            seed=arguments.seed,
+            progress=progress,
+        )
     if arguments.json:
         print(json.dumps(study.as_dict(), allow_nan=False))
     else:
