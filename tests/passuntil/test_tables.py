@@ -104,3 +104,24 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None
 def test_a_row_needs_names(name: str) -> None:
     with pytest.raises(PassUntilError, match="model must be a name"):
         TallyRow(name, 1.0, "q", Tally(1, 0))
+
+
+@pytest.mark.parametrize(("written", "size"), [("7B", 7e9), ('"7,000,000"', 7e6), ("7e9", 7e9), ("1.5M", 1.5e6)])
+def test_sizes_are_read_as_people_write_them(tmp_path: Path, written: str, size: float) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"model,n_params,tokens,instance,draws,passes\na,{written},{written},q,10,1\n")
+    (row,) = read_tallies(path)
+    assert (row.n_params, row.tokens) == (size, size)
+
+
+def test_a_decimal_comma_is_not_guessed_at(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('model,n_params,instance,draws,passes\na,"1,5M",q,10,1\n')
+    with pytest.raises(PassUntilError, match=r"line 2, column n_params: '1,5M' is not a size: commas"):
+        read_tallies(path)
+
+
+def test_one_model_of_two_spellings_of_its_size_is_one_model(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("model,n_params,instance,draws,passes\na,7B,q,10,1\na,7e9,r,10,1\n")
+    assert [row.n_params for row in read_tallies(path)] == [7e9, 7e9]

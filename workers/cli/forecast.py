@@ -9,6 +9,7 @@ from typing import Any
 from passuntil import TallyRow, read_tallies
 from passuntil.forecasting import SCALES
 from workers.cli.progress import stages
+from workers.cli.sizes import size
 
 
 def add_commands(commands: Any) -> None:
@@ -18,11 +19,11 @@ def add_commands(commands: Any) -> None:
     )
     parser.add_argument(
         "--target",
-        type=float,
+        type=size,
         action="append",
         default=[],
         metavar="N",
-        help="size to forecast; may be given several times",
+        help="size to forecast, such as 7B, 7e9 or 7,000,000; may be given several times",
     )
     parser.add_argument(
         "--hold-out",

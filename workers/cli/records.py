@@ -8,6 +8,7 @@ from typing import Any
 
 from firstlight.files.errors import Refused
 from workers.cli.options import add_rule, rule_of
+from workers.cli.sizes import whole_size
 from workers.database import prepare_database, set_up_django
 
 
@@ -19,7 +20,7 @@ def add_commands(commands: Any) -> None:
         "--configuration", required=True, help="the training configuration's name; a new one is created"
     )
     register.add_argument("--name", help="the checkpoint's name (default: the folder's)")
-    register.add_argument("--tokens", type=int, help="tokens of training")
+    register.add_argument("--tokens", type=whole_size, help="tokens of training, such as 300B")
     register.add_argument("--step", type=int, help="step of training")
     register.add_argument("--seed", type=int, help="seed of training")
     register.add_argument("--user", required=True, help="who registers it")

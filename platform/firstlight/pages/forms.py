@@ -9,6 +9,8 @@ from django.db.models import Model
 
 from firstlight.files.errors import Refused
 from firstlight.pages.listing import MAX_ID
+from passuntil import PassUntilError
+from passuntil.sizes import read_size
 
 T = TypeVar("T")
 
@@ -40,6 +42,27 @@ def whole(label: str, *, least: int = 0, required: bool = False, help_text: str 
     return forms.IntegerField(
         label=label, min_value=least, max_value=MAX_ID, required=required, help_text=help_text
     )
+
+
+class SizeField(forms.CharField):
+    """A count of parameters or tokens, as people write it: 7B, 7e9, 7,000,000."""
+
+    def __init__(self, label: str, *, required: bool = False, help_text: str = "") -> None:
+        widget = forms.TextInput(attrs={"inputmode": "text", "autocomplete": "off", "spellcheck": "false"})
+        help_text = f"{help_text} For example 7B, 7e9 or 7,000,000.".strip()
+        super().__init__(label=label, required=required, help_text=help_text, widget=widget)
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        if not text:
+            return None
+        try:
+            size = read_size(text, "The size")
+        except PassUntilError as error:
+            raise forms.ValidationError(f"{error}.") from error
+        if not isinstance(size, int):
+            raise forms.ValidationError(f"The size must be a whole number, not {text}.")
+        return size
 
 
 def only_choice(field: forms.ModelChoiceField) -> None:

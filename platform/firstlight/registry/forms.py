@@ -9,7 +9,7 @@ from django.template.defaultfilters import filesizeformat
 
 from firstlight.files.strict_json import StrictJsonError, strict_loads
 from firstlight.files.task_file import MAX_LINE_BYTES, InstanceSpec, TaskFileError, parse_task_lines
-from firstlight.pages.forms import SiteForm, only_choice, whole
+from firstlight.pages.forms import SiteForm, SizeField, only_choice, whole
 from firstlight.registry.endpoints import KEY_PREFIX, MOST_PARALLEL, served_models
 from firstlight.registry.models import Series, Task, TrainingConfiguration
 from firstlight.teams.access import User, visible, writable_teams
@@ -122,7 +122,7 @@ class FolderForm(SiteForm):
 
 
 class RegisterForm(_ConfiguredForm, FolderForm):
-    tokens = whole("Training tokens D", least=1, help_text="Needed for the training compute C = 6ND.")
+    tokens = SizeField("Training tokens D", help_text="Needed for the training compute C = 6ND.")
     step = whole("Training step")
     seed = whole("Training seed")
 
@@ -130,13 +130,12 @@ class RegisterForm(_ConfiguredForm, FolderForm):
 
 
 class PlanForm(_ConfiguredForm):
-    n_params = whole(
+    n_params = SizeField(
         "Non-embedding parameters N",
-        least=1,
         required=True,
         help_text="The size the model will have. Weights of another size cannot be attached later.",
     )
-    tokens = whole("Training tokens D", least=1, help_text="Leave this empty if it is not decided yet.")
+    tokens = SizeField("Training tokens D", help_text="Leave this empty if it is not decided yet.")
 
 
 class ServeForm(_ConfiguredForm):
@@ -145,9 +144,8 @@ class ServeForm(_ConfiguredForm):
     model = forms.ChoiceField(
         label="Served model", help_text="One of the models that the administrators listed for an endpoint."
     )
-    n_params = whole(
+    n_params = SizeField(
         "Non-embedding parameters N",
-        least=1,
         required=True,
         help_text="The server does not report it. Do not count the embeddings and the output head.",
     )
@@ -161,7 +159,7 @@ class ServeForm(_ConfiguredForm):
             attrs={"list": "known-folders", "class": "mono", "autocomplete": "off", "spellcheck": "false"}
         ),
     )
-    tokens = whole("Training tokens D", least=1, help_text="Needed for the training compute C = 6ND.")
+    tokens = SizeField("Training tokens D", help_text="Needed for the training compute C = 6ND.")
     step = whole("Training step")
     seed = whole("Training seed")
 
