@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from proxy._checks import one_of
+from proxy._files import is_standard_input
 from proxy._text import counted
 from proxy.errors import ProxyError
 from proxy.scores.formats import FORMATS, Reading, Record, read_document
+from proxy.scores.formats.folders import result_files
+from proxy.scores.formats.record import lower_is_better
 from proxy.scores.matrix import ScoreMatrix
 from proxy.scores.tables import read_scores
 
@@ -24,7 +28,6 @@ FORMAT_NAMES = ("auto", *(one.name for one in FORMATS), "csv")
 PREFERRED = (
     "acc_norm", "acc", "accuracy", "exact_match", "em", "pass@1", "f1", "mean", "naive_average", "score",
 )  # fmt: skip
-SUFFIXES = frozenset({".json", ".eval", ".csv", ".txt", ".gz"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,9 @@ def import_scores(
     form: str = "auto",
     metric: str | None = None,
     all_metrics: bool = False,
+    model: str | None = None,
+    table: Mapping[str, Any] | None = None,
+    progress: Callable[[Sequence[Path]], Iterable[Path]] = iter,
 ) -> Imported:
     """Read result files (or folders of them) of other programs, or one plain CSV.
 
@@ -70,6 +76,12 @@ def import_scores(
         were left out.
     all_metrics : bool, optional
         Keep all metrics, as tasks "task:metric".
+    model : str, optional
+        The model's name, for files that do not say it.
+    table : mapping of str to object, optional
+        How `read_scores` is to read a plain CSV: its keyword arguments.
+    progress : callable, optional
+        Files -> the same files, one by one, for a progress bar.
 
     Returns
     -------
@@ -83,17 +95,15 @@ def import_scores(
         was run with another number of examples, say, has to be imported into a table of its own.
     """
     one_of("format", form, FORMAT_NAMES)
-    files = _files(paths)
+    files, notes = _files(paths)
     records: list[Record] = []
     tables: list[ScoreMatrix] = []
     formats: list[str] = []
-    notes: list[str] = []
-    for file in files:
-        is_table = file.suffix == ".gz" or form == "csv"
-        name, reading = ("csv", Reading([])) if is_table else read_document(file, form)
+    for file in progress(files):
+        name, reading = ("csv", Reading([])) if form == "csv" else read_document(file, form, model=model)
         formats.append(name)
         if name == "csv":
-            tables.append(read_scores(file))
+            tables.append(read_scores(file, **(table or {})))
         records += reading.records
         notes += reading.notes
     if tables and (records or len(tables) > 1):
@@ -110,22 +120,22 @@ def import_scores(
     return Imported(matrix, tuple(dict.fromkeys(formats)), names, {} if all_metrics else chosen)
 
 
-def _files(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """The files, and the result files inside the folders."""
+def _files(paths: Sequence[str | os.PathLike[str]]) -> tuple[list[Path], list[str]]:
+    """The files, and the result files inside the folders, with notes on what was left out there."""
     files: list[Path] = []
+    notes: list[str] = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and p.is_file())
-            if not inside:
-                raise ProxyError(f"{path}: no result files in this folder ({', '.join(sorted(SUFFIXES))})")
+            inside, left_out = result_files(path)
             files += inside
-        elif path.is_file():
+            notes += left_out
+        elif path.exists() or is_standard_input(path):
             files.append(path)
         else:
             raise ProxyError(f"{path}: no such file")
     if not files:
         raise ProxyError("no files were given; name at least one")
-    return files
+    return files, notes
 
 
 def _speaking(
@@ -192,7 +202,7 @@ def _matrix(
                     f"{other.source}; import one of them"
                 )
             repeated += 1
-        if record.lower_is_better:
+        if lower_is_better(record.metric) if record.lower_is_better is None else record.lower_is_better:
             direction[name] = -1
     if repeated:
         notes.append(f"{counted(repeated, 'score')} came twice with the same value; one was kept")

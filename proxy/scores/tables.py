@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import math
 import os
 from collections.abc import Mapping, Sequence
 
+from proxy._files import read_text, shown_path
 from proxy._text import counted
 from proxy.errors import ProxyError
 from proxy.scores._cells import Case, Cell, Cells, Duplicates
@@ -30,7 +30,7 @@ def read_scores(
     baseline: Mapping[str, float] | None = None,
     scale: Mapping[str, float] | None = None,
 ) -> ScoreMatrix:
-    """Read the score matrix of a CSV file (UTF-8, a header line; .gz is unpacked).
+    """Read the score matrix of a CSV file (UTF-8, a header line; packed by gzip or not).
 
     Wide: a model column and one column a task; columns without any number are left out, and a note says so.
     Long: ``model,task,score`` and, where known, ``stderr,n,metric,direction,baseline,scale``; a metric becomes
@@ -39,7 +39,7 @@ def read_scores(
     Parameters
     ----------
     path : path-like
-        The file.
+        The file; "-" is standard input.
     tasks : sequence of str, optional
         Read only these.
     model_columns : sequence of str, optional
@@ -77,8 +77,8 @@ def read_scores(
     >>> matrix.models, matrix.scores.tolist()
     (('a', 'b'), [[0.3, 0.26], [0.4, nan]])
     """
-    name = os.fspath(path)
-    rows = _lines(name)
+    name = shown_path(path)
+    rows = _lines(path)
     if not rows:
         raise ProxyError(f"{name}: empty; expected a header and a line for each model")
     header = [cell.strip() for cell in rows[0][1]]
@@ -213,16 +213,9 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _lines(name: str) -> list[tuple[int, list[str]]]:
+def _lines(path: str | os.PathLike[str]) -> list[tuple[int, list[str]]]:
     """The lines of a CSV file that hold anything, with their numbers."""
-    try:
-        with open(name, "rb") as file:
-            raw = file.read()
-        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ProxyError(f"{name}: not UTF-8 text; save it as UTF-8 CSV") from None
-    except (OSError, EOFError) as error:
-        raise ProxyError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    name, text = shown_path(path), read_text(path)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     try:
         return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
