@@ -11,9 +11,9 @@ from pathlib import Path
 from proxy._files import shown_path
 from proxy.errors import ProxyError
 from proxy.scores.formats.document import Document, Format, Reading, open_document
+from proxy.scores.formats.evalscope import EVALSCOPE
 from proxy.scores.formats.every_eval_ever import EVERY_EVAL_EVER
 from proxy.scores.formats.every_eval_ever_samples import EVERY_EVAL_EVER_SAMPLES
-from proxy.scores.formats.evalscope import EVALSCOPE
 from proxy.scores.formats.helm import HELM
 from proxy.scores.formats.inspect_ai import INSPECT
 from proxy.scores.formats.lighteval import LIGHTEVAL
@@ -70,10 +70,10 @@ def recognised(path: Path) -> tuple[Document, Format | None]:
     known = next((one for one in FORMATS if document.kind in one.kinds and one.recognises(document)), None)
     if known is None and document.kind != "text":
         *titles, last = (one.title for one in FORMATS)
-        what = "JSON lines" if document.kind == "lines" else "JSON"
+        what = {"lines": "JSON lines", "list": "a JSON list", "parquet": "Parquet", "archive": "an archive"}
         known_titles = f"{', '.join(titles)} or {last}"
         raise ProxyError(
-            f"{shown_path(path)}: {what} of no known form; give a result file of {known_titles}, or a CSV"
+            f"{shown_path(path)}: {what.get(document.kind, 'JSON')} of no known form; give a result file of {known_titles}, or a CSV"
         )
     return document, known
 

@@ -1,28 +1,25 @@
 """Summary tables of OpenCompass: comma-separated (.csv), aligned (.txt) or in Markdown (.md).
 
 The shape is that of versions 0.1 to 0.5 (`DefaultSummarizer`): the columns dataset, version, metric and mode, then a
-column for each model. A group's mean stands beside its parts, which are named by it ("mmlu" and "mmlu-stem").
+column for each model.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from proxy._files import shown_path
-from proxy._text import counted
-from proxy.scores._values import value_in
 from proxy.scores.formats.document import Document, Format, Reading
-from proxy.scores.formats.record import Record
+from proxy.scores.formats.record import Record, lower_is_better, number_in
 
 COLUMNS = ["dataset", "version", "metric", "mode"]
 SUMMARY = re.compile(r"summary_.*\.(?:csv|txt|md)")
-#: What is no name: a data set without one, a row of a title.
-NOTHING = frozenset({"", "-", "..."})
+#: What stands below a header.
+RULE = re.compile(r":?-+:?")
 
 
 def _recognises(document: Document) -> bool:
@@ -31,52 +28,24 @@ def _recognises(document: Document) -> bool:
 
 def _read(document: Document) -> Reading:
     header, *body = _rows(document.text)
-    models = [cell.strip() for cell in header[4:]]
-    records: list[Record] = []
-    unread: list[str] = []
+    records = []
     for cells in body:
-        dataset, version, metric, mode = (cell.strip() for cell in cells[:4])
-        # Rows of titles within a table: "---------- Exam ----------".
-        if dataset in NOTHING or set(dataset[:2]) == {"-"}:
-            continue
-        parts = {"mode": mode, "version": version}
-        for model, cell in zip(models, cells[4:], strict=False):
-            value = value_in(cell)
-            if model in NOTHING:
+        dataset, _, metric = (cell.strip() for cell in cells[:3])
+        for model, cell in zip(header[4:], cells[4:], strict=False):
+            score = number_in(cell.strip())
+            if model.strip() == "..." or math.isnan(score):
                 continue
-            if value is None:
-                unread.append(f"{cell.strip()!r:.40} of {model} on {dataset}")
-            elif value.score == value.score:
-                records.append(
-                    Record(
-                        model=model,
-                        task=dataset,
-                        task_parts={name: part for name, part in parts.items() if part not in NOTHING},
-                        metric=metric,
-                        score=value.score,
-                        stderr=value.stderr,
-                        n=value.n,
-                        mark=value.mark,
-                        source=str(document.path),
-                    )
+            records.append(
+                Record(
+                    model=model.strip(),
+                    task=dataset,
+                    metric=metric,
+                    score=score,
+                    lower_is_better=lower_is_better(metric),
+                    source=str(document.path),
                 )
-    notes = []
-    if unread:
-        notes.append(
-            f"{shown_path(document.path)}: {counted(len(unread), 'cell is', 'cells are')} no number: {unread[0]}"
-        )
-    return Reading(_with_members(records), notes)
-
-
-def _with_members(records: list[Record]) -> list[Record]:
-    """The same records, groups with the tasks of the file that are named by them."""
-    tasks = dict.fromkeys(record.task for record in records)
-    # A data set has the version of its prompt; a group has none.
-    groups = {record.task for record in records if "version" not in record.task_parts}
-    members = {
-        group: tuple(task for task in tasks if re.match(re.escape(group) + r"[-_]", task)) for group in groups
-    }
-    return [replace(record, members=members.get(record.task, ())) for record in records]
+            )
+    return Reading(records)
 
 
 def _rows(text: str) -> Iterator[list[str]]:
@@ -91,7 +60,7 @@ def _rows(text: str) -> Iterator[list[str]]:
                     cells = split(later)
                     if len(cells) < 4 or later.startswith("$"):
                         return
-                    if not re.fullmatch(r":?-{2,}:?", cells[1]):  # the line below the header
+                    if not RULE.fullmatch(cells[0]):
                         yield cells
                 return
 
