@@ -5,6 +5,7 @@ A new format is a module of its own and a line in `FORMATS`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,10 +71,10 @@ def recognised(path: Path) -> tuple[Document, Format | None]:
     known = next((one for one in FORMATS if document.kind in one.kinds and one.recognises(document)), None)
     if known is None and document.kind != "text":
         *titles, last = (one.title for one in FORMATS)
-        what = {"lines": "JSON lines", "list": "a JSON list", "parquet": "Parquet", "archive": "an archive"}
-        known_titles = f"{', '.join(titles)} or {last}"
+        kinds = {"lines": "JSON lines", "list": "a JSON list", "parquet": "Parquet", "archive": "an archive"}
         raise ProxyError(
-            f"{shown_path(path)}: {what.get(document.kind, 'JSON')} of no known form; give a result file of {known_titles}, or a CSV"
+            f"{shown_path(path)}: {kinds.get(document.kind, 'JSON')} of no known form; give a result file of "
+            f"{', '.join(titles)} or {last}, or a CSV"
         )
     return document, known
 
@@ -107,7 +108,9 @@ def read_document(path: Path, form: str = "auto", *, model: str | None = None) -
     name = "csv" if known is None else known.name
     if form not in ("auto", name):
         raise ProxyError(f"{shown_path(path)}: looks like {name}, not {form}; use --format {name}, or auto")
-    reading = Reading([]) if known is None else known.read(document)
+    if known is None:
+        return name, Reading([])
+    reading = read_as(known, document, known.read)
     return name, replace(
         reading,
         records=[
@@ -115,6 +118,40 @@ def read_document(path: Path, form: str = "auto", *, model: str | None = None) -
             for record in reading.records
         ],
     )
+
+
+def read_as(form: Format, document: Document, read: Callable[[Document], Reading]) -> Reading:
+    """Read a document that a format recognised.
+
+    Parameters
+    ----------
+    form : Format
+        The format.
+    document : Document
+        The document.
+    read : callable
+        The way of the format to read it: `Format.read` or `Format.samples`.
+
+    Returns
+    -------
+    Reading
+        What the format read.
+
+    Raises
+    ------
+    ProxyError
+        For a document that is not in the format's form after all.
+    """
+    try:
+        return read(document)
+    except ProxyError:
+        raise
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
+        # Other kinds of values than the program writes: a text for an object, a list for a text.
+        what = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise ProxyError(
+            f"{shown_path(document.path)}: looks like {form.title}, but is not in its form ({what:.80})"
+        ) from None
 
 
 def given(path: Path, model: str | None) -> str:

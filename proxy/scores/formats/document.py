@@ -207,7 +207,8 @@ def json_object(path: Path, text: str) -> dict[str, Any]:
     Raises
     ------
     ProxyError
-        For broken JSON, by its line, and for anything else than an object.
+        For broken JSON, by its line, for an object that has a key twice with different values, and for anything else
+        than an object.
     """
     value = _json(path, text)
     if not isinstance(value, dict):
@@ -260,9 +261,30 @@ def _objects(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
 
 def _json(path: Path, text: str) -> Any:
     """The value of a JSON text."""
+    name = shown_path(path)
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=lambda pairs: _unambiguous(path, pairs))
     except json.JSONDecodeError as error:
-        raise ProxyError(f"{shown_path(path)}, line {error.lineno}: not JSON ({error.msg})") from None
+        if error.msg == "Extra data":
+            raise ProxyError(
+                f"{name}, line {error.lineno}: several JSON values that are no lines of objects; give a result file"
+            ) from None
+        raise ProxyError(f"{name}, line {error.lineno}: not JSON ({error.msg})") from None
+    except ProxyError:
+        raise
     except RecursionError:
-        raise ProxyError(f"{shown_path(path)}: nested too deeply to be a result file") from None
+        raise ProxyError(f"{name}: JSON nested too deeply for a result file") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise ProxyError(f"{name}: not JSON ({error!s:.80})") from None
+
+
+def _unambiguous(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of a JSON text. Of two values under one key neither is the right one."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        for key, value in pairs:
+            if content[key] != value:
+                raise ProxyError(
+                    f"{shown_path(path)}: an object has the key {key!r} twice, with different values; keep one"
+                )
+    return content

@@ -13,13 +13,18 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from proxy._text import counted
+from proxy.scores._values import value_in
 from proxy.scores.formats.document import Document, Format, Reading
-from proxy.scores.formats.record import Record, lower_is_better, number_in
+from proxy.scores.formats.record import Record
 
 COLUMNS = ["dataset", "version", "metric", "mode"]
 SUMMARY = re.compile(r"summary_.*\.(?:csv|txt|md)")
 #: What stands below a header.
 RULE = re.compile(r":?-+:?")
+#: What OpenCompass calls the score of a group of datasets.
+AVERAGES = ("naive_average", "weighted_average", "harmonic_mean", "sum", "standard_deviation")
+_UNKNOWN = ("", "-", "unknown")
 
 
 def _recognises(document: Document) -> bool:
@@ -28,24 +33,50 @@ def _recognises(document: Document) -> bool:
 
 def _read(document: Document) -> Reading:
     header, *body = _rows(document.text)
-    records = []
+    return _table(document, header, body)
+
+
+def _table(document: Document, header: Sequence[str], body: Sequence[Sequence[str]]) -> Reading:
+    """A record for each cell with a score, and a note on the cells that hold something else."""
+    datasets = list(dict.fromkeys(cells[0].strip() for cells in body))
+    records, unread = [], []
     for cells in body:
-        dataset, _, metric = (cell.strip() for cell in cells[:3])
+        dataset, version, metric, mode = (cell.strip() for cell in cells[:4])
+        parts = {"mode": mode, "version": version}
+        members = _members(dataset, datasets) if metric.casefold() in AVERAGES else ()
         for model, cell in zip(header[4:], cells[4:], strict=False):
-            score = number_in(cell.strip())
-            if model.strip() == "..." or math.isnan(score):
+            value = value_in(cell)
+            if model.strip() == "...":
                 continue
-            records.append(
-                Record(
-                    model=model.strip(),
-                    task=dataset,
-                    metric=metric,
-                    score=score,
-                    lower_is_better=lower_is_better(metric),
-                    source=str(document.path),
+            if value is None or math.isinf(value.score):
+                unread.append(f"{cell.strip()!r:.40} of {model.strip()} on {dataset}")
+            elif not math.isnan(value.score):
+                records.append(
+                    Record(
+                        model=model.strip(),
+                        task=dataset,
+                        metric=metric,
+                        score=value.score,
+                        task_parts={key: part for key, part in parts.items() if part not in _UNKNOWN},
+                        stderr=value.stderr,
+                        n=value.n,
+                        scale=100.0 if value.percent else math.nan,
+                        members=members,
+                        mark=value.mark,
+                        source=str(document.path),
+                    )
                 )
-            )
-    return Reading(records)
+    notes = []
+    if unread:
+        were = counted(len(unread), "cell holds no number and was", "cells hold no number and were")
+        notes.append(f"{document.path.name}: {were} left empty ({', '.join(unread[:3])})")
+    return Reading(records, notes)
+
+
+def _members(group: str, datasets: Sequence[str]) -> tuple[str, ...]:
+    """The datasets whose names have the group's, as cmmlu-anatomy has cmmlu."""
+    inside = re.compile(rf"(^|[-_]){re.escape(group)}[-_]")
+    return tuple(name for name in datasets if name != group and inside.search(name))
 
 
 def _rows(text: str) -> Iterator[list[str]]:
