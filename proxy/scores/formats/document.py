@@ -183,14 +183,14 @@ def open_document(path: Path) -> Document:
         ) from None
     if not text.lstrip().startswith(("{", "[")):
         return Document(path, "text", text=text)
-    value = _json(path, text)
+    value = json_value(path, text)
     if isinstance(value, list):
         return Document(path, "list", items=value)
     return Document(path, "json", content=value)
 
 
-def json_object(path: Path, text: str) -> dict[str, Any]:
-    """Read the one object of a JSON text.
+def json_value(path: Path, text: str) -> Any:
+    """Read the value of a JSON text.
 
     Parameters
     ----------
@@ -201,19 +201,29 @@ def json_object(path: Path, text: str) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        The object.
+    object
+        The value.
 
     Raises
     ------
     ProxyError
-        For broken JSON, by its line, for an object that has a key twice with different values, and for anything else
-        than an object.
+        For broken JSON, by its line, and for an object that has a key twice with different values.
     """
-    value = _json(path, text)
-    if not isinstance(value, dict):
-        raise ProxyError(f"{shown_path(path)}: a JSON list; expected the JSON object of one result file")
-    return value
+    name = shown_path(path)
+    try:
+        return json.loads(text, object_pairs_hook=lambda pairs: _unambiguous(path, pairs))
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data":
+            raise ProxyError(
+                f"{name}, line {error.lineno}: several JSON values that are no lines of objects; give a result file"
+            ) from None
+        raise ProxyError(f"{name}, line {error.lineno}: not JSON ({error.msg})") from None
+    except ProxyError:
+        raise
+    except RecursionError:
+        raise ProxyError(f"{name}: JSON nested too deeply for a result file") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise ProxyError(f"{name}: not JSON ({error!s:.80})") from None
 
 
 def is_nested(value: Any) -> bool:
@@ -257,25 +267,6 @@ def _objects(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
         if value is None:
             raise ProxyError(f"{shown_path(path)}, line {number}: not a JSON object, as the lines before are")
         yield value
-
-
-def _json(path: Path, text: str) -> Any:
-    """The value of a JSON text."""
-    name = shown_path(path)
-    try:
-        return json.loads(text, object_pairs_hook=lambda pairs: _unambiguous(path, pairs))
-    except json.JSONDecodeError as error:
-        if error.msg == "Extra data":
-            raise ProxyError(
-                f"{name}, line {error.lineno}: several JSON values that are no lines of objects; give a result file"
-            ) from None
-        raise ProxyError(f"{name}, line {error.lineno}: not JSON ({error.msg})") from None
-    except ProxyError:
-        raise
-    except RecursionError:
-        raise ProxyError(f"{name}: JSON nested too deeply for a result file") from None
-    except ValueError as error:  # a number of thousands of digits
-        raise ProxyError(f"{name}: not JSON ({error!s:.80})") from None
 
 
 def _unambiguous(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:

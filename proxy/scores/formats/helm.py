@@ -48,16 +48,16 @@ def _read(document: Document) -> Reading:
     }
     records = []
     for metric, stat in _scores(document.items):
-        split, perturbation = place = _place(stat)
+        place = _place(stat)
         records.append(
             Record(
                 model=model,
-                task=_perturbed(task, perturbation),
-                task_parts={"split": split} if split else {},
+                task=task,
+                task_parts=_parts(*place),
                 metric=metric,
                 score=number_in(stat.get("mean")),
                 # Perturbed instances are counted with the others of their split.
-                n=items.get(place, items.get((split, ""), float("nan"))),
+                n=items.get(place, items.get((place[0], ""), float("nan"))),
                 source=str(document.path),
             )
         )
@@ -76,8 +76,8 @@ def _samples(document: Document) -> Reading:
             samples.append(
                 Sample(
                     model=model,
-                    task=_perturbed(task, perturbation),
-                    task_parts={"split": split} if split else {},
+                    task=task,
+                    task_parts=_parts(split, perturbation),
                     instance=str(row.get("instance_id")),
                     metric=metric,
                     score=number_in(stat.get("mean")),
@@ -111,9 +111,9 @@ def _perturbation(name: Mapping[str, Any]) -> str:
     return "-".join(str(part) for part in (perturbation.get("name"), of_which) if part)
 
 
-def _perturbed(task: str, perturbation: str) -> str:
-    """A task on changed instances is another task."""
-    return f"{task}+{perturbation}" if perturbation else task
+def _parts(split: str, perturbation: str) -> dict[str, str]:
+    """What makes statistics of one run those of another task; an empty perturbation is known to be none."""
+    return {"perturbation": perturbation, **({"split": split} if split else {})}
 
 
 def _names(document: Document) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from typing import Any
 from proxy._files import shown_path
 from proxy.errors import ProxyError
 from proxy.scores.formats.document import Document, Format, Reading
+from proxy.scores.formats.lm_eval import shots_part
 from proxy.scores.formats.record import mapping_in, number_in
 from proxy.scores.formats.sample import Sample, mean_records
 
@@ -50,7 +51,7 @@ def _samples(document: Document) -> Reading:
                         instance=str(about.get("id") or place),
                         metric=metric,
                         score=score,
-                        task_parts={"shots": f"{shots}-shot"} if shots else {},
+                        task_parts=shots_part(shots),
                         source=str(document.path),
                     )
                 )

@@ -6,8 +6,10 @@ The shape is that of versions 0.4.3 to 0.4.9 (`EvaluationTracker.save_results_sa
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +41,8 @@ def _read(document: Document) -> Reading:
 
 
 def _samples(document: Document) -> Reading:
-    name = NAME.fullmatch(document.path.name)
-    task = name["task"] if name else document.path.name.partition(".")[0]
-    model, n_params = _model(document.path, name["time"] if name else None)
-    samples, greedy = [], 0
-    rows = 0
+    run = _run(document.path)
+    samples, greedy, rows = [], 0, 0
     for row in document.rows():
         rows += 1
         greedy += not _is_drawn(row)
@@ -52,22 +51,24 @@ def _samples(document: Document) -> Reading:
             for score, draws in _scores(metric, row.get(metric), _answers(row)):
                 samples.append(
                     Sample(
-                        model=model,
-                        task=task,
+                        model=run.model,
+                        task=run.task,
                         instance=str(row.get("doc_id")),
                         metric=metric if of_filter in ("none", "") else f"{metric},{of_filter}",
                         score=score,
                         draws=draws,
+                        model_parts=run.model_parts,
+                        task_parts=run.task_parts,
                         source=str(document.path),
                     )
                 )
     notes = []
-    if greedy:
+    if greedy and samples:
         notes.append(
             f"{document.path.name}: {greedy} of {rows} lines are greedy or multiple choice: they say what the model "
             "answers first, not how often it does"
         )
-    return Reading([], notes, samples, {model: n_params} if n_params == n_params else {})
+    return Reading([], notes, samples, {run.model: run.n_params} if run.n_params == run.n_params else {})
 
 
 def _scores(metric: str, value: Any, answers: int) -> list[tuple[float, int]]:
@@ -111,19 +112,34 @@ def _is_drawn(row: Mapping[str, Any]) -> bool:
     return False
 
 
-def _model(path: Path, time: str | None) -> tuple[str, float]:
-    """The model's name and size: of the results of the same run, else the name of the folder, which holds it."""
-    if time is not None:
-        for beside in (path.with_name(f"results_{time}.json"), path.with_name(f"results_{time}.json.gz")):
-            if beside.is_file():
-                document = open_document(beside)
-                if LM_EVAL.recognises(document):
-                    records = LM_EVAL.read(document).records
-                    size = number_in(mapping_in(document.content.get("config")).get("model_num_parameters"))
-                    if records:
-                        return records[0].model, size
+@dataclass(frozen=True)
+class _Run:
+    """What the samples are of: the model is empty and its size NaN where nothing says them."""
+
+    model: str
+    task: str
+    model_parts: Mapping[str, str] = field(default_factory=dict)
+    task_parts: Mapping[str, str] = field(default_factory=dict)
+    n_params: float = math.nan
+
+
+def _run(path: Path) -> _Run:
+    """What the results of the same run say; else the names of the file and of its folder."""
+    name = NAME.fullmatch(path.name)
+    task = name["task"] if name else path.name.partition(".")[0]
+    for end in (".json", ".json.gz"):
+        beside = path.with_name(f"results_{name['time']}{end}") if name and name["time"] else path
+        if beside == path or not beside.is_file():
+            continue
+        document = open_document(beside)
+        records = LM_EVAL.read(document).records if LM_EVAL.recognises(document) else []
+        size = number_in(mapping_in(document.content.get("config")).get("model_num_parameters"))
+        if records:
+            of_task = next((one for one in records if one.task == task), None)
+            parts = of_task.task_parts if of_task else {}
+            return _Run(records[0].model, task, records[0].model_parts, parts, size if size > 0 else math.nan)
     folder = path.absolute().parent.name
-    return (folder.replace("__", "/") if "__" in folder else ""), float("nan")
+    return _Run(folder.replace("__", "/") if "__" in folder else "", task)
 
 
 def _repeats(files: Sequence[Path]) -> set[Path]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from proxy._files import is_standard_input
 from proxy.scores.formats.document import Document, Format, Reading, open_document
+from proxy.scores.formats.lm_eval import shots_part
 from proxy.scores.formats.record import Record, mapping_in, model_name, number_in
 from proxy.scores.formats.sample import Sample, mean_records
 
@@ -88,12 +89,9 @@ def _name(task: Mapping[str, Any]) -> str:
 
 
 def _parts(config: Mapping[str, Any]) -> dict[str, str]:
-    shots, split = config.get("num_shots"), config.get("split")
-    return {
-        name: text
-        for name, text in (("shots", f"{shots}-shot"), ("split", str(split)))
-        if config.get({"shots": "num_shots"}.get(name, name)) is not None
-    }
+    """The number of examples and the split."""
+    split = config.get("split")
+    return {**shots_part(config.get("num_shots")), **({"split": str(split)} if split else {})}
 
 
 def _model(task: Mapping[str, Any], row: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ class Sample:
         The score; that of several draws is their mean.
     draws : int, optional
         How many draws it is the mean of.
-    task_parts : mapping of str to str, optional
+    model_parts, task_parts : mapping of str to str, optional
         As in `Record`.
     source : str
         The file.
@@ -42,6 +42,7 @@ class Sample:
     metric: str
     score: float
     draws: int = 1
+    model_parts: Mapping[str, str] = field(default_factory=dict)
     task_parts: Mapping[str, str] = field(default_factory=dict)
     source: str
 
@@ -85,6 +86,7 @@ def mean_records(samples: Sequence[Sample]) -> list[Record]:
                 score=mean,
                 stderr=math.sqrt(spread / (n - 1) / n) if n > 1 else math.nan,
                 n=n,
+                model_parts=first.model_parts,
                 task_parts=first.task_parts,
                 source=first.source,
             )
