@@ -35,13 +35,18 @@ def without_groups(records: Sequence[Record], groups: Groups) -> tuple[list[Reco
         return kept, []
     first, part = next(iter(beside.items()))
     names = ", ".join(list(beside)[:SHOWN]) + (", ..." if len(beside) > SHOWN else "")
-    tasks = counted(len(beside), "task is a group", "tasks are groups")
-    done = (
-        "they were left out (--groups keep keeps them)"
-        if groups == "drop"
-        else "a group and its parts are not several pieces of evidence (--groups drop leaves groups out)"
-    )
-    return kept, [f"{tasks} whose parts are here too, as {part} is of {first}: {names}; {done}"]
+    why = f"of tasks that are here too ({part} is in {first})"
+    if groups == "drop":
+        return kept, [
+            f"left out: {names}, a mean {why}; --groups keep keeps it"
+            if len(beside) == 1
+            else f"left out: {names}, means {why}; --groups keep keeps them"
+        ]
+    return kept, [
+        f"{names}: a mean {why} and no evidence of its own; --groups drop leaves it out"
+        if len(beside) == 1
+        else f"{names}: means {why} and no evidence of their own; --groups drop leaves them out"
+    ]
 
 
 def score_matrix(

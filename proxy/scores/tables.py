@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from proxy._files import read_text, shown_path
 from proxy._text import counted
 from proxy.errors import ProxyError
-from proxy.scores._cells import Case, Cell, Cells, Duplicates
+from proxy.scores._cells import Case, Cells, Duplicates
 from proxy.scores._scales import known_scales
+from proxy.scores._values import value_in
 from proxy.scores.matrix import ScoreMatrix
 
 #: Columns of the long form.
@@ -34,7 +35,8 @@ def read_scores(
 
     Wide: a model column and one column a task; columns without any number are left out, and a note says so.
     Long: ``model,task,score`` and, where known, ``stderr,n,metric,direction,baseline,scale``; a metric becomes
-    part of the task's name (``task:metric``). An empty cell (or -, NA, nan) is a gap.
+    part of the task's name (``task:metric``). An empty cell (or -, NA, nan) is a gap. A score may be written as
+    ``45.1%``, ``1,037``, ``0.5 ± 0.01`` (its standard error) or ``87.5 (7/8)`` (its items); a note repeats other marks.
 
     Parameters
     ----------
@@ -173,11 +175,16 @@ def _read_long(
             table.refuse(line, "task", "empty; every line must name its task")
         if tasks is not None and task not in tasks:
             continue
+        score = table.score(cells[at["score"]], line, task, "score")
         read = {
-            name: table.number(cells[at[name]], line, name) if name in at else math.nan
-            for name in ("score", "stderr", "n", "direction", "baseline", "scale")
+            name: table.value(cells[at[name]], line, name).score if name in at else math.nan
+            for name in ("stderr", "n", "direction", "baseline", "scale")
         }
-        table.add(model, task, Cell(read["score"], read["stderr"], read["n"], line))
+        stderr, n = (
+            given if math.isnan(read[name]) else read[name]
+            for name, given in (("stderr", score.stderr), ("n", score.n))
+        )
+        table.add(model, task, score._replace(stderr=stderr, n=n))
         for fact, known in table.facts.items():
             if not math.isnan(read[fact]) and known.setdefault(task, read[fact]) != read[fact]:
                 table.refuse(line, fact, f"{read[fact]:g} for {task!r}, {known[task]:g} before; keep one")
@@ -192,6 +199,7 @@ def _read_wide(
 ) -> None:
     """Add every column of a wide table that has numbers."""
     models = [table.model(cells, keys, line) for line, cells in rows[1:]]
+    _refuse_other_long(table, rows, header, keys, models)
     textual = []
     for place, task in enumerate(header):
         if place in keys or (tasks is not None and task not in tasks):
@@ -200,17 +208,45 @@ def _read_wide(
             textual.append(task or f"number {place + 1}")
             continue
         for model, (line, cells) in zip(models, rows[1:], strict=True):
-            table.add(model, task, Cell(table.number(cells[place], line, task), math.nan, math.nan, line))
+            table.add(model, task, table.score(cells[place], line, task, task))
     if textual:
         table.notes.append(f"columns without a name or numbers were left out: {', '.join(textual)}")
 
 
+def _refuse_other_long(
+    table: Cells,
+    rows: Sequence[tuple[int, list[str]]],
+    header: Sequence[str],
+    keys: Sequence[int],
+    models: Sequence[int],
+) -> None:
+    """Refuse a long table with other names: a model contradicts itself, but a column of text tells its lines apart."""
+    if table.duplicates != "refuse" or len(set(models)) == len(models):
+        return
+    columns = {
+        place: [cells[place].strip() for _, cells in rows[1:]]
+        for place in range(len(header))
+        if place not in keys
+    }
+    numbers = [place for place, cells in columns.items() if any(map(_is_number, cells))]
+    if not any(len(set(zip(models, columns[place], strict=True))) > len(set(models)) for place in numbers):
+        return
+    for place, cells in columns.items():
+        if place not in numbers and len(set(zip(models, cells, strict=True))) == len(models):
+            renamed = [] if header[place].casefold() == "task" else [f"{header[place]!r} to task"]
+            renamed += [
+                f"{header[numbers[0]]!r} to score" if len(numbers) == 1 else "the column of scores to score"
+            ]
+            raise ProxyError(
+                f"{table.path}, line {rows[0][0]}: a long table has the columns model, task and score; rename "
+                f"{' and '.join(renamed)}"
+            )
+
+
 def _is_number(text: str) -> bool:
     """Whether a cell holds a number, not a gap."""
-    try:
-        return not math.isnan(float(text))
-    except ValueError:
-        return False
+    value = value_in(text)
+    return value is not None and not math.isnan(value.score)
 
 
 def _lines(path: str | os.PathLike[str]) -> list[tuple[int, list[str]]]:

@@ -10,7 +10,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from proxy._text import counted
@@ -33,17 +33,32 @@ def _recognises(document: Document) -> bool:
 
 def _read(document: Document) -> Reading:
     header, *body = _rows(document.text)
-    return _table(document, header, body)
+    return read_table(document, header, body)
 
 
-def _table(document: Document, header: Sequence[str], body: Sequence[Sequence[str]]) -> Reading:
-    """A record for each cell with a score, and a note on the cells that hold something else."""
-    datasets = list(dict.fromkeys(cells[0].strip() for cells in body))
+def read_table(document: Document, header: Sequence[str], body: Sequence[Sequence[str]]) -> Reading:
+    """Read the cells of a summary.
+
+    Parameters
+    ----------
+    document : Document
+        The file that has it.
+    header : sequence of str
+        dataset, version, metric, mode, and the models.
+    body : sequence of sequence of str
+        A row for each dataset and metric.
+
+    Returns
+    -------
+    Reading
+        A record for each cell with a score, and a note on the cells that hold something else.
+    """
+    metrics = {cells[0].strip(): cells[2].strip().casefold() for cells in body}
     records, unread = [], []
     for cells in body:
         dataset, version, metric, mode = (cell.strip() for cell in cells[:4])
         parts = {"mode": mode, "version": version}
-        members = _members(dataset, datasets) if metric.casefold() in AVERAGES else ()
+        members = _members(dataset, metrics) if metric.casefold() in AVERAGES else ()
         for model, cell in zip(header[4:], cells[4:], strict=False):
             value = value_in(cell)
             if model.strip() == "...":
@@ -73,8 +88,20 @@ def _table(document: Document, header: Sequence[str], body: Sequence[Sequence[st
     return Reading(records, notes)
 
 
-def _members(group: str, datasets: Sequence[str]) -> tuple[str, ...]:
-    """The datasets whose names have the group's, as cmmlu-anatomy has cmmlu."""
+def _members(group: str, metrics: Mapping[str, str]) -> tuple[str, ...]:
+    """The datasets in a group: they have its name in theirs, as cmmlu-anatomy has cmmlu.
+
+    The table does not say which are in cmmlu-stem: they are among those of cmmlu that are no averages themselves.
+    """
+    inside = _named(group, metrics)
+    while not inside and "-" in group:
+        group = group.rsplit("-", 1)[0]
+        inside = tuple(name for name in _named(group, metrics) if metrics[name] not in AVERAGES)
+    return inside
+
+
+def _named(group: str, datasets: Iterable[str]) -> tuple[str, ...]:
+    """The datasets that have the group's name in theirs."""
     inside = re.compile(rf"(^|[-_]){re.escape(group)}[-_]")
     return tuple(name for name in datasets if name != group and inside.search(name))
 
