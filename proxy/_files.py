@@ -62,4 +62,4 @@ def read_text(path: str | os.PathLike[str]) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ProxyError(f"{shown_path(path)}: not UTF-8 text; save it as UTF-8") from None
+        raise ProxyError(f"{shown_path(path)}: not UTF-8 text; save it as UTF-8 CSV") from None

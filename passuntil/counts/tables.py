@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from difflib import get_close_matches
 from typing import NoReturn, TextIO
 
 from passuntil._checks import positive, real
+from passuntil._files import read_text, shown_path
 from passuntil._text import counted
 from passuntil.counts.tally import Tally
 from passuntil.errors import PassUntilError
@@ -87,7 +89,7 @@ class TallyRow:
 
 
 def read_tallies(path: str | os.PathLike[str]) -> list[TallyRow]:
-    """Read the rows of a TALLIES.csv (UTF-8, comma-separated, a header line).
+    """Read the rows of a TALLIES.csv (UTF-8, comma-separated, a header line; packed by gzip or not).
 
     Columns: ``model,n_params,instance,draws,passes`` and, where known,
     ``tokens,stopped_at,r,floor,cap,nll,task``; an empty cell is unknown. Other columns are ignored, unless
@@ -97,7 +99,7 @@ def read_tallies(path: str | os.PathLike[str]) -> list[TallyRow]:
     Parameters
     ----------
     path : str or path-like
-        The file.
+        The file; "-" is standard input.
 
     Returns
     -------
@@ -111,14 +113,8 @@ def read_tallies(path: str | os.PathLike[str]) -> list[TallyRow]:
         range, counts that contradict each other, no draws, the same instance of a task twice for a model,
         or one model with two sizes or token counts.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = list(_rows(os.fspath(path), csv.reader(file, strict=True)))
-    except OSError as error:
-        raise PassUntilError(f"{os.fspath(path)}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise PassUntilError(f"{os.fspath(path)}: not UTF-8 text; save it as UTF-8 CSV") from None
-    return rows
+    name, text = shown_path(path), read_text(path)
+    return list(_rows(name, csv.reader(io.StringIO(text, newline=""), strict=True)))
 
 
 def write_tallies(target: str | os.PathLike[str] | TextIO, rows: Iterable[TallyRow]) -> None:

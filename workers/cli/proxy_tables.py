@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import proxy
+from proxy._files import read_text
 from proxy._text import counted
 
 #: With fewer joined models nothing can be studied, and the names are the likely reason.
@@ -120,9 +121,10 @@ def _facts(name: str, given: list[str]) -> dict[str, float]:
 
 def read_weights(path: Path) -> dict[str, float]:
     """Weights from `select`'s JSON, or from a plain object {task: weight}."""
+    text = read_text(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        content = json.loads(text)
+    except (ValueError, RecursionError):
         raise proxy.ProxyError(f"{path}: not JSON; give what `firstlight select --json` prints") from None
     weights = content.get("weights", content) if isinstance(content, dict) else None
     if not isinstance(weights, dict) or not weights:
