@@ -10,7 +10,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from passuntil.errors import PassUntilError
 
@@ -48,7 +48,7 @@ def open_bytes(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
                 raw = io.BytesIO(raw.read())
             packed = raw.read(2) == GZIP
             raw.seek(0)
-            yield stack.enter_context(gzip.GzipFile(fileobj=raw)) if packed else raw
+            yield cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if packed else raw
     except OSError as error:  # BadGzipFile is one, without a strerror
         raise PassUntilError(f"{name}: cannot be read ({error.strerror or error})") from None
     except (EOFError, zlib.error) as error:

@@ -79,6 +79,7 @@ def run_tallies(arguments: argparse.Namespace) -> int:
         for one in passes.counts
     ]
     write_tallies(arguments.out, rows)
+    draws, passed = sum(one.draws for one in passes.counts), sum(one.passes for one in passes.counts)
     result = {
         "out": str(arguments.out),
         "files": len(passes.files),
@@ -86,16 +87,16 @@ def run_tallies(arguments: argparse.Namespace) -> int:
         "tasks": tasks,
         "metrics": passes.metrics,
         "instances": len(rows),
-        "draws": sum(one.draws for one in passes.counts),
-        "passes": sum(one.passes for one in passes.counts),
+        "draws": draws,
+        "passes": passed,
         "notes": notes,
     }
     if arguments.json:
         print(json.dumps(result, allow_nan=False))
         return 0
     print(
-        f"{arguments.out}: {counted(int(result['draws']), 'draw')} of {counted(len(rows), 'row')}, "
-        f"{result['passes']} passed; {counted(len(models), 'model')}, {counted(len(tasks), 'task')}, from "
+        f"{arguments.out}: {counted(draws, 'draw')} of {counted(len(rows), 'row')}, "
+        f"{passed} passed; {counted(len(models), 'model')}, {counted(len(tasks), 'task')}, from "
         f"{counted(len(passes.files), 'file')}"
     )
     for note in notes:

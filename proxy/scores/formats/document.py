@@ -34,7 +34,7 @@ class Document:
         A zip archive or a Parquet file (which its format opens), a JSON object, lines of JSON objects, a JSON list, or
         any other text.
     content : mapping, optional
-        The object of a JSON file, the first one of lines; empty for other files.
+        The object of a JSON file, the first one of lines or of a list; empty for other files.
     items : sequence, optional
         What a JSON list holds; empty for other files.
     text : str, optional
@@ -50,12 +50,12 @@ class Document:
     text: str = ""
     data: bytes | None = None
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """Read the objects of a file of lines one by one; the one object of a JSON file.
+    def rows(self) -> Iterator[Mapping[str, Any]]:
+        """Read the objects of a file of lines or of a list one by one; the one object of a JSON file.
 
-        Returns
-        -------
-        iterator of dict
+        Yields
+        ------
+        dict
             In the order of the file.
 
         Raises
@@ -64,7 +64,9 @@ class Document:
             For a line that is no JSON object, by its number.
         """
         if self.kind == "json":
-            yield dict(self.content)
+            yield self.content
+        elif self.kind == "list":
+            yield from (item for item in self.items if isinstance(item, Mapping))
         elif self.kind == "lines":
             if self.data is not None:
                 yield from _objects(self.path, io.BytesIO(self.data))
@@ -185,7 +187,8 @@ def open_document(path: Path) -> Document:
         return Document(path, "text", text=text)
     value = json_value(path, text)
     if isinstance(value, list):
-        return Document(path, "list", items=value)
+        first_item = value[0] if value and isinstance(value[0], dict) else {}
+        return Document(path, "list", content=first_item, items=value)
     return Document(path, "json", content=value)
 
 

@@ -48,7 +48,7 @@ def _report(document: Document) -> Reading:
     content = document.content
     model, dataset = str(content["model_name"]), str(content["dataset_name"])
     records = []
-    for metric in map(mapping_in, content["metrics"]):
+    for place, metric in enumerate(map(mapping_in, content["metrics"])):
         subsets = {
             str(subset.get("name")): subset
             for category in map(mapping_in, _listed(metric.get("categories")))
@@ -66,6 +66,8 @@ def _report(document: Document) -> Reading:
                         metric=str(metric.get("name") or "score"),
                         score=score,
                         n=number_in(one.get("num")),
+                        # The score of the report is that of its first metric.
+                        is_primary=place == 0,
                         members=tuple(parts) if task == dataset else (),
                         source=str(document.path),
                     )

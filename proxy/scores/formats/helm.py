@@ -27,7 +27,7 @@ MODEL = ("model=", "model_deployment=")
 
 def _recognises(document: Document) -> bool:
     if document.kind == "json":
-        return "adapter_spec" in document.content and "scenario_spec" in document.content
+        return "adapter_spec" in document.content  # run_spec.json, or scenario_state.json
     first = mapping_in(document.items[0]) if document.items else {}
     return "name" in mapping_in(first.get("name")) or ("stats" in first and "instance_id" in first)
 

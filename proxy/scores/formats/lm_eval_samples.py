@@ -1,7 +1,7 @@
 """Samples of lm-evaluation-harness: samples_TASK_TIME.jsonl, a line for each document and filter.
 
 The shape is that of versions 0.4.3 to 0.4.9 (`EvaluationTracker.save_results_samples`); before 0.4.5 a line has no
-"filter" and no "metrics".
+"filter" and no "metrics", and before 0.4.3 the lines are one JSON list.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ LM_EVAL_SAMPLES = Format(
     "lm-evaluation-harness (samples)",
     _recognises,
     _read,
-    frozenset({"json", "lines"}),
+    frozenset({"json", "lines", "list"}),
     _samples,
     _repeats,
 )

@@ -38,14 +38,9 @@ def _read(document: Document) -> Reading:
     if "model_output" in document.content:
         reading = _samples(document)
         return Reading(mean_records(reading.samples), reading.notes)
-    return Reading(
-        [
-            record
-            for row in document.rows()
-            for task in _tasks(row)
-            for record in _records(document, task, row)
-        ]
-    )
+    tasks = [(task, row) for row in document.rows() for task in _tasks(row)]
+    names = [_name(task) for task, _ in tasks]
+    return Reading([record for task, row in tasks for record in _records(document, task, row, names)])
 
 
 def _tasks(row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -60,12 +55,15 @@ def _tasks(row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield {**flat, "task_name": flat.get("task"), "metrics": metrics}
 
 
-def _records(document: Document, task: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[Record]:
-    """The primary score of a task under its metric's name, and its other metrics."""
+def _records(
+    document: Document, task: Mapping[str, Any], row: Mapping[str, Any], names: Sequence[str]
+) -> Iterator[Record]:
+    """The primary score of a task under its metric's name, and its other metrics. names: of all tasks of the file."""
     config, metrics = mapping_in(task.get("task_config")), mapping_in(task.get("metrics"))
     primary = str(config.get("primary_metric") or PRIMARY)
     # The mean over the tasks of a suite: "macro", or weighted by their instances, "micro".
     is_mean = primary in ("macro", "micro")
+    members = _members(_name(task), names)
     for metric, value in metrics.items():
         score = number_in(value)
         if score != score or COUNTS.fullmatch(metric) or (metric == primary and PRIMARY in metrics):
@@ -75,10 +73,18 @@ def _records(document: Document, task: Mapping[str, Any], row: Mapping[str, Any]
             task=_name(task),
             task_parts={} if is_mean else _parts(config),
             metric=primary if metric == PRIMARY else metric,
+            is_primary=metric in (PRIMARY, primary),
+            members=members if is_mean else (),
             score=score,
             n=number_in(task.get("num_instances")),
             source=str(document.path),
         )
+
+
+def _members(suite: str, names: Sequence[str]) -> tuple[str, ...]:
+    """The tasks that have the name of a suite: mmlu_anatomy:mc::olmes of mmlu:mc::olmes."""
+    core, colon, variant = suite.partition(":")
+    return tuple(name for name in names if name.startswith(f"{core}_") and name.endswith(colon + variant))
 
 
 def _name(task: Mapping[str, Any]) -> str:

@@ -37,26 +37,29 @@ def _read(document: Document) -> Reading:
             metric=metric,
             score=score,
             n=number_in(task.get("num_instances")),
+            is_primary=is_primary,
             source=str(document.path),
         )
         for task in map(mapping_in, content["tasks"])
-        for metric, score in _metrics(task.get("metrics"), str(task.get("primary_metric") or ""))
+        for metric, score, is_primary in _metrics(task.get("metrics"), task.get("primary_metric"))
     ]
     notes = [f"{document.path.name}: failed there: {', '.join(failed)}"] if failed else []
+    known = {record.task for record in records}
+    suites = [name for name in mapping_in(content.get("summary")) if name not in known]
+    if suites:
+        notes.append(f"{document.path.name}: means over tasks were left out: {', '.join(suites)}")
     return Reading(records, notes)
 
 
-def _metrics(metrics: Any, primary: str = "") -> Iterator[tuple[str, float]]:
-    """Metric and score of each, the primary one first: a metric of one scorer goes by its own name."""
-    found = []
+def _metrics(metrics: Any, primary: Any = None) -> Iterator[tuple[str, float, bool]]:
+    """Metric, score and whether it is the primary one; a metric of one scorer goes by its own name."""
     for metric, value in mapping_in(metrics).items():
         scorers = value if isinstance(value, Mapping) else {metric: value}
         for scorer, score in scorers.items():
             number = float(score) if isinstance(score, bool) else number_in(score)
             name = metric if len(scorers) == 1 else f"{metric},{scorer}"
             if number == number:
-                found.append((f"{metric}:{scorer}" != primary and metric != primary, name, number))
-    yield from ((name, number) for _, name, number in sorted(found, key=lambda one: one[0]))
+                yield name, number, primary in (f"{metric}:{scorer}", metric)
 
 
 def _model(content: Mapping[str, Any]) -> str:
@@ -85,7 +88,7 @@ def _samples(document: Document) -> Reading:
                 source=str(document.path),
             )
             for metrics in of_answers
-            for metric, score in _metrics(metrics)
+            for metric, score, _ in _metrics(metrics)
         ]
     return Reading([], [], samples)
 
