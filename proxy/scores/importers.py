@@ -41,7 +41,7 @@ class Imported:
     metrics : dict of str to str
         Task -> the metric that speaks for it; empty where all metrics were kept, and for a plain CSV.
     names : Names, optional
-        What the files tell apart, and the names that it has in the matrix; empty for a plain CSV.
+        What the files tell apart, and the names that it has in the matrix, besides the names that were given.
     skipped : tuple of str, optional
         Files of folders that could not be read, each with the reason.
     """
@@ -133,7 +133,7 @@ def import_scores(
     notes += _notes_on_skipped(skipped)
     read = (tuple(dict.fromkeys(formats.values())), tuple(map(str, formats)))
     for scores in tables.values():
-        return Imported(scores.with_facts(notes=notes), *read, {}, skipped=tuple(skipped))
+        return Imported(scores.with_facts(notes=notes), *read, {}, names or Names(), tuple(skipped))
     if not records:
         raise ProxyError(
             skipped[0] if skipped else f"{next(iter(files))}: holds no scores; give a file of results"

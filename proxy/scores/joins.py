@@ -221,8 +221,12 @@ def _plain_name(name: str, pairs: bool = False) -> str:
 
     >>> _plain_name("Qwen/Qwen-7B-Chat"), _plain_name("qwen-7b-turbomind"), _plain_name("Qwen/Qwen-7B-Chat", pairs=True)
     ('qwen-7b-chat', 'qwen-7b', 'qwen-7b')
+    >>> _plain_name("lab/base+/ckpt/lora-a")
+    'base+/ckpt/lora-a'
     """
-    plain = re.sub(r"[_\s]+", "-", name.rsplit("/", 1)[-1].lower())
+    # A revision, a folder or an adapter behind the name may have slashes of its own.
+    base, *more = re.split(r"(?=[@+:])", name.lower(), maxsplit=1)
+    plain = re.sub(r"[_\s]+", "-", base.rsplit("/", 1)[-1])
     while (shorter := RUNTIME.sub("", plain)) != plain:
         plain = shorter
-    return CHAT.sub("", plain) if pairs else plain
+    return (CHAT.sub("", plain) if pairs else plain) + "".join(more)

@@ -110,12 +110,12 @@ def model_name(
     >>> model_name("lab/base", revision="step1000", adapter="/ckpt/lora-a")
     'lab/base@step1000+/ckpt/lora-a'
     >>> model_name("lab/base", revision="main", subfolder="step2000", file="q4.gguf", quantisation="4bit")
-    'lab/base/step2000/q4.gguf@4bit'
+    'lab/base:step2000/q4.gguf@4bit'
     """
+    place = "/".join(str(part) for part in (subfolder, file) if part)
     parts = (
-        ("/", subfolder),
-        ("/", file),
         ("@", None if revision == "main" else revision),
+        (":", place),
         ("@", quantisation),
         ("+", adapter),
     )
