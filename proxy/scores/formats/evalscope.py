@@ -47,15 +47,11 @@ def _report(document: Document) -> Reading:
     """The score of a data set for each metric, and of its subsets where it has several."""
     content = document.content
     model, dataset = str(content["model_name"]), str(content["dataset_name"])
+    metrics = [mapping_in(metric) for metric in content["metrics"]]
+    subsets = [_subsets(dataset, metric) for metric in metrics]
+    members = tuple(dict.fromkeys(name for one in subsets for name in one))
     records = []
-    for place, metric in enumerate(map(mapping_in, content["metrics"])):
-        subsets = {
-            str(subset.get("name")): subset
-            for category in map(mapping_in, _listed(metric.get("categories")))
-            for subset in map(mapping_in, _listed(category.get("subsets")))
-            if not subset.get("is_aggregate")
-        }
-        parts = {f"{dataset}/{name}": one for name, one in subsets.items()} if len(subsets) > 1 else {}
+    for place, (metric, parts) in enumerate(zip(metrics, subsets, strict=True)):
         for task, one in {dataset: metric, **parts}.items():
             score = number_in(one.get("score"))
             if score == score:
@@ -68,11 +64,22 @@ def _report(document: Document) -> Reading:
                         n=number_in(one.get("num")),
                         # The score of the report is that of its first metric.
                         is_primary=place == 0,
-                        members=tuple(parts) if task == dataset else (),
+                        members=members if task == dataset else (),
                         source=str(document.path),
                     )
                 )
     return Reading(records)
+
+
+def _subsets(dataset: str, metric: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Task -> what a metric says of each subset; nothing where the one subset is the whole data set."""
+    subsets = {
+        f"{dataset}/{subset.get('name')}": subset
+        for category in map(mapping_in, _listed(metric.get("categories")))
+        for subset in map(mapping_in, _listed(category.get("subsets")))
+        if not subset.get("is_aggregate")
+    }
+    return subsets if len(subsets) > 1 else {}
 
 
 def _samples(document: Document) -> Reading:

@@ -28,12 +28,12 @@ MODEL = ("model=", "model_deployment=")
 def _recognises(document: Document) -> bool:
     if document.kind == "json":
         return "adapter_spec" in document.content  # run_spec.json, or scenario_state.json
-    first = mapping_in(document.items[0]) if document.items else {}
+    first = document.content
     return "name" in mapping_in(first.get("name")) or ("stats" in first and "instance_id" in first)
 
 
 def _read(document: Document) -> Reading:
-    if document.kind == "json" or "stats" in mapping_in(document.items[0]):
+    if document.kind == "json" or "stats" in document.content:
         beside = _beside(document.path, "stats")
         if beside.kind != "list":
             raise ProxyError(
@@ -65,7 +65,7 @@ def _read(document: Document) -> Reading:
 
 
 def _samples(document: Document) -> Reading:
-    if document.kind == "json" or "stats" not in mapping_in(document.items[0]):
+    if document.kind == "json" or "stats" not in document.content:
         return Reading([])
     model, task = _names(document)
     samples = []
@@ -118,7 +118,7 @@ def _parts(split: str, perturbation: str) -> dict[str, str]:
 
 def _names(document: Document) -> tuple[str, str]:
     """The model and the task of the run: of run_spec.json beside the statistics, else of the folder's name."""
-    spec = document.content or _beside(document.path, "run_spec").content
+    spec = _beside(document.path, "run_spec").content
     folder = document.path.absolute().parent.name
     name = str(spec.get("name") or (folder if "model=" in folder else document.path.name.partition(".")[0]))
     scenario, _, arguments = name.partition(":")
@@ -134,7 +134,10 @@ def _beside(path: Path, kind: str) -> Document:
     """The file of another kind of the same run; one without content where there is none."""
     if not is_standard_input(path):
         named = path.with_name(f"{kind}.json")
-        found = [named] if named.is_file() else list(path.absolute().parent.glob(f"*{kind}*.json"))
+        alike = (
+            one for one in path.absolute().parent.glob(f"*{kind}*.json") if "per_instance" not in one.name
+        )
+        found = [named] if named.is_file() else list(alike)
         if len(found) == 1:
             return open_document(found[0])
     return Document(path, "json")

@@ -30,9 +30,8 @@ SHARES = re.compile(r"pass(?:@|_at_)1\b", re.IGNORECASE)
 
 def _recognises(document: Document) -> bool:
     content = document.content
-    return "doc_id" in content and any(
-        _number(content[key]) == _number(content[key]) for key in set(content) - OTHERS
-    )
+    scores = (content[key] for key in content if key not in OTHERS)
+    return "doc_id" in content and ("resps" in content or any(_number(one) == _number(one) for one in scores))
 
 
 def _read(document: Document) -> Reading:

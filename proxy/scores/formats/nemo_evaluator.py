@@ -28,8 +28,7 @@ def _recognises(document: Document) -> bool:
     if document.kind == "text":
         return bool(YAML.search(document.text))
     if document.kind == "list":
-        first = mapping_in(document.items[0]) if document.items else {}
-        return "reward" in first and "model_response" in first
+        return "reward" in document.content and "model_response" in document.content
     return _is_export(document.content) or bool(_sections(document.content))
 
 
