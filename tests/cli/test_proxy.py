@@ -166,6 +166,8 @@ def test_import_writes_scores_that_the_other_commands_read(call: Call, tables: d
     assert answer.json() | {"flags": []} == {
         "out": str(out), "formats": ["opencompass"], "files": 1, "models": 6, "tasks": 3, "rows": 18,
         "metrics": dict.fromkeys("abc", "accuracy"), "lower_is_better": [], "flags": [], "notes": [],
+        "names": {"models": {model: model for model in models},
+                  "tasks": {f"{task} | mode=gen | version=1": task for task in "abc"}}, "skipped": [],
     }  # fmt: skip
     assert out.read_text().splitlines()[0] == "model,task,score"
     assert call("relevance", out, "--target", "c", "--json", "--permutations", 19).status == 0

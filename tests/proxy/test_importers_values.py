@@ -138,7 +138,7 @@ def test_lighteval_says_its_items_directions_and_averages(tmp_path: Path) -> Non
     assert matrix.notes == ("0.json: 2 averages over tasks were left out (mgsm:_average|8, all)",)
 
 
-def every_eval(model: str, score: float, **config: Any) -> dict[str, Any]:
+def every_eval(model: str, score: Any, **config: Any) -> dict[str, Any]:
     result = {"evaluation_name": "arc", "metric_config": config, "score_details": {"score": score}}
     return {"model_info": {"id": model}, "evaluation_results": [result]}
 
@@ -288,3 +288,25 @@ def test_two_scores_that_nothing_tells_apart_are_refused_by_their_file(tmp_path:
     table = "dataset,version,metric,mode,m\nq,1,accuracy,gen,5\nq,1,accuracy,gen,6\n"
     with pytest.raises(ProxyError, match="m has 5 and 6 on q, and nothing there tells them apart"):
         import_scores([put(tmp_path / "s.csv", table)])
+
+
+def test_scores_that_are_texts_are_read_as_cells_are(tmp_path: Path) -> None:
+    matrix = imported(
+        tmp_path,
+        lm_eval("m", {"q": {"alias": "7", "acc,none": "0.4% ± 0.1%", "acc_stderr,none": "N/A"}}),
+        every_eval("m", "20.0*"),
+        every_eval("n", "none at all"),
+    )
+    assert matrix.scores.tolist() == [[0.4, 20.0]]
+    assert matrix.stderr is not None
+    assert matrix.stderr[0, 0] == 0.1
+    assert dict(matrix.scale) == {"q": 100, "arc": 100}
+    assert matrix.notes == (
+        "2.json: 1 result has no number for a score and no row",
+        "1 score has a mark that was left out: 20* (m on arc)",
+    )
+
+
+def test_half_a_character_in_a_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProxyError, match="half a character in its name"):
+        imported(tmp_path, lm_eval("\ud800", {"q": {"acc,none": 0.5}}))

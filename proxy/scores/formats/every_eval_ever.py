@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from proxy._text import counted
 from proxy.errors import ProxyError
 from proxy.scores.formats.arguments import named_model
 from proxy.scores.formats.document import Document, Format, Reading
 from proxy.scores.formats.lm_eval import shots_part
-from proxy.scores.formats.record import Record, mapping_in, number_in
+from proxy.scores.formats.record import Record, mapping_in, number_in, value_of
 
 #: Names of scorers and metrics: an evaluation that is called so is called after its dataset.
 _SCORERS = {
@@ -25,7 +26,13 @@ def _recognises(document: Document) -> bool:
 
 
 def _read(document: Document) -> Reading:
-    return Reading([record for content in document.rows() for record in _results(document, content)])
+    records = [record for content in document.rows() for record in _results(document, content)]
+    scored = [record for record in records if not math.isnan(record.score)]
+    notes = []
+    if len(scored) < len(records):
+        have = counted(len(records) - len(scored), "result has", "results have")
+        notes.append(f"{document.path.name}: {have} no number for a score and no row")
+    return Reading(scored, notes)
 
 
 def _results(document: Document, content: Mapping[str, Any]) -> list[Record]:
@@ -38,8 +45,7 @@ def _results(document: Document, content: Mapping[str, Any]) -> list[Record]:
     if not isinstance(results, list) or not all(isinstance(result, Mapping) for result in results):
         raise ProxyError(f"{document.path}: evaluation_results is no list of objects")
     model, model_parts = named_model(str(name), mapping_in(about.get("additional_details")))
-    records = [_record(document, model, model_parts, result) for result in results]
-    return [record for record in records if not math.isnan(record.score)]
+    return [_record(document, model, model_parts, result) for result in results]
 
 
 def _record(
@@ -50,6 +56,8 @@ def _record(
     details = mapping_in(result.get("score_details"))
     uncertainty = mapping_in(details.get("uncertainty"))
     error = uncertainty.get("standard_error")
+    stderr = number_in(error.get("value") if isinstance(error, Mapping) else error)
+    n = number_in(uncertainty.get("num_samples"))
     metric = str(
         config.get("metric_name")
         or config.get("metric_id")
@@ -63,19 +71,20 @@ def _record(
         raise ProxyError(f"{document.path}: a result has neither an evaluation_name nor a dataset_name")
     if dataset and task.casefold() in _SCORERS:
         task, metric = dataset, metric if metric == task else f"{task}/{metric}"
-    score = number_in(details.get("score"))
+    value = value_of(details.get("score"))
     lower = config.get("lower_is_better")
     return Record(
         model=model,
         task=task,
         metric=metric,
-        score=math.nan if config.get("has_unknown_level") is True and score == -1 else score,
+        score=math.nan if config.get("has_unknown_level") is True and value.score == -1 else value.score,
         model_parts=model_parts,
         task_parts={**({"dataset": dataset} if dataset else {}), **_settings(result, data)},
-        stderr=number_in(error.get("value") if isinstance(error, Mapping) else error),
-        n=number_in(uncertainty.get("num_samples")),
+        stderr=value.stderr if math.isnan(stderr) else stderr,
+        n=value.n if math.isnan(n) else n,
         lower_is_better=lower if isinstance(lower, bool) else None,
-        scale=_scale(config),
+        scale=100.0 if value.percent else _scale(config),
+        mark=value.mark,
         source=str(document.path),
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from proxy.errors import ProxyError
 from proxy.scores.formats.arguments import named_model
 from proxy.scores.formats.document import Document, Format, Reading, is_nested
-from proxy.scores.formats.record import Record, mapping_in, number_in
+from proxy.scores.formats.record import Record, mapping_in, number_in, value_of
 
 #: What stands among the metrics of a task and is none.
 _NO_METRICS = ("alias", "name", "sample_len", "sample_count", "samples")
@@ -58,11 +58,10 @@ def metric_records(
     records = []
     for key, value in metrics.items():
         name, _, filtered = key.partition(",")
-        if name.endswith("_stderr") or name in _NO_METRICS or isinstance(value, str | bool):
+        read = value_of(value)
+        if name.endswith("_stderr") or name in _NO_METRICS or math.isnan(read.score):
             continue
-        score = number_in(value)
-        if math.isnan(score):
-            continue
+        score = read.score
         stderr = number_in(metrics.get(f"{name}_stderr" + (f",{filtered}" if filtered else "")))
         higher = (higher_is_better or {}).get(name)
         guessed = math.nan if members else items_behind(name, score, stderr)
@@ -74,10 +73,12 @@ def metric_records(
                 score=score,
                 model_parts=model_parts or {},
                 task_parts=task_parts or {},
-                stderr=stderr,
-                n=guessed if math.isnan(n) else n,
+                stderr=read.stderr if math.isnan(stderr) else stderr,
+                n=next((known for known in (n, read.n, guessed) if not math.isnan(known)), math.nan),
                 lower_is_better=not higher if isinstance(higher, bool) else None,
+                scale=100.0 if read.percent else math.nan,
                 members=members,
+                mark=read.mark,
                 source=str(document.path),
             )
         )

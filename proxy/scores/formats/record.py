@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from proxy.scores._values import Value, value_in
+
 #: Metrics of which lower is better, by parts of their names.
 LOWER = re.compile(
     r"(^|_|\b)(ppl|perplexity|bits_per_byte|bpb|loss|nll|brier|ece|wer|ter)($|_|\b)", re.IGNORECASE
@@ -166,6 +168,29 @@ def number_in(value: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         return math.nan
     return number if math.isfinite(number) else math.nan
+
+
+def value_of(value: Any) -> Value:
+    """Read what a document has in the place of a score, with what stands beside it in a text.
+
+    Parameters
+    ----------
+    value : object
+        A number, text of one such as "45.1%" or "0.5 ± 0.01", or anything else.
+
+    Returns
+    -------
+    Value
+        Its `score` is NaN for everything that is no finite number; `stderr`, `n`, `percent` and `mark` are what the
+        text says besides.
+
+    Examples
+    --------
+    >>> value_of("45.1%")[0], value_of("45.1%").percent, value_of(None)[0]
+    (45.1, True, nan)
+    """
+    found = value_in(value) if isinstance(value, str) else Value(number_in(value))
+    return found if found is not None and math.isfinite(found.score) else Value(math.nan)
 
 
 def mapping_in(value: Any) -> Mapping[str, Any]:
