@@ -153,7 +153,7 @@ def _read(
 ) -> tuple[str, Reading, ScoreMatrix | None]:
     """A file's format, its records, and its table where it is a plain CSV."""
     name, reading = ("csv", Reading([])) if form == "csv" else read_document(file, form, model=model)
-    return name, reading, read_scores(file, **table) if name == "csv" else None
+    return name, reading, read_scores(file, text=reading.text, **table) if name == "csv" else None
 
 
 def _files(paths: Sequence[str | os.PathLike[str]]) -> tuple[dict[Path, bool], list[str]]:

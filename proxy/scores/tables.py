@@ -30,6 +30,7 @@ def read_scores(
     direction: Mapping[str, int] | None = None,
     baseline: Mapping[str, float] | None = None,
     scale: Mapping[str, float] | None = None,
+    text: str | None = None,
 ) -> ScoreMatrix:
     """Read the score matrix of a CSV file (UTF-8, a header line; packed by gzip or not).
 
@@ -57,6 +58,8 @@ def read_scores(
         Likewise.
     scale : mapping of str to float, optional
         Likewise.
+    text : str, optional
+        What the file holds, where it was read already; the path then only names it.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def read_scores(
     (('a', 'b'), [[0.3, 0.26], [0.4, nan]])
     """
     name = shown_path(path)
-    rows = _lines(path)
+    rows = _lines(name, read_text(path) if text is None else text)
     if not rows:
         raise ProxyError(f"{name}: empty; expected a header and a line for each model")
     header = [cell.strip() for cell in rows[0][1]]
@@ -249,9 +252,8 @@ def _is_number(text: str) -> bool:
     return value is not None and not math.isnan(value.score)
 
 
-def _lines(path: str | os.PathLike[str]) -> list[tuple[int, list[str]]]:
+def _lines(name: str, text: str) -> list[tuple[int, list[str]]]:
     """The lines of a CSV file that hold anything, with their numbers."""
-    name, text = shown_path(path), read_text(path)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     try:
         return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]

@@ -96,7 +96,7 @@ def read_document(path: Path, form: str = "auto", *, model: str | None = None) -
     form : str
         The name of the format that it has; "csv" for text of no other, which is for `read_scores` to read.
     reading : Reading
-        Its records and notes; empty for "csv".
+        Its records and notes; only its text for "csv".
 
     Raises
     ------
@@ -109,7 +109,7 @@ def read_document(path: Path, form: str = "auto", *, model: str | None = None) -
     if form not in ("auto", name):
         raise ProxyError(f"{shown_path(path)}: looks like {name}, not {form}; use --format {name}, or auto")
     if known is None:
-        return name, Reading([])
+        return name, Reading([], text=document.text)
     reading = read_as(known, document, known.read)
     return name, replace(
         reading,

@@ -99,12 +99,15 @@ class Reading:
         The scores of single instances, where those were asked for.
     n_params : dict of str to float, optional
         Model -> all its parameters, where the file says so.
+    text : str, optional
+        What the file holds, where it is for `read_scores` to read.
     """
 
     records: list[Record]
     notes: list[str] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     n_params: dict[str, float] = field(default_factory=dict)
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
