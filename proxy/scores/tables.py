@@ -242,7 +242,7 @@ def _refuse_other_long(
             ]
             raise ProxyError(
                 f"{table.path}, line {rows[0][0]}: a long table has the columns model, task and score; rename "
-                f"{' and '.join(renamed)}"
+                f"{' and '.join(renamed)}; where {header[place]!r} makes another model, name both by --model-column"
             )
 
 

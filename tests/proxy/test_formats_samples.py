@@ -212,6 +212,34 @@ def test_epochs_of_inspect_are_draws(tmp_path: Path) -> None:
     assert counts(count_passes([tmp_path / "log.eval"])) == expected
 
 
+def test_a_log_compressed_by_zstd_is_left_to_inspect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log.eval"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("header.json", "{}")
+    data = bytearray(path.read_bytes())
+    for signature, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):  # the method of compression, twice
+        data[data.index(signature) + place] = 93
+    path.write_bytes(data)
+    monkeypatch.setitem(sys.modules, "inspect_ai.log", None)
+    with pytest.raises(
+        ProxyError, match=r"compressed by zstd, which needs Inspect; pip install 'firstlight\[inspect\]'"
+    ):
+        import_scores([path])
+
+
+@real
+def test_inspect_reads_what_it_compressed_by_zstd(tmp_path: Path) -> None:
+    inspect_log = pytest.importorskip("inspect_ai.log")
+    source = next((DATA / "inspect").glob("2025-02-11*.eval"))
+    inspect_log.write_eval_log(inspect_log.read_eval_log(str(source)), str(tmp_path / "zstd.eval"))
+    assert (
+        import_scores([tmp_path / "zstd.eval"]).matrix.scores.tolist()
+        == import_scores([source]).matrix.scores.tolist()
+    )
+    plain, packed = (count_passes([path]) for path in (source, tmp_path / "zstd.eval"))
+    assert sorted(map(str, plain.counts)) == sorted(map(str, packed.counts))
+
+
 def test_samples_of_every_eval_ever(tmp_path: Path) -> None:
     def row(sample: str, score: float, correct: bool | None) -> dict[str, Any]:
         return {"model_id": "lab/m", "evaluation_name": "gsm8k", "sample_id": sample, "schema_version": "0.2.1",
