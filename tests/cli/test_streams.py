@@ -93,8 +93,9 @@ def test_an_empty_standard_input_is_named(call: Call, pipe: Pipe, tmp_path: Path
 def test_a_leaderboard_is_imported_with_the_options_of_tables(call: Call, tmp_path: Path) -> None:
     board, out = tmp_path / "board.csv", tmp_path / "out.csv"
     board.write_text(
-        "Model,Precision,arc,gsm8k\nlab/m,bf16,0.1,0.5\nlab/m,int8,0.1,0.25\nLAB/M,bf16,0.2,0.75\n"
+        "Model,Precision,arc,gsm8k\nlab/m,bf16,0.1,0.5\nlab/m,int8,0.1,0.25\nlab/n,bf16,0.2,0.75\n"
     )
+    refused(call("import", board, "--out", out), "where 'Precision' makes another model", "--model-column")
     told = call(
         "import", board, "--model-column", "model", "--model-column", "precision", "--out", out, "--json"
     )
