@@ -79,11 +79,11 @@ class Cells:
             self.marks.append(f"{text.strip()} (line {line}, column {column})")
         if not math.isnan(value.stderr):
             self.errors += 1
-        if not math.isnan(value.score):
+        if value.percent or 0 < value.score <= 1:
             kinds = self.percents.setdefault(task, {})
-            kinds.setdefault(
-                "%" if value.percent else "fraction" if 0 < value.score <= 1 else "", (line, text.strip())
-            )
+            kind = "%" if value.percent else "fraction"
+            if kind not in kinds:
+                kinds[kind] = (line, text.strip())
         return Cell(value.score, value.stderr, value.n, line)
 
     def model(self, cells: Sequence[str], keys: Sequence[int], line: int) -> int:

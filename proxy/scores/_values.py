@@ -38,6 +38,10 @@ def value_in(text: str) -> Value | None:
     >>> value_in("87.5 (7/8)")[:3], value_in("82.00 (7/8)").mark, value_in("20.0*").mark, value_in("0,45")
     ((87.5, nan, 8.0), '(7/8)', '*', None)
     """
+    try:
+        return Value(float(text))
+    except ValueError:
+        pass
     text = text.strip().replace("−", "-").strip("`").strip()
     for fence in ("**", "__", "$"):
         if len(text) > 2 * len(fence) and text.startswith(fence) and text.endswith(fence):

@@ -22,6 +22,8 @@ from proxy.scores.matrix import ScoreMatrix
 #: Endings that name a runtime, not a model, and those of models tuned for conversation.
 RUNTIME = re.compile(r"[-_](hf|turbomind|vllm|lmdeploy|bf16|fp16)$")
 CHAT = re.compile(r"[-_](chat|instruct|it|sft|rlhf|dpo)(?=[-_]|$)|[-_]base(?=[-_]|$)")
+#: A name, with what stands behind it: a revision, an adapter, or a folder of an organisation's model.
+PLACED = re.compile(r"([^@+/]*(?:/[^@+:/]*)*(?::[^@+/]*(?=[@+]|$))?)(.*)", re.DOTALL)
 _REASONS = {"mapped": "by the mapping", "alike": "a guess: the names are alike"}
 
 
@@ -221,12 +223,14 @@ def _plain_name(name: str, pairs: bool = False) -> str:
 
     >>> _plain_name("Qwen/Qwen-7B-Chat"), _plain_name("qwen-7b-turbomind"), _plain_name("Qwen/Qwen-7B-Chat", pairs=True)
     ('qwen-7b-chat', 'qwen-7b', 'qwen-7b')
-    >>> _plain_name("lab/base+/ckpt/lora-a")
-    'base+/ckpt/lora-a'
+    >>> _plain_name("lab/base+/ckpt/lora-a"), _plain_name("ollama/Llama3:8b-instruct", pairs=True)
+    ('base+/ckpt/lora-a', 'llama3:8b')
     """
-    # A revision, a folder or an adapter behind the name may have slashes of its own.
-    base, *more = re.split(r"(?=[@+:])", name.lower(), maxsplit=1)
+    # What stands behind the name may have slashes of its own.
+    placed = PLACED.fullmatch(name.lower())
+    assert placed is not None  # both parts may be empty
+    base, behind = placed.groups()
     plain = re.sub(r"[_\s]+", "-", base.rsplit("/", 1)[-1])
     while (shorter := RUNTIME.sub("", plain)) != plain:
         plain = shorter
-    return (CHAT.sub("", plain) if pairs else plain) + "".join(more)
+    return (CHAT.sub("", plain) if pairs else plain) + behind

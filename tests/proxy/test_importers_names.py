@@ -44,6 +44,7 @@ def test_adapters_of_one_base_are_models_of_their_own(tmp_path: Path) -> None:
         ("pretrained=lab/m1,load_in_4bit=True", "lab/m1@4bit"),
         ("pretrained=lab/m1,load_in_8bit=False", "lab/m1"),
         ("pretrained=lab/m1,quantization=awq,delta=lab/d", "lab/m1@awq+lab/d"),
+        ('{"pretrained": "lab/m1", "peft": "lab/a"}', "lab/m1+lab/a"),
         ({"pretrained": "lab/m1", "quantization_config": {"quant_method": "gptq"}}, "lab/m1@gptq"),
     ],
 )

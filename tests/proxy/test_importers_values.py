@@ -229,6 +229,7 @@ ABOUT = {"model": "a", "task": "b"}
             {"results": RESULTS, "versions": {}, "config": {"model_args": ["pretrained=x"]}},
             "model_args is neither",
         ),
+        ({"results": RESULTS, "config": {"model_args": '{"pretrained"'}}, "model_args is broken JSON"),
         (
             {"evaluation_results": [{"metric_config": {}}], "model_info": {"id": "x"}},
             "neither an evaluation_name",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -237,6 +238,13 @@ def _model(document: Document) -> tuple[str, dict[str, str]]:
     """The model's name, and its parts."""
     config = mapping_in(document.content.get("config"))
     arguments = config.get("model_args") or {}
+    if isinstance(arguments, str) and arguments.lstrip().startswith("{"):
+        try:
+            arguments = json.loads(arguments)
+        except (ValueError, RecursionError):
+            raise ProxyError(
+                f"{document.path}: config.model_args is broken JSON; it names the model"
+            ) from None
     if isinstance(arguments, str):
         arguments = dict(part.strip().split("=", 1) for part in arguments.split(",") if "=" in part)
     if not isinstance(arguments, Mapping):

@@ -69,8 +69,8 @@ def calm(folder: Path) -> list[Wave]:
         return connect(opened, serve(opened, folder)).draw(REQUESTS)
 
 
-def assert_same(found: list[Wave], calm: list[Wave]) -> None:
-    for asked, wave, expected in zip(REQUESTS, found, calm, strict=True):
+def assert_same(waves: list[Wave], calm: list[Wave]) -> None:
+    for asked, wave, expected in zip(REQUESTS, waves, calm, strict=True):
         check_wave(asked, wave)
         assert (wave.texts, wave.finish) == (expected.texts, expected.finish)
         assert wave.tokens.tolist() == expected.tokens.tolist()
@@ -237,13 +237,13 @@ def test_an_answer_that_comes_too_late_counts_for_nothing(
     stream = engine.stream()
     for key, asked in enumerate(REQUESTS):
         stream.submit(key, asked)
-    found: dict[Any, Wave] = {}
+    waves: dict[Any, Wave] = {}
     while ended := stream.collect():
-        assert not found.keys() & dict(ended).keys()
-        found |= dict(ended)
+        assert not waves.keys() & dict(ended).keys()
+        waves |= dict(ended)
     time.sleep(1.2)
     assert stream.collect() == []
-    assert_same([found[key] for key in range(len(REQUESTS))], calm)
+    assert_same([waves[key] for key in range(len(REQUESTS))], calm)
 
 
 def test_a_request_that_is_lost_among_others_is_asked_again(
