@@ -42,7 +42,7 @@ def test_passes_of_a_series_become_a_table_that_forecast_reads(
     call: Call, folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "tallies.csv"
-    answer = call("tallies", folder, *sized(), "--tokens", "3e9", "--out", out, "--json")
+    answer = call("tallies", folder, *sized(), "--tokens", "3B", "--out", out, "--json")
     told = answer.json()
     assert (answer.status, answer.err) == (0, "")
     assert (told["models"], told["tasks"], told["metrics"]) == (sorted(SIZES), ["t"], {"t": "exact_match"})

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import proxy
-from passuntil import PassUntilError, Tally, TallyRow, write_tallies
+from passuntil import Tally, TallyRow, write_tallies
+from passuntil.sizes import read_size
 from proxy._text import counted
 from workers.cli.progress import tracked
 
@@ -27,7 +28,7 @@ def add_commands(commands: Any) -> None:
         action="append",
         default=[],
         metavar="N|MODEL=N",
-        help="non-embedding parameters of the model, or of each of several; repeatable",
+        help="non-embedding parameters of the model, or of each of several (7B, 7e9, 7,000,000); repeatable",
     )
     parser.add_argument(
         "--tokens",
@@ -109,8 +110,5 @@ def _sizes(option: str, given: list[str]) -> dict[str, float]:
     sizes: dict[str, float] = {}
     for text in given:
         model, _, size = text.rpartition("=")
-        try:
-            sizes[model] = float(size)
-        except ValueError:
-            raise PassUntilError(f"{option} {text}: {size!r} is no number") from None
+        sizes[model] = float(read_size(size, option))
     return sizes
