@@ -73,7 +73,7 @@ def test_a_model_of_unknown_size_is_named(call: Call, folder: Path, tmp_path: Pa
     refused(
         call("tallies", folder, "--n-params", "lab/tiny=1", "--out", out), "no model 'lab/tiny'", "lab/small"
     )
-    refused(call("tallies", folder, "--n-params", "many", "--out", out), "--n-params", "many")
+    refused(call("tallies", folder, "--n-params", "many", "--out", out), "'many' is not a size")
     assert not out.exists()
 
 
