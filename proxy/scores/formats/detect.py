@@ -70,7 +70,7 @@ def recognised(path: Path) -> tuple[Document, Format | None]:
     document = open_document(path)
     known = next((one for one in FORMATS if document.kind in one.kinds and one.recognises(document)), None)
     if known is None and document.kind != "text":
-        *titles, last = (one.title for one in FORMATS)
+        *titles, last = dict.fromkeys(one.title for one in FORMATS)
         kinds = {"lines": "JSON lines", "list": "a JSON list", "parquet": "Parquet", "archive": "an archive"}
         raise ProxyError(
             f"{shown_path(path)}: {kinds.get(document.kind, 'JSON')} of no known form; give a result file of "

@@ -62,7 +62,7 @@ def _repeats(files: Sequence[Path]) -> set[Path]:
 
 EVERY_EVAL_EVER_SAMPLES = Format(
     "eee-samples",
-    "Every Eval Ever (samples)",
+    "Every Eval Ever",
     _recognises,
     _read,
     frozenset({"json", "lines"}),

@@ -148,7 +148,7 @@ def _repeats(files: Sequence[Path]) -> set[Path]:
 
 LIGHTEVAL_DETAILS = Format(
     "lighteval-details",
-    "lighteval (details)",
+    "lighteval",
     _recognises,
     _read,
     frozenset({"parquet"}),

@@ -149,7 +149,7 @@ def _repeats(files: Sequence[Path]) -> set[Path]:
 
 LM_EVAL_SAMPLES = Format(
     "lm-eval-samples",
-    "lm-evaluation-harness (samples)",
+    "lm-evaluation-harness",
     _recognises,
     _read,
     frozenset({"json", "lines", "list"}),

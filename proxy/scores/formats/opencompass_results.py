@@ -79,5 +79,5 @@ def _names(document: Document) -> tuple[str, str]:
 
 
 OPENCOMPASS_RESULTS = Format(
-    "opencompass-results", "OpenCompass (results)", _recognises, _read, frozenset({"json"}), _samples
+    "opencompass-results", "OpenCompass", _recognises, _read, frozenset({"json"}), _samples
 )
