@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -102,14 +103,17 @@ class TextCodec:
                 yield both[len(border) :]
 
     def _encode(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(text).ids
-        plain = self._plain(text)
+        ids, plain = self._plain(text, special=True), self._plain(text)
         # a tokenizer that closes its input would end the answer before it begins
         closed = len(ids) > len(plain) and ids[-1] in self.eos and ids[-1 - len(plain) : -1] == plain
         return ids[:-1] if closed else ids
 
-    def _plain(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+    def _plain(self, text: str, *, special: bool = False) -> list[int]:
+        """Tokens of a text alone; none where the library fails, of a character that is unknown to Unigram for one."""
+        try:
+            ids: list[int] = self._tokenizer.encode(text, add_special_tokens=special).ids
+        except Exception:  # the library raises bare Exception
+            return []
         return ids
 
     def twice_begun(self, prompt: str) -> str:
@@ -146,6 +150,11 @@ class TextCodec:
     @cached_property
     def _pieces(self) -> Pieces | None:
         return read_pieces(self._tokenizer, self.vocab)
+
+    @cached_property
+    def _added_tokens(self) -> re.Pattern[str]:
+        contents = [token.content for token in self._tokenizer.get_added_tokens_decoder().values()]
+        return re.compile("|".join(map(re.escape, sorted(contents, key=len, reverse=True))) or "(?!)")
 
     @cached_property
     def _ids(self) -> frozenset[int]:
@@ -224,12 +233,9 @@ class TextCodec:
 
     def _refuse_unknown(self, text: str, what: str) -> None:
         """Without an unknown token a tokenizer drops what it does not know: another prompt is answered."""
-        unknown = getattr(self._tokenizer.model, "unk_token", None)
-        tokens = self._tokenizer.encode(text, add_special_tokens=False).tokens
-        if what == "answer" and unknown and unknown in tokens:
-            raise EngineRefusal(f"the answer {text[:60]!r} has a character that the tokenizer does not know")
-        # Each character by itself: with characters dropped the offsets of a text are shifted and do not tell.
-        for character in dict.fromkeys(text):
+        # Each character by itself: with characters dropped the offsets of a text are shifted and do not tell. Those of
+        # an added token need not be known by themselves.
+        for character in dict.fromkeys(self._added_tokens.sub("", text)):
             known = self._known.get(character)
             if known is None:
                 known = bool(self._plain(character))
@@ -240,6 +246,9 @@ class TextCodec:
                     f"the {what} has {character!r} at character {text.index(character)}, "
                     "which the tokenizer does not know; remove it"
                 )
+        unknown = getattr(self._tokenizer.model, "unk_token", None)
+        if what == "answer" and unknown and self._tokenizer.token_to_id(unknown) in self._plain(text):
+            raise EngineRefusal(f"the answer {text[:60]!r} has a character that the tokenizer does not know")
 
 
 def prompt_tokens(codec: TextCodec, request: DrawRequest, context_length: int) -> list[int]:
