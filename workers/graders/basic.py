@@ -69,7 +69,7 @@ def grade(text: str, spec: InstanceSpec) -> bool:
     A text with a token that is none of the tokenizer's is wrong, whatever else it holds.
     """
     check_gradable(spec)
-    return UNDECODABLE not in text and REGISTRY[spec.grader](text, spec)
+    return UNDECODABLE not in up_to_stop(text, spec.stop) and REGISTRY[spec.grader](text, spec)
 
 
 def up_to_stop(text: str, stops: tuple[str, ...]) -> str:

@@ -150,8 +150,8 @@ class DrawCall:
             raise Garbage("a choice has no text")
         if counted and self.codec:
             texts, took = self._decoded(ids)
-            for index in took:
-                finish[index] = "stop"
+            for index, count in took.items():  # a server may have run on: it knows four of the stop strings
+                finish[index], tokens[index] = "stop", count
         for index, text in enumerate(texts):
             place = first_stop(text, self.request.stop)
             if place >= 0:
