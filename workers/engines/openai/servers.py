@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+from workers.engines.base import UNDECODABLE
 from workers.engines.openai.connection import Connection, Denied, Garbage, Impossible, Trouble
 from workers.engines.text import TextCodec
 
@@ -176,14 +177,21 @@ async def _canary(connection: Connection, server: Server, codec: TextCodec | Non
 
 
 def _spells(codec: TextCodec, ids: list[Any], text: Any) -> bool:
-    """Whether these tokens are that text, but for a space in front, which some write only behind another token."""
+    """Whether these tokens may be that text.
+
+    A space in front is no difference, since some write it only behind another token; what is no character is no
+    evidence, since servers show it, hold it back or drop it as they like.
+    """
     if not isinstance(text, str) or any(
         type(token) is not int or not 0 <= token < codec.vocab for token in ids
     ):
         return False
     while ids and ids[-1] in codec.eos:
         ids = ids[:-1]
-    return codec.decode(ids).lstrip(" ") == text.lstrip(" ")
+    ours = codec.decode(ids, codec.encode_prompt(CANARY))
+    if any(mark in each for mark in ("\ufffd", UNDECODABLE) for each in (ours, text)):
+        return True
+    return ours.lstrip(" ") == text.lstrip(" ")
 
 
 def _names(entry: dict[str, Any]) -> frozenset[str]:
