@@ -81,7 +81,7 @@ def read_pieces(tokenizer: Tokenizer, vocab: int) -> Pieces | None:
     for token, pair in enumerate(_decode(tokenizer, [[anchor, token] for token in range(vocab)])):
         name = tokenizer.id_to_token(token)
         text = pair.removeprefix(alone[anchor])
-        piece = text.encode() if "\ufffd" not in text else _bytes_of(name, text, byte_level=byte_level)
+        piece = text.encode() if "\ufffd" not in text else _bytes_of(name or "", text, byte_level=byte_level)
         if not pair.startswith(alone[anchor]) or piece.decode("utf-8", errors) != text:
             return None
         raw.append(UNDECODABLE.encode() if name is None else piece)
