@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy._arrays import Floats
-from proxy.relevance._rank_correlations import dense, pair_sums, ratio
+from proxy.relevance._rank_correlations import dense, ratio
 
 #: Scores of candidates (models x tasks) above which the steps that repeat are taken in other ways.
 LARGE = 200_000
@@ -30,7 +30,9 @@ def partner_kendall(a: Floats, b: Floats, partners: int) -> Floats:
     """
     order = np.random.default_rng(0).permutation(a.shape[1])
     reach = min(partners, (len(order) - 1) // 2)
-    u, v = (np.concatenate([r, r[:, :reach]], axis=1) for r in (_ranks(a[:, order]), _ranks(b[:, order])))
+    u, v = (
+        np.concatenate([r, r[:, :reach]], axis=1) for r in (row_ranks(a[:, order]), row_ranks(b[:, order]))
+    )
     agreement = np.zeros((len(a), len(b)))
     of_a, of_b = np.zeros(len(a)), np.zeros(len(b))
     for begin in range(0, len(order), BLOCK):
@@ -43,24 +45,6 @@ def partner_kendall(a: Floats, b: Floats, partners: int) -> Floats:
             of_a += (x * x).sum(axis=1)
             of_b += (y * y).sum(axis=1)
     return ratio(agreement, of_a[:, None], of_b[None, :])
-
-
-def paired(x: Floats, f: Floats) -> dict[str, Floats]:
-    """metric -> correlation of each column of x with the same column of f (models x tasks), where x has no gap."""
-    known = np.isfinite(x)
-    count = known.sum(axis=0)
-    a, b = (np.where(known, values, 0.0) for values in (x, f))
-    a, b = (np.where(known, values - values.sum(axis=0) / count, 0.0) for values in (a, b))
-    pearson = ratio((a * b).sum(axis=0), (a * a).sum(axis=0), (b * b).sum(axis=0))
-    ranks = [_ranks(np.where(known, values, np.inf).T).T for values in (x, f)]
-    spearman, kendall = np.full(x.shape[1], np.nan), np.full(x.shape[1], np.nan)
-    step = max(1, 100 * BLOCK // len(x))
-    for begin in range(0, x.shape[1], step):
-        some = slice(begin, begin + step)
-        gaps = None if known[:, some].all() else known[:, None, some]
-        sums = pair_sums(ranks[0][:, None, some], ranks[1][:, None, some], gaps)
-        spearman[some], kendall[some] = sums["spearman"][0], sums["kendall"][0]
-    return {"pearson": pearson, "spearman": spearman, "kendall": kendall}
 
 
 def first_components_without_each(z: Floats) -> Floats:
@@ -97,6 +81,6 @@ def first_components_without_each(z: Floats) -> Floats:
     return np.asarray(scores * np.where(sign < 0, -1.0, 1.0))
 
 
-def _ranks(rows: Floats) -> NDArray[Any]:
+def row_ranks(rows: Floats) -> NDArray[Any]:
     """Dense ranks of each row, in the smallest integers whose differences fit."""
     return np.ascontiguousarray(dense(rows.T, np.int16 if rows.shape[1] < 2**15 else np.int32).T)

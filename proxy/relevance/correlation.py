@@ -155,7 +155,7 @@ def permuted_correlations(
         if "kendall" in metrics and partners is not None and len(rows) > 2 * partners + 1:
             out["kendall"][tasks] = partner_kendall(a, b, partners)
         elif "kendall" in metrics and len(rows) > MOST_MODELS:
-            out["kendall"][tasks] = [[_one("kendall", column, one) for one in b] for column in a]
+            out["kendall"][tasks] = [[rank_correlation("kendall", column, one) for one in b] for column in a]
         elif "kendall" in metrics:
             out["kendall"][tasks] = _pairwise(a, b)
     return out
@@ -189,7 +189,7 @@ def _complete(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> 
         for place in np.flatnonzero(~small):
             drawn = np.repeat(np.arange(len(y)), z[place].astype(int))
             for metric in ranked:
-                results[metric][place] = [_one(metric, column[drawn], y[drawn]) for column in x.T]
+                results[metric][place] = [rank_correlation(metric, column[drawn], y[drawn]) for column in x.T]
     few = (members < LEAST_MODELS)[:, None]
     return {metric: np.where(few, np.nan, values) for metric, values in results.items()}
 
@@ -231,7 +231,7 @@ def _pairwise(a: Floats, b: Floats) -> Floats:
     return out
 
 
-def _one(metric: str, column: Floats, y: Floats) -> float:
+def rank_correlation(metric: str, column: Floats, y: Floats) -> float:
     """One rank correlation; NaN where undefined."""
     if len(column) < LEAST_MODELS or np.ptp(column) == 0 or np.ptp(y) == 0:
         return float("nan")

@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from proxy._arrays import Floats
-from proxy.relevance._large import LARGE, first_components_without_each, paired
+from proxy.relevance._large import LARGE, first_components_without_each
+from proxy.relevance._paired import paired
 from proxy.relevance.correlation import correlations
 
 

@@ -41,6 +41,8 @@ class Cells:
     models: dict[str, int] = field(default_factory=dict)
     tasks: dict[str, int] = field(default_factory=dict)
     values: dict[tuple[int, int], list[Cell]] = field(default_factory=dict)
+    #: Instead of `values`: score, standard error and n of all cells, (3, models, tasks).
+    whole: Floats | None = None
     facts: dict[str, dict[str, float]] = field(
         default_factory=lambda: {"direction": {}, "baseline": {}, "scale": {}}
     )
@@ -112,9 +114,11 @@ class Cells:
             raise ProxyError(
                 f"{self.path}: no task {missing[0]!r}; there are {', '.join(list(self.tasks)[:8])}"
             )
-        if not self.values:
+        if not self.values and self.whole is None:
             raise ProxyError(f"{self.path}: no scores; expected a header and a line for each model")
-        arrays = np.full((3, len(self.models), len(self.tasks)), np.nan)
+        arrays = self.whole
+        if arrays is None:
+            arrays = np.full((3, len(self.models), len(self.tasks)), np.nan)
         for (row, column), cells in self.values.items():
             arrays[:, row, column] = self._merged(row, column, cells)[:3]
         names = list(self.models)

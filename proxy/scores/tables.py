@@ -6,14 +6,15 @@ import csv
 import io
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from proxy._files import read_text, shown_path
 from proxy._text import counted
 from proxy.errors import ProxyError
+from proxy.scores._bulk import is_number, read_plain_long, read_plain_wide
 from proxy.scores._cells import Case, Cells, Duplicates
 from proxy.scores._scales import known_scales
-from proxy.scores._values import value_in
 from proxy.scores.matrix import ScoreMatrix
 
 #: Columns of the long form.
@@ -88,9 +89,9 @@ def read_scores(
         raise ProxyError(f"{name}: empty; expected a header and a line for each model")
     header = [cell.strip() for cell in rows[0][1]]
     lower = [cell.casefold() for cell in header]
-    for cell in header:
-        if cell and header.count(cell) > 1:
-            raise ProxyError(f"{name}, line {rows[0][0]}: column {cell!r} is there twice; keep one")
+    twice = next((cell for cell, times in Counter(header).items() if cell and times > 1), None)
+    if twice:
+        raise ProxyError(f"{name}, line {rows[0][0]}: column {twice!r} is there twice; keep one")
     keys = []
     for wanted in model_columns:
         if wanted.casefold() not in lower:
@@ -169,6 +170,8 @@ def _read_long(
 ) -> None:
     """Add every line of a long table."""
     at = {name: lower.index(name) for name in LONG if name in lower}
+    if tasks is None and read_plain_long(table, rows, at, keys):
+        return
     for line, cells in rows[1:]:
         model = table.model(cells, keys, line)
         task = cells[at["task"]].strip()
@@ -203,11 +206,13 @@ def _read_wide(
     """Add every column of a wide table that has numbers."""
     models = [table.model(cells, keys, line) for line, cells in rows[1:]]
     _refuse_other_long(table, rows, header, keys, models)
+    if read_plain_wide(table, rows, header, keys, tasks):
+        return
     textual = []
     for place, task in enumerate(header):
         if place in keys or (tasks is not None and task not in tasks):
             continue
-        if not task or not any(_is_number(cells[place]) for _, cells in rows[1:]):
+        if not task or not any(is_number(cells[place]) for _, cells in rows[1:]):
             textual.append(task or f"number {place + 1}")
             continue
         for model, (line, cells) in zip(models, rows[1:], strict=True):
@@ -231,7 +236,7 @@ def _refuse_other_long(
         for place in range(len(header))
         if place not in keys
     }
-    numbers = [place for place, cells in columns.items() if any(map(_is_number, cells))]
+    numbers = [place for place, cells in columns.items() if any(map(is_number, cells))]
     if not any(len(set(zip(models, columns[place], strict=True))) > len(set(models)) for place in numbers):
         return
     for place, cells in columns.items():
@@ -244,12 +249,6 @@ def _refuse_other_long(
                 f"{table.path}, line {rows[0][0]}: a long table has the columns model, task and score; rename "
                 f"{' and '.join(renamed)}; where {header[place]!r} makes another model, name both by --model-column"
             )
-
-
-def _is_number(text: str) -> bool:
-    """Whether a cell holds a number, not a gap."""
-    value = value_in(text)
-    return value is not None and not math.isnan(value.score)
 
 
 def _lines(name: str, text: str) -> list[tuple[int, list[str]]]:
