@@ -71,7 +71,9 @@ class SimulatedEngine:
     def draw(self, requests: Sequence[DrawRequest]) -> list[Wave]:
         return draw_through(self.stream(), requests)
 
-    def score(self, pairs: Sequence[tuple[str, str]], stop: Sequence[str] = ()) -> list[Score]:
+    def score(
+        self, pairs: Sequence[tuple[str, str]], stop: Sequence[str] = (), max_tokens: int | None = None
+    ) -> list[Score]:
         raise NotImplementedError
 
     def close(self) -> None:

@@ -51,7 +51,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--shape", action="append", help=f"models x tasks (default {', '.join(SHAPES)})")
     parser.add_argument("--long", action="store_true", help="write a line a score")
-    parser.add_argument("--gaps", type=float, default=0.0, help="share of the scores that are missing (default 0)")
+    parser.add_argument(
+        "--gaps", type=float, default=0.0, help="share of the scores that are missing (default 0)"
+    )
     parser.add_argument("--base", type=Path, help="another checkout to measure on the same file")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -59,14 +61,14 @@ def main() -> None:
         models, tasks = map(int, shape.split("x"))
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "scores.csv")
-            write_scores(
-                path, models, tasks, long=arguments.long, gaps=arguments.gaps, seed=arguments.seed
-            )
+            write_scores(path, models, tasks, long=arguments.long, gaps=arguments.gaps, seed=arguments.seed)
             for name, root in (("this", ROOT), ("base", arguments.base)):
                 if root is not None:
                     taken = timed_command(["relevance", str(path), "--target", "t0", "--json"], root)
                     best = json.loads(taken.output)["tasks"][0]
-                    print(f"{shape} {name}: {taken} (best {best['task']}, {best['relevance']:.4f})", flush=True)
+                    print(
+                        f"{shape} {name}: {taken} (best {best['task']}, {best['relevance']:.4f})", flush=True
+                    )
 
 
 if __name__ == "__main__":

@@ -38,7 +38,9 @@ def write_series(path: Path, models: int, instances: int, fixed: int | None, see
         draws, passes = draw_counts(generator, p, r=R, floor=FLOOR, cap=CAP)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["model", "n_params", "instance", "draws", "passes", "stopped_at", "r", "floor", "cap"])
+        writer.writerow(
+            ["model", "n_params", "instance", "draws", "passes", "stopped_at", "r", "floor", "cap"]
+        )
         for j, i in itertools.product(range(models), range(instances)):
             n, s = int(draws[i, j]), int(passes[i, j])
             rule: list[int | str] = ["", "", "", fixed or ""]
@@ -60,7 +62,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "tallies.csv")
         write_series(path, arguments.models, arguments.instances, arguments.fixed, arguments.seed)
-        print(f"{arguments.models} models x {arguments.instances:,} instances, {path.stat().st_size / 1e6:.0f} MB")
+        print(
+            f"{arguments.models} models x {arguments.instances:,} instances, {path.stat().st_size / 1e6:.0f} MB"
+        )
         for name, root in (("this", ROOT), ("base", arguments.base)):
             if root is not None:
                 words = ["forecast", str(path), "--target", "2e10", "--json"]

@@ -51,7 +51,11 @@ def _rows(reader: Iterator[list[str]]) -> Iterator[TallyRow]:
         cells = [row for row in chunk if row]
         if any(len(row) != len(header) for row in cells):
             raise _Fault
-        by_name = {name: column for name, column in zip(header, zip(*cells, strict=True), strict=False) if name in KNOWN}
+        by_name = {
+            name: column
+            for name, column in zip(header, zip(*cells, strict=True), strict=False)
+            if name in KNOWN
+        }
         empty = ("",) * len(cells)
 
         def of(names: Sequence[str], by_name: Any = by_name, empty: Any = empty) -> Iterator[tuple[str, ...]]:
@@ -71,7 +75,11 @@ def _rows(reader: Iterator[list[str]]) -> Iterator[TallyRow]:
             yield _checked_row(model, instance, tally, nll, task)
         count += len(cells)
     sizes = {(model.model, model.n_params, model.tokens) for model in models.values()}
-    if not count or sum(map(len, measured.values())) < count or len(sizes) > len({name for name, *_ in sizes}):
+    if (
+        not count
+        or sum(map(len, measured.values())) < count
+        or len(sizes) > len({name for name, *_ in sizes})
+    ):
         raise _Fault
 
 

@@ -144,8 +144,25 @@ def dataset_estimate(tallies: Iterable[Tally], level: float = 0.95) -> DatasetEs
 
 
 def estimate_of_kinds(kinds: Sequence[Tally], which: Ints, level: float) -> DatasetEstimate:
-    """`dataset_estimate` of the tallies kinds[which], all with draws: each kind of tally is looked at once."""
-    columns = [np.array([c or 0 for c in column])[which] for column in zip(*(t.columns for t in kinds), strict=True)]
+    """Estimate the mean over many tallies of which many are alike: each kind is looked at once.
+
+    Parameters
+    ----------
+    kinds : sequence of Tally
+        The different tallies, all with draws.
+    which : ndarray of int, shape (instances,)
+        The kind of each instance.
+    level : float
+        Confidence level of the interval, in (0, 1).
+
+    Returns
+    -------
+    DatasetEstimate
+        What `dataset_estimate` gives for the tallies of all instances.
+    """
+    columns = [
+        np.array([c or 0 for c in column])[which] for column in zip(*(t.columns for t in kinds), strict=True)
+    ]
     values, noise = estimates.unbiased(*columns), estimates.variance(*columns)
     m = len(which)
     mean = float(values.mean())

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from typing import TextIO
 
+from passuntil._files import read_text, shown_path
 from passuntil.counts._bulk import faultless_rows
 from passuntil.counts._reading import COLUMNS, COUNTS, KNOWN, cell, repetition, rows_of
 from passuntil.counts.tally_row import TallyRow
@@ -14,7 +15,7 @@ from passuntil.errors import PassUntilError
 
 
 def read_tallies(path: str | os.PathLike[str]) -> list[TallyRow]:
-    """Read the rows of a TALLIES.csv (UTF-8, comma-separated, a header line).
+    """Read the rows of a TALLIES.csv (UTF-8, comma-separated, a header line; packed by gzip or not).
 
     Columns: ``model,n_params,instance,draws,passes`` and, where known,
     ``tokens,stopped_at,r,floor,cap,nll,task``; an empty cell is unknown. Other columns are ignored, unless
@@ -24,7 +25,7 @@ def read_tallies(path: str | os.PathLike[str]) -> list[TallyRow]:
     Parameters
     ----------
     path : str or path-like
-        The file.
+        The file; "-" is standard input.
 
     Returns
     -------
@@ -38,16 +39,9 @@ def read_tallies(path: str | os.PathLike[str]) -> list[TallyRow]:
         range, counts that contradict each other, no draws, the same instance of a task twice for a model,
         or one model with two sizes or token counts.
     """
-    name = os.fspath(path)
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            text = file.read()
-    except OSError as error:
-        raise PassUntilError(f"{name}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise PassUntilError(f"{name}: not UTF-8 text; save it as UTF-8 CSV") from None
+    text = read_text(path)
     rows = faultless_rows(text)
-    return list(rows_of(name, text)) if rows is None else rows
+    return list(rows_of(shown_path(path), text)) if rows is None else rows
 
 
 def write_tallies(target: str | os.PathLike[str] | TextIO, rows: Iterable[TallyRow]) -> None:
@@ -93,5 +87,3 @@ def check_series(rows: Iterable[TallyRow]) -> None:
         problem = repetition(row, seen, sizes)
         if problem:
             raise PassUntilError(problem[1])
-
-

@@ -165,7 +165,13 @@ def _mean_of_many(
 
     The mean of a pass probability over its instance's own uncertainty is integrated; the sum of so many is normal.
     """
-    here, _ = _instances(posterior, z, posterior.mu[None], np.linalg.inv(posterior.sigma)[None], 0.0 * move[:1])
+    here, _ = _instances(
+        posterior,
+        z,
+        posterior.mu[None],
+        np.asarray(np.linalg.inv(posterior.sigma), np.float64)[None],
+        0.0 * move[:1],
+    )
     some = posterior.of(evenly(here[0], REPRESENTED))
     mean, variance = _instances(some, z, mu, precision, move)
     first = second = np.zeros(mean.shape)

@@ -30,7 +30,9 @@ def partner_kendall(a: Floats, b: Floats, partners: int) -> Floats:
     """
     order = np.random.default_rng(0).permutation(a.shape[1])
     reach = min(partners, (len(order) - 1) // 2)
-    u, v = (np.concatenate([r, r[:, :reach]], axis=1) for r in (row_ranks(a[:, order]), row_ranks(b[:, order])))
+    u, v = (
+        np.concatenate([r, r[:, :reach]], axis=1) for r in (row_ranks(a[:, order]), row_ranks(b[:, order]))
+    )
     agreement = np.zeros((len(a), len(b)))
     of_a, of_b = np.zeros(len(a)), np.zeros(len(b))
     for begin in range(0, len(order), BLOCK):

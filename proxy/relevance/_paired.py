@@ -22,7 +22,10 @@ def paired(x: Floats, f: Floats) -> dict[str, Floats]:
     pearson = ratio((a * b).sum(axis=0), (a * a).sum(axis=0), (b * b).sum(axis=0))
     if len(x) > MOST_MODELS:  # pair by pair would take longer than sorting
         columns = [(a[rows], b[rows]) for a, b, rows in zip(x.T, f.T, known.T, strict=True)]
-        ranked = {metric: np.array([rank_correlation(metric, *pair) for pair in columns]) for metric in ("spearman", "kendall")}
+        ranked = {
+            metric: np.array([rank_correlation(metric, *pair) for pair in columns])
+            for metric in ("spearman", "kendall")
+        }
         return {"pearson": pearson, **ranked}
     ranks = [row_ranks(np.where(known, values, np.inf).T).T for values in (x, f)]
     spearman, kendall = np.full(x.shape[1], np.nan), np.full(x.shape[1], np.nan)

@@ -74,15 +74,17 @@ def by_set(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> dic
     return out
 
 
-def pair_sums(
-    a: NDArray[Any], b: NDArray[Any], known: NDArray[np.bool_] | None = None
-) -> dict[str, Floats]:
+def pair_sums(a: NDArray[Any], b: NDArray[Any], known: NDArray[np.bool_] | None = None) -> dict[str, Floats]:
     """Spearman's and Kendall's correlations, sets x tasks, from the ranks of members x sets x tasks.
 
     b may have one task for all of a's. Members that are not `known` are in no pair.
     """
     shape = np.broadcast_shapes(a.shape, b.shape)[1:]
-    agreement, of_a, of_b = np.zeros(shape), np.zeros(shape), np.zeros(b.shape[1:] if known is None else shape)
+    agreement, of_a, of_b = (
+        np.zeros(shape),
+        np.zeros(shape),
+        np.zeros(b.shape[1:] if known is None else shape),
+    )
     above_a, above_b = np.zeros(a.shape, a.dtype), np.zeros((len(b), *of_b.shape), b.dtype)
     for step in range(1, len(a)):
         s, v = np.sign(a[step:] - a[:-step]), np.sign(b[step:] - b[:-step])

@@ -232,7 +232,20 @@ def _pairwise(a: Floats, b: Floats) -> Floats:
 
 
 def rank_correlation(metric: str, column: Floats, y: Floats) -> float:
-    """One rank correlation; NaN where undefined."""
+    """Compute one rank correlation.
+
+    Parameters
+    ----------
+    metric : {"spearman", "kendall"}
+        Which one.
+    column, y : ndarray of float, shape (models,)
+        Scores of a task and of the target, without gaps.
+
+    Returns
+    -------
+    float
+        In [-1, 1]; NaN where it is undefined: fewer than three models, or scores that are all alike.
+    """
     if len(column) < LEAST_MODELS or np.ptp(column) == 0 or np.ptp(y) == 0:
         return float("nan")
     if metric == "kendall":

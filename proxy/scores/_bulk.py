@@ -52,12 +52,13 @@ def read_plain_long(table: Cells, rows: Rows, at: dict[str, int], keys: Sequence
     if not set(at) <= {"model", "task", "score", "stderr", "n"} or len(rows) < 2:
         return False
     columns = list(zip(*(cells for _, cells in rows[1:]), strict=True))
-    numbers = {name: _plain(columns[at[name]]) for name in ("score", "stderr", "n") if name in at}
+    read = {name: _plain(columns[at[name]]) for name in ("score", "stderr", "n") if name in at}
+    numbers = {name: column for name, column in read.items() if column is not None}
     places: dict[str, int] = {}
     stripped = {task: task.strip() for task in dict.fromkeys(columns[at["task"]])}
     for task in stripped.values():
         places.setdefault(task, len(places))
-    if any(column is None for column in numbers.values()) or "" in places:
+    if len(numbers) < len(read) or "" in places:
         return False
     models = np.array([table.model(cells, keys, line) for line, cells in rows[1:]])
     of_task = {task: places[name] for task, name in stripped.items()}
@@ -69,7 +70,7 @@ def read_plain_long(table: Cells, rows: Rows, at: dict[str, int], keys: Sequence
     scored = np.isfinite(numbers["score"])
     for layer, name in enumerate(("score", "stderr", "n")):
         if name in numbers:
-            table.whole[layer, models[scored], which[scored]] = numbers[name][scored]  # type: ignore[index]
+            table.whole[layer, models[scored], which[scored]] = numbers[name][scored]
     return bool(scored.any())
 
 

@@ -20,11 +20,15 @@ def speaking(
     records: Sequence[Record], wanted: str | None
 ) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
     """Task -> the metric that speaks for it, and task -> its other metrics, where it has any."""
-    metrics: dict[str, dict[str, None]] = defaultdict(dict)
+    metrics: dict[str, dict[str, bool]] = defaultdict(dict)
     for record in records:
-        metrics[record.task][record.metric] = None
+        known = metrics[record.task]
+        known[record.metric] = record.is_primary or known.get(record.metric, False)
     # min keeps the first of equals, which is the first in the file.
-    chosen = {task: min(names, key=lambda name: _rank(name, wanted)) for task, names in metrics.items()}
+    chosen = {
+        task: min(names, key=lambda name: _rank(name, wanted, is_primary=names[name]))
+        for task, names in metrics.items()
+    }
     others = {
         task: tuple(sorted(name for name in names if name != chosen[task]))
         for task, names in metrics.items()
@@ -33,11 +37,13 @@ def speaking(
     return chosen, others
 
 
-def _rank(name: str, wanted: str | None) -> tuple[int, bool]:
-    """A metric's place: the wanted one first, then the preferred ones, each without a filter first."""
+def _rank(name: str, wanted: str | None, *, is_primary: bool) -> tuple[int, bool]:
+    """A metric's place: the wanted one, the file's primary one, the preferred ones; each without a filter first."""
     last = name.rsplit("/", 1)[-1].lower()
     plain = last.split(",", 1)[0]
     if wanted is not None and wanted.lower() in (name.lower(), last, plain):
+        return (-2, False)
+    if is_primary:
         return (-1, False)
     place = PREFERRED.index(plain) if plain in PREFERRED else len(PREFERRED)
     return (place, "," in last)

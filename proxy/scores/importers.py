@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from proxy._checks import one_of
+from proxy._files import is_standard_input
 from proxy._text import counted
 from proxy.errors import ProxyError
 from proxy.scores._metrics import notes_on_metrics, speaking
 from proxy.scores._scored import Groups, score_matrix, without_groups
 from proxy.scores.formats import FORMATS, Reading, Record, read_document
+from proxy.scores.formats.folders import result_files
 from proxy.scores.identities import Names, named_records
 from proxy.scores.matrix import ScoreMatrix
 from proxy.scores.tables import read_scores
 
 FORMAT_NAMES = ("auto", *(one.name for one in FORMATS), "csv")
 
-SUFFIXES = frozenset({".json", ".eval", ".csv", ".txt", ".gz"})
 #: So many files of a folder that are no result files are named in the notes.
 NAMED = 5
 
@@ -60,6 +62,9 @@ def import_scores(
     all_metrics: bool = False,
     groups: Groups = "keep",
     names: Names | None = None,
+    model: str | None = None,
+    table: Mapping[str, Any] | None = None,
+    progress: Callable[[Collection[Path]], Iterable[Path]] = iter,
 ) -> Imported:
     """Read result files (or folders of them) of other programs, or one plain CSV.
 
@@ -82,6 +87,12 @@ def import_scores(
         Keep groups of tasks whose parts are there too (a note names them), or leave them out.
     names : Names, optional
         Names of an earlier import, as they were or edited; they are kept.
+    model : str, optional
+        The model's name, for files that do not say it.
+    table : mapping of str to object, optional
+        How `read_scores` reads a plain CSV: its keyword arguments.
+    progress : callable, optional
+        Files -> the same files one by one, for a progress bar.
 
     Returns
     -------
@@ -98,20 +109,19 @@ def import_scores(
     records: list[Record] = []
     tables: dict[Path, ScoreMatrix] = {}
     formats: dict[Path, str] = {}
-    notes: list[str] = []
     skipped: list[str] = []
-    files = _files(paths)
-    for file, is_named in files.items():
+    files, notes = _files(paths)
+    for file in progress(files):
         try:
-            name, reading, table = _read(file, form)
+            name, reading, scores = _read(file, form, model, table or {})
         except ProxyError as error:
-            if is_named:
+            if files[file]:
                 raise
             skipped.append(str(error))
             continue
         formats[file] = name
-        if table is not None:
-            tables[file] = table
+        if scores is not None:
+            tables[file] = scores
         records += reading.records
         notes += reading.notes
     if records:
@@ -122,8 +132,8 @@ def import_scores(
         raise ProxyError("a plain CSV is a table already and is imported alone; leave out the other files")
     notes += _notes_on_skipped(skipped)
     read = (tuple(dict.fromkeys(formats.values())), tuple(map(str, formats)))
-    for table in tables.values():
-        return Imported(table.with_facts(notes=notes), *read, {}, names or Names(), tuple(skipped))
+    for scores in tables.values():
+        return Imported(scores.with_facts(notes=notes), *read, {}, names or Names(), tuple(skipped))
     if not records:
         raise ProxyError(
             skipped[0] if skipped else f"{next(iter(files))}: holds no scores; give a file of results"
@@ -138,29 +148,30 @@ def import_scores(
     return Imported(matrix, *read, {} if all_metrics else chosen, identities, tuple(skipped))
 
 
-def _read(file: Path, form: str) -> tuple[str, Reading, ScoreMatrix | None]:
+def _read(
+    file: Path, form: str, model: str | None, table: Mapping[str, Any]
+) -> tuple[str, Reading, ScoreMatrix | None]:
     """A file's format, its records, and its table where it is a plain CSV."""
-    is_table = file.suffix == ".gz" or form == "csv"
-    name, reading = ("csv", Reading([])) if is_table else read_document(file, form)
-    return name, reading, read_scores(file) if name == "csv" else None
+    name, reading = ("csv", Reading([])) if form == "csv" else read_document(file, form, model=model)
+    return name, reading, read_scores(file, text=reading.text, **table) if name == "csv" else None
 
 
-def _files(paths: Sequence[str | os.PathLike[str]]) -> dict[Path, bool]:
-    """The files and the result files inside the folders -> whether they were named themselves."""
+def _files(paths: Sequence[str | os.PathLike[str]]) -> tuple[dict[Path, bool], list[str]]:
+    """The files and the result files inside the folders -> whether they were named themselves; and notes."""
     files: dict[Path, bool] = {}
+    notes: list[str] = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and p.is_file())
-            if not inside:
-                raise ProxyError(f"{path}: no result files in this folder ({', '.join(sorted(SUFFIXES))})")
+            inside, left_out = result_files(path)
             files |= {file: files.get(file, False) for file in inside}
-        elif path.is_file():
+            notes += left_out
+        elif path.exists() or is_standard_input(path):
             files[path] = True
         else:
             raise ProxyError(f"{path}: no such file")
     if not files:
         raise ProxyError("no files were given; name at least one")
-    return files
+    return files, notes
 
 
 def _notes_on_skipped(skipped: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from proxy._arrays import Floats
+from proxy._files import read_text, shown_path
 from proxy._text import counted
 from proxy.errors import ProxyError
 from proxy.scores.matrix import ScoreMatrix
@@ -163,7 +165,7 @@ def read_mapping(path: str | os.PathLike[str]) -> dict[str, str]:
     Parameters
     ----------
     path : path-like
-        The file.
+        The file; "-" is standard input.
 
     Returns
     -------
@@ -176,14 +178,8 @@ def read_mapping(path: str | os.PathLike[str]) -> dict[str, str]:
         For a file that cannot be read, a line without two names, and a name that is mapped to two others; it names the
         line.
     """
-    name = os.fspath(path)
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except OSError as error:
-        raise ProxyError(f"{name}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise ProxyError(f"{name}: not UTF-8 text; save it as UTF-8 CSV") from None
+    name = shown_path(path)
+    rows = [row for row in csv.reader(io.StringIO(read_text(path), newline="")) if row]
     mapping: dict[str, str] = {}
     for line, row in enumerate(rows[1:], start=2):
         if len(row) < 2 or not row[0].strip() or not row[1].strip():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from proxy._files import read_text, shown_path
 from proxy._text import counted
 from proxy.errors import ProxyError
 from proxy.scores._bulk import is_number, read_plain_long, read_plain_wide
@@ -31,8 +31,9 @@ def read_scores(
     direction: Mapping[str, int] | None = None,
     baseline: Mapping[str, float] | None = None,
     scale: Mapping[str, float] | None = None,
+    text: str | None = None,
 ) -> ScoreMatrix:
-    """Read the score matrix of a CSV file (UTF-8, a header line; .gz is unpacked).
+    """Read the score matrix of a CSV file (UTF-8, a header line; packed by gzip or not).
 
     Wide: a model column and one column a task; columns without any number are left out, and a note says so.
     Long: ``model,task,score`` and, where known, ``stderr,n,metric,direction,baseline,scale``; a metric becomes
@@ -42,7 +43,7 @@ def read_scores(
     Parameters
     ----------
     path : path-like
-        The file.
+        The file; "-" is standard input.
     tasks : sequence of str, optional
         Read only these.
     model_columns : sequence of str, optional
@@ -58,6 +59,8 @@ def read_scores(
         Likewise.
     scale : mapping of str to float, optional
         Likewise.
+    text : str, optional
+        What the file holds, where it was read already; the path then only names it.
 
     Returns
     -------
@@ -80,8 +83,8 @@ def read_scores(
     >>> matrix.models, matrix.scores.tolist()
     (('a', 'b'), [[0.3, 0.26], [0.4, nan]])
     """
-    name = os.fspath(path)
-    rows = _lines(name)
+    name = shown_path(path)
+    rows = _lines(name, read_text(path) if text is None else text)
     if not rows:
         raise ProxyError(f"{name}: empty; expected a header and a line for each model")
     header = [cell.strip() for cell in rows[0][1]]
@@ -244,20 +247,12 @@ def _refuse_other_long(
             ]
             raise ProxyError(
                 f"{table.path}, line {rows[0][0]}: a long table has the columns model, task and score; rename "
-                f"{' and '.join(renamed)}"
+                f"{' and '.join(renamed)}; where {header[place]!r} makes another model, name both by --model-column"
             )
 
 
-def _lines(name: str) -> list[tuple[int, list[str]]]:
+def _lines(name: str, text: str) -> list[tuple[int, list[str]]]:
     """The lines of a CSV file that hold anything, with their numbers."""
-    try:
-        with open(name, "rb") as file:
-            raw = file.read()
-        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ProxyError(f"{name}: not UTF-8 text; save it as UTF-8 CSV") from None
-    except (OSError, EOFError) as error:
-        raise ProxyError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     try:
         return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]

@@ -169,6 +169,6 @@ def test_exact_prints_a_table_of_these_columns(call: Call, tiny: Path, tmp_path:
     answer = call("exact", tiny, file)
     assert (answer.status, answer.err) == (0, "")
     head, row = answer.out.splitlines()
-    assert head == "model,n_params,instance,nll_answer,nll_terminator,nll,probability,tokens"
+    assert head == "model,n_params,instance,nll_answer,nll_terminator,nll,probability,tokens,ids,terminator"
     assert row.startswith("tiny,")
     assert "\r" not in answer.out

@@ -143,11 +143,11 @@ def test_an_answer_that_cannot_be_scored_is_asked_once_and_its_neighbours_are_sc
     engine = open_engine("reference", world.models / "tiny")
     whole, calls = engine.score, []
 
-    def picky(pairs: list[tuple[str, str]], stop: tuple[str, ...] = ()) -> Any:
+    def picky(pairs: list[tuple[str, str]], stop: tuple[str, ...], max_tokens: int) -> Any:
         calls.append(pairs)
         if any(answer == "b" for _, answer in pairs):
             raise EngineRefusal("no such answer", pair=0)
-        return whole(pairs, stop=stop)
+        return whole(pairs, stop, max_tokens)
 
     monkeypatch.setattr(engine, "score", picky)
     assert score_references(engine, world.checkpoint, [run.pk]) == 2

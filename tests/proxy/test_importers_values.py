@@ -251,6 +251,7 @@ ABOUT = {"model": "a", "task": "b"}
         ),
         ('{"a":' * 100000 + "1" + "}" * 100000, "nested too deeply"),
         ('{"results": {"t": {"acc": 0.5, "acc": 0.6}}, "versions": {}}', "key 'acc' twice"),
+        ('{"a": 1}\n{"a": 2}\n', "JSON lines of no known form"),
         ('{"a": ' + "9" * 5000 + "}", "not JSON"),
         (
             {"results": {"t": {"acc": float("nan"), "em": float("inf")}}, "config": {"model": "m"}},

@@ -15,7 +15,10 @@ from workers.cli.sizes import size
 def add_commands(commands: Any) -> None:
     parser = commands.add_parser("forecast")
     parser.add_argument(
-        "tallies", type=Path, metavar="TALLIES.csv", help="draws and passes of each instance and model"
+        "tallies",
+        type=Path,
+        metavar="TALLIES.csv",
+        help="draws and passes of each instance and model; - is standard input",
     )
     parser.add_argument(
         "--target",

@@ -57,6 +57,7 @@ def passuntil(arguments: argparse.Namespace) -> int:
     specs = read_task_file(arguments.task)
     folder = read_model_folder(arguments.model)
     engine = open_engine(arguments.engine, arguments.model, **engine_options(arguments.option))
+    warnings = _warnings(engine, specs)
     began = time.monotonic()
     try:
         rows, accounts = draw_all(
@@ -89,6 +90,7 @@ def passuntil(arguments: argparse.Namespace) -> int:
         "high": estimate.high,
         "level": estimate.level,
         "out": str(arguments.out) if arguments.out else None,
+        "warnings": warnings,
     }
     if arguments.json:
         print(json.dumps(summary))
@@ -171,7 +173,7 @@ def _due(
 
 
 def exact_command(arguments: argparse.Namespace) -> int:
-    """One forward pass an instance: a lower bound on the pass probability, and the loss."""
+    """One forward pass an instance: a lower bound on the pass probability at temperature 1, and the loss."""
     _require_writable(arguments.out)
     specs = read_task_file(arguments.task)
     without = next((spec for spec in specs if not spec.answer or spec.grader != "exact"), None)
@@ -183,11 +185,12 @@ def exact_command(arguments: argparse.Namespace) -> int:
     folder = read_model_folder(arguments.model)
     engine = open_engine(arguments.engine, arguments.model, **engine_options(arguments.option))
     model = arguments.model.resolve().name
+    warnings = _warnings(engine, specs)
     try:
         rows = []
         for spec in specs:
             try:
-                (score,) = engine.score([(spec.prompt, spec.answer)], stop=spec.stop)
+                (score,) = engine.score([(spec.prompt, spec.answer)], spec.stop, spec.max_tokens)
             except EngineRefusal as error:
                 raise Refused(f"instance {spec.id}: {error}") from error
             rows.append(
@@ -200,6 +203,8 @@ def exact_command(arguments: argparse.Namespace) -> int:
                     "nll": score.nll,
                     "probability": math.exp(-score.nll),
                     "tokens": score.tokens,
+                    "ids": list(score.ids),
+                    "terminator": list(score.ends),
                 }
             )
     finally:
@@ -211,14 +216,32 @@ def exact_command(arguments: argparse.Namespace) -> int:
         _write(sys.stdout, rows)
     mean = math.fsum(row["probability"] for row in rows) / len(rows)
     if arguments.json:
-        print(json.dumps({"model": model, "n_params": folder.n_params, "instances": rows, "mean": mean}))
+        summary = {"model": model, "n_params": folder.n_params, "instances": rows, "mean": mean}
+        print(json.dumps(summary | {"warnings": warnings}))
     return 0
+
+
+def _warnings(engine: Engine, specs: list[InstanceSpec]) -> list[str]:
+    """What is not wrong but hardly meant, said on standard error too."""
+    codec = getattr(engine, "codec", None)  # an endpoint's tokenizer need not be known
+    begun = [(spec.id, text) for spec in specs if codec and (text := codec.twice_begun(spec.prompt))]
+    if not begun:
+        return []
+    first, start = begun[0]
+    warning = (
+        f"the tokenizer puts {start!r} in front of each prompt, and {len(begun)} of {len(specs)} begin with it already "
+        f"(instance {first} for one), so the model reads it twice; remove it from the prompts."
+    )
+    print(f"warning: {warning}", file=sys.stderr)
+    return [warning]
 
 
 def _write(file: TextIO, rows: list[dict[str, Any]]) -> None:
     writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        lists = {key: json.dumps(row[key], ensure_ascii=False) for key in ("ids", "terminator")}
+        writer.writerow(row | lists)
 
 
 def _decoding(arguments: argparse.Namespace) -> Decoding:

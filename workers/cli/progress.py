@@ -1,8 +1,11 @@
-"""What a long command is at, on a terminal: a spinner with the stage and the time."""
+"""What a long command is at, on a terminal: a spinner with the stage and the time, or a bar; nothing in a log."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 
 def _silent(stage: str) -> None:
@@ -25,3 +28,15 @@ def stages() -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("starting", total=None)
         yield lambda stage: progress.update(bar, description=stage)
+
+
+def tracked(items: Collection[Item], doing: str) -> Iterable[Item]:
+    """The same items one by one, with a bar where there are several."""
+    if len(items) < 2 or not sys.stderr.isatty():
+        return items
+    try:
+        from rich.console import Console
+        from rich.progress import track
+    except ModuleNotFoundError:
+        return items
+    return track(items, description=doing, console=Console(stderr=True), transient=True)

@@ -10,12 +10,19 @@ from typing import Any
 import proxy
 from proxy._text import counted
 from proxy.scores import FORMAT_NAMES
-from workers.cli.proxy_tables import print_remarks
+from workers.cli.progress import tracked
+from workers.cli.proxy_tables import add_table_options, print_remarks, table_options
 
 
 def add_commands(commands: Any) -> None:
     load = commands.add_parser("import")
-    load.add_argument("files", type=Path, nargs="+", metavar="FILE", help="result files, or folders of them")
+    load.add_argument(
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="result files, or folders of them; - is standard input",
+    )
     load.add_argument(
         "--format",
         choices=FORMAT_NAMES,
@@ -37,6 +44,8 @@ def add_commands(commands: Any) -> None:
         metavar="NAMES.csv",
         help="names of models and tasks for you to edit: read where the file exists, written with the new ones",
     )
+    load.add_argument("--model", metavar="NAME", help="the model's name, for files that do not say it")
+    add_table_options(load.add_argument_group("a plain CSV"))
     load.add_argument("--json", action="store_true", help="print what was read as JSON")
     load.set_defaults(run=run_import)
 
@@ -51,6 +60,9 @@ def run_import(arguments: argparse.Namespace) -> int:
         all_metrics=arguments.all_metrics,
         groups=arguments.groups,
         names=known,
+        model=arguments.model,
+        table=table_options(arguments),
+        progress=lambda files: tracked(files, "reading"),
     )
     rows = proxy.write_scores(arguments.out, imported.matrix)
     if path is not None and imported.names != known:

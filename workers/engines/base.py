@@ -10,6 +10,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+#: Stands in a text for a token id that the tokenizer does not know, such as a padding row of the embedding. A code
+#: point that Unicode keeps for a program's own use: no letter, digit or blank, in no reference answer, never written by
+#: a tokenizer that reads text, so no grader takes it for nothing, and `graders.grade` passes no text that holds it.
+UNDECODABLE = "\ufdd0"
+
 
 class EngineError(Exception):
     """An engine could not do what was asked; worth another attempt unless it is a refusal."""
@@ -62,7 +67,8 @@ class DrawRequest:
 class Wave:
     """The answers to one request, in draw order.
 
-    texts: without the stop string and what follows it, and without the end-of-sequence token.
+    texts: what the tokens add behind the prompt's, without the stop string and what follows it, and without the
+    end-of-sequence token.
     tokens: generated tokens of each draw (int64, shape (draws,)), the one that ended it included.
     finish: ``stop`` (end of sequence or a stop string) or ``length`` for each draw.
     seconds: time that the engine spent on the request.
@@ -81,13 +87,17 @@ class Score:
     """Exact likelihood of a reference answer.
 
     nll_answer: summed negative log-likelihood of the answer's tokens given the prompt, in nats.
-    nll_terminator: minus the log of the probability that the answer ends there, in nats.
+    nll_terminator: minus the log of the probability that the answer ends there, in nats; 0 where `max_tokens` ends it.
     tokens: tokens of the answer, without the terminator.
+    ids: these tokens.
+    ends: what was counted as an end: names of end-of-sequence tokens and stop strings, or ``max_tokens`` alone.
     """
 
     nll_answer: float
     nll_terminator: float
     tokens: int
+    ids: tuple[int, ...] = ()
+    ends: tuple[str, ...] = ()
 
     @property
     def nll(self) -> float:
@@ -148,8 +158,10 @@ class Engine(Protocol):
         with draws in flight may lose them, with an EngineError."""
         ...
 
-    def score(self, pairs: Sequence[tuple[str, str]], stop: Sequence[str] = ()) -> list[Score]:
-        """Likelihoods of (prompt, answer) pairs, in their order; `stop` holds for all of them."""
+    def score(
+        self, pairs: Sequence[tuple[str, str]], stop: Sequence[str] = (), max_tokens: int | None = None
+    ) -> list[Score]:
+        """Likelihoods of (prompt, answer) pairs, in their order; `stop` and `max_tokens` hold for all of them."""
         ...
 
     def close(self) -> None:

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from firstlight.files.model_folder import ModelFolder
+from firstlight.files.model_folder import ModelFolder, text_config
 from firstlight.files.model_shapes import ConfigError, head_sizes, whole
 from firstlight.files.safetensors_files import TensorEntry
 from workers.engines.base import EngineRefusal
 
 Array = NDArray[np.float32]
-ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
+#: Their model types.
+ARCHITECTURES = {
+    "LlamaForCausalLM": "llama",
+    "MistralForCausalLM": "mistral",
+    "Qwen2ForCausalLM": "qwen2",
+    "Qwen3ForCausalLM": "qwen3",
+}
 ACTIVATIONS = ("silu", "swish", "gelu_new", "gelu_pytorch_tanh")
 _NUMPY_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 
@@ -54,26 +60,21 @@ def read_tensor(entry: TensorEntry, name: str) -> Array:
     return np.array(raw, dtype=np.float32)
 
 
-def tied_embeddings(folder: ModelFolder) -> bool:
-    """Whether the head is the embedding; a config that does not say is answered by the tensors."""
-    tied = folder.config.get("tie_word_embeddings")
-    return "lm_head.weight" not in folder.tensors if tied is None else bool(tied)
-
-
 def read_sizes(folder: ModelFolder) -> Sizes:
     """The sizes of the network, after refusing every option that would change the result unseen.
 
     Raises EngineRefusal, in one line that names the option.
     """
-    config = folder.config
+    config = text_config(folder.config)
     if folder.architecture not in ARCHITECTURES:
         raise EngineRefusal(
             f"{folder.path}: our own engines run {', '.join(ARCHITECTURES)}, "
             f"not {folder.architecture or 'a model without architectures'}"
         )
-    if folder.counted_from != "config+tensors":
+    if folder.model_type != ARCHITECTURES[folder.architecture]:
         raise EngineRefusal(
-            f"{folder.path}: model_type {folder.model_type!r} does not fit {folder.architecture}"
+            f"{folder.path}: config.json says model_type {folder.model_type!r} and architectures "
+            f"{folder.architecture}, whose type is {ARCHITECTURES[folder.architecture]!r}; correct one of them"
         )
     if config.get("quantization_config"):
         raise EngineRefusal(f"{folder.path}: quantised weights; save the checkpoint in float32 or bfloat16")
@@ -112,7 +113,7 @@ def read_sizes(folder: ModelFolder) -> Sizes:
 
 
 def _refuse_window(folder: ModelFolder) -> None:
-    config = folder.config
+    config = text_config(folder.config)
     kinds = config.get("layer_types") or []
     if not isinstance(kinds, list) or any(kind != "full_attention" for kind in kinds):
         raise EngineRefusal(f"{folder.path}: layer_types {str(kinds)[:60]}; only full_attention is run")
@@ -124,7 +125,7 @@ def _refuse_window(folder: ModelFolder) -> None:
 
 def _rope_theta(folder: ModelFolder) -> float:
     """Older configs hold rope_theta and rope_scaling, newer ones both in rope_parameters."""
-    config = folder.config
+    config = text_config(folder.config)
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
     if not isinstance(rope, dict):
         raise EngineRefusal(f"{folder.path}: rope_parameters is {rope!r}, expected an object")

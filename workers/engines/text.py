@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,17 +16,21 @@ from tokenizers import Tokenizer
 
 from firstlight.files.model_folder import ModelFolder, ModelFolderError, read_config, text_config
 from firstlight.files.strict_json import StrictJsonError, strict_loads
-from workers.engines.base import DrawRequest, EngineRefusal, check_context, check_request
+from workers.engines.base import UNDECODABLE, DrawRequest, EngineRefusal, check_context, check_request
+from workers.engines.pieces import Pieces, read_pieces
 
 MAX_GENERATION_CONFIG_BYTES = 1_000_000
+#: Characters in front of a text that its tokens may not merge with.
+BORDERS = ("\n", ":", "0", "a")
 
 
 class TextCodec:
     """A checkpoint's tokenizer.json.
 
-    Special tokens other than the end of sequence stay in the decoded text: a drawn `<pad>` inside an answer
-    is a wrong answer, and dropping it would let texts pass that the exact likelihood of the reference does
-    not count.
+    An answer is the text that its tokens add behind the prompt's: what the decoder makes of prompt and answer
+    together, without what it makes of the prompt. Special tokens other than the end of sequence stay in it: a drawn
+    `<pad>` inside an answer is a wrong answer, and dropping it would let texts pass that the exact likelihood of the
+    reference does not count. For the same reason an id that the tokenizer does not know shows as UNDECODABLE.
 
     eos: ids that end a sequence.
     """
@@ -39,10 +45,11 @@ class TextCodec:
         # a saved padding or truncation would silently change prompts
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        if self._tokenizer.get_vocab_size() > vocab:
-            raise EngineRefusal(
-                f"{file} has {self._tokenizer.get_vocab_size()} tokens, the model only {vocab}"
-            )
+        ids = self._tokenizer.get_vocab().values()
+        if len(ids) > vocab:
+            raise EngineRefusal(f"{file} has {len(ids)} tokens, the model only {vocab}")
+        if max(ids, default=0) >= vocab:
+            raise EngineRefusal(f"{file} has a token of id {max(ids)}, the model only ids below {vocab}")
         self.vocab = vocab
         self.eos = eos
         self._known: dict[str, bool] = {}
@@ -52,22 +59,21 @@ class TextCodec:
             self._tokenizer.pre_tokenizer is not None or self._tokenizer.normalizer is not None
         )
 
+    # --- from text to tokens ---
+
     def encode_prompt(self, prompt: str) -> list[int]:
         """Token ids, with the special tokens that the tokenizer puts in front.
 
         Raises EngineRefusal: nothing is left, or a character that the tokenizer would drop.
         """
         self._refuse_unknown(prompt, "prompt")
-        ids: list[int] = self._tokenizer.encode(prompt).ids
-        plain: list[int] = self._tokenizer.encode(prompt, add_special_tokens=False).ids
-        if len(ids) > len(plain) and ids[-1] in self.eos:
-            ids = ids[:-1]  # a tokenizer that closes its input would end the answer before it begins
+        ids = self._encode(prompt)
         if not ids:
             raise EngineRefusal(f"the prompt {prompt[:60]!r} has no tokens")
         return ids
 
     def encode_answer(self, prompt: str, answer: str) -> list[int]:
-        """Token ids of an answer that follows a prompt.
+        """The usual token ids of an answer that follows a prompt; those that come back as the answer, if any do.
 
         Raises EngineRefusal: a character that the tokenizer does not know, so that the model can never draw it.
         """
@@ -75,34 +81,128 @@ class TextCodec:
             return []
         self._refuse_unknown(answer, "answer")
         before = self.encode_prompt(prompt)
-        joint = self.encode_prompt(prompt + answer)
-        if joint[: len(before)] == before and self.decode(joint[len(before) :]) != "":
-            return joint[len(before) :]
-        # the tokenizer merges across the border; a model that continues the prompt's tokens cannot draw that
-        ids: list[int] = self._tokenizer.encode(answer, add_special_tokens=False).ids
+        return self.spell(prompt, before, answer) or next(self._ways(prompt, before, answer))
+
+    def spell(self, prompt: str, before: Sequence[int], text: str) -> list[int] | None:
+        """Tokens that add just this text behind those of a prompt; None where its usual tokens do not."""
+        ways = self._ways(prompt, list(before), text)
+        return next((ids for ids in ways if self.decode(ids, before) == text), None)
+
+    def _ways(self, prompt: str, before: list[int], text: str) -> Iterator[list[int]]:
+        """Tokens of a text: as the end of both; by itself; behind a character that it does not merge with.
+
+        Where the tokenizer merges across the border, a model that continues the prompt's tokens cannot draw the first.
+        """
+        joint = self._encode(prompt + text)
+        if joint[: len(before)] == before and len(joint) > len(before):
+            yield joint[len(before) :]
+        yield self._plain(text)
+        for character in BORDERS:
+            border, both = self._plain(character), self._plain(character + text)
+            if border and both[: len(border)] == border:
+                yield both[len(border) :]
+
+    def _encode(self, text: str) -> list[int]:
+        ids, plain = self._plain(text, special=True), self._plain(text)
+        # a tokenizer that closes its input would end the answer before it begins
+        closed = len(ids) > len(plain) and ids[-1] in self.eos and ids[-1 - len(plain) : -1] == plain
+        return ids[:-1] if closed else ids
+
+    def _plain(self, text: str, *, special: bool = False) -> list[int]:
+        """Tokens of a text alone; none where the library fails, of a character that is unknown to Unigram for one."""
+        try:
+            ids: list[int] = self._tokenizer.encode(text, add_special_tokens=special).ids
+        except Exception:  # the library raises bare Exception
+            return []
         return ids
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of the ids."""
-        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=False)
-        return text
+    def twice_begun(self, prompt: str) -> str:
+        """What the tokenizer puts in front of a prompt that begins with it already, as in "<s>"; else ""."""
+        ids, plain = self._encode(prompt), self._plain(prompt)
+        front = ids[: len(ids) - len(plain)]
+        return self.decode(front) if front and plain[: len(front)] == front else ""
 
-    def decode_many(self, rows: list[list[int]]) -> list[str]:
-        """The texts of many id lists."""
-        texts: list[str] = self._tokenizer.decode_batch(rows, skip_special_tokens=False)
-        return texts
+    # --- from tokens to text ---
+
+    def decode(self, ids: Sequence[int], behind: Sequence[int] = ()) -> str:
+        """The text that ids add behind those of a prompt."""
+        return self.decode_many([ids], behind)[0]
+
+    def decode_many(self, rows: Sequence[Sequence[int]], behind: Sequence[int] = ()) -> list[str]:
+        """The texts that many id lists add behind the ids of one prompt."""
+        if self._pieces is not None:
+            return list(map(self._pieces.join, rows))
+        wholes = self._tokenizer.decode_batch([[*behind, *row] for row in rows], skip_special_tokens=False)
+        start = self._tokenizer.decode(list(behind), skip_special_tokens=False)
+        return [
+            _without(start, whole) if self._ids.issuperset(row) else self._added(behind, row)
+            for row, whole in zip(rows, wholes, strict=True)
+        ]
+
+    def _added(self, behind: Sequence[int], row: Sequence[int]) -> str:
+        """The text of a row that holds ids that the tokenizer does not know."""
+        place = next((n for n, token in enumerate(row) if token not in self._ids), None)
+        if place is None:
+            return self.decode(row, behind)
+        known = list(row[:place])
+        return self.decode(known, behind) + UNDECODABLE + self._added([*behind, *known], row[place + 1 :])
 
     @cached_property
+    def _pieces(self) -> Pieces | None:
+        return read_pieces(self._tokenizer, self.vocab)
+
+    @cached_property
+    def _added_tokens(self) -> re.Pattern[str]:
+        contents = [token.content for token in self._tokenizer.get_added_tokens_decoder().values()]
+        return re.compile("|".join(map(re.escape, sorted(contents, key=len, reverse=True))) or "(?!)")
+
+    @cached_property
+    def _ids(self) -> frozenset[int]:
+        return frozenset(self._tokenizer.get_vocab().values())
+
+    @property
     def pieces(self) -> list[str | None]:
         """What each token adds to a text; None where that depends on its neighbours (part of a character)."""
-        alone = self.decode_many([[token] for token in range(self.vocab)])
-        # A leading space shows only behind another token, so each is decoded behind a plain one.
-        anchor = next((token for token, text in enumerate(alone) if len(text) == 1 and text.isalnum()), 0)
-        pairs = self.decode_many([[anchor, token] for token in range(self.vocab)])
-        return [
-            pair[len(alone[anchor]) :] if pair.startswith(alone[anchor]) and "\ufffd" not in pair else None
-            for pair in pairs
-        ]
+        return [None] * self.vocab if self._pieces is None else self._pieces.texts
+
+    def names(self, ids: Iterable[int]) -> list[str]:
+        """Tokens as the tokenizer names them."""
+        return [self._tokenizer.id_to_token(token) or f"id {token}" for token in ids]
+
+    # --- where an answer ends: with the first token after which its text holds a stop string ---
+
+    def endings(
+        self, rows: Sequence[Sequence[int]], behind: Sequence[int], stops: Sequence[str]
+    ) -> tuple[list[str], dict[int, int]]:
+        """The texts of rows before their stop strings, and of those rows that hold one how many tokens it took."""
+        texts = self.decode_many(rows, behind)
+        took: dict[int, int] = {}
+        for row, text in enumerate(texts if stops else ()):
+            count = self._tokens_to_stop(rows[row], text, behind, stops)
+            if count:
+                if count < len(rows[row]):
+                    text = self.decode(rows[row][:count], behind)
+                texts[row], took[row] = text[: first_stop(text, stops)], count
+        return texts, took
+
+    def _tokens_to_stop(
+        self, ids: Sequence[int], text: str, behind: Sequence[int], stops: Sequence[str]
+    ) -> int:
+        """How many of the tokens, whose text is given, complete the first stop string; 0 where none does."""
+
+        def stopped(count: int) -> bool:
+            return first_stop(self.decode(ids[:count], behind), stops) >= 0
+
+        counts = range(1, len(ids) + 1)
+        if not self.tells_by_bytes(stops):  # what was a stop string may be another text one token later
+            return next((count for count in counts if stopped(count)), 0)
+        if first_stop(text, stops) < 0:
+            return 0
+        return len(ids) if not stopped(len(ids) - 1) else 1 + bisect_left(counts, True, key=stopped)
+
+    def tells_by_bytes(self, stops: Sequence[str]) -> bool:
+        """Whether a stop string that stands in the tokens' bytes stands in their text, whatever follows."""
+        return self._pieces is not None and not any("\ufffd" in stop for stop in stops)
 
     def may_complete(self, stops: Sequence[str]) -> NDArray[np.bool_]:
         """(vocabulary,): whether a token may complete a stop string, so that the text must be looked at."""
@@ -124,31 +224,21 @@ class TextCodec:
         """(vocabulary,): tokens that end an answer for certain: end of sequence, or a stop string within."""
         key = tuple(stops)
         if key not in self._ends:
-            ends = np.array(
-                [bool(piece) and any(stop in (piece or "") for stop in key) for piece in self.pieces]
-            )
+            raw = self._pieces.raw if self._pieces is not None else [b""] * self.vocab
+            within = [stop.encode() for stop in key if self.tells_by_bytes([stop])]
+            ends = np.array([any(stop in piece for stop in within) for piece in raw])
             ends[list(self.eos)] = True
             self._ends[key] = ends
         return self._ends[key]
 
-    def tokens_to_stop(self, ids: Sequence[int], text: str, stops: Sequence[str]) -> int:
-        """How many of the tokens it took to complete the first stop string of their text."""
-        last = self.pieces[ids[-1]]
-        if last and text.endswith(last) and first_stop(text[: -len(last)], stops) < 0:
-            return len(ids)
-        return next(n for n in range(1, len(ids) + 1) if first_stop(self.decode(ids[:n]), stops) >= 0)
-
     def _refuse_unknown(self, text: str, what: str) -> None:
         """Without an unknown token a tokenizer drops what it does not know: another prompt is answered."""
-        unknown = getattr(self._tokenizer.model, "unk_token", None)
-        tokens = self._tokenizer.encode(text, add_special_tokens=False).tokens
-        if what == "answer" and unknown and unknown in tokens:
-            raise EngineRefusal(f"the answer {text[:60]!r} has a character that the tokenizer does not know")
-        # Each character by itself: with characters dropped the offsets of a text are shifted and do not tell.
-        for character in dict.fromkeys(text):
+        # Each character by itself: with characters dropped the offsets of a text are shifted and do not tell. Those of
+        # an added token need not be known by themselves.
+        for character in dict.fromkeys(self._added_tokens.sub("", text)):
             known = self._known.get(character)
             if known is None:
-                known = bool(self._tokenizer.encode(character, add_special_tokens=False).ids)
+                known = bool(self._plain(character))
                 known |= self._drops_spaces and character.isspace()
                 self._known[character] = known
             if not known:
@@ -156,6 +246,9 @@ class TextCodec:
                     f"the {what} has {character!r} at character {text.index(character)}, "
                     "which the tokenizer does not know; remove it"
                 )
+        unknown = getattr(self._tokenizer.model, "unk_token", None)
+        if what == "answer" and unknown and self._tokenizer.token_to_id(unknown) in self._plain(text):
+            raise EngineRefusal(f"the answer {text[:60]!r} has a character that the tokenizer does not know")
 
 
 def prompt_tokens(codec: TextCodec, request: DrawRequest, context_length: int) -> list[int]:
@@ -176,6 +269,14 @@ def first_stop(text: str, stops: Sequence[str]) -> int:
     """Where the first stop string begins, or -1."""
     places = [place for place in (text.find(stop) for stop in stops) if place >= 0]
     return min(places, default=-1)
+
+
+def _without(start: str, whole: str) -> str:
+    """What a text has behind its start; one that reads otherwise with what follows is left out as far as it agrees."""
+    size = len(start)
+    while not whole.startswith(start[:size]):
+        size -= 1
+    return whole[size:]
 
 
 def codec_of(folder: Path) -> TextCodec:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from firstlight.files.patterns import PatternError, compiled
 from firstlight.files.task_file import NUMBER, InstanceSpec, parse_number
+from workers.engines.base import UNDECODABLE
 
 Grader = Callable[[str, InstanceSpec], bool]
 
@@ -63,9 +64,12 @@ def check_gradable(spec: InstanceSpec) -> None:
 
 
 def grade(text: str, spec: InstanceSpec) -> bool:
-    """Judge a text by its instance's grader. Raises GraderRefusal as `check_gradable` does."""
+    """Judge a text by its instance's grader. Raises GraderRefusal as `check_gradable` does.
+
+    A text with a token that is none of the tokenizer's is wrong, whatever else it holds.
+    """
     check_gradable(spec)
-    return REGISTRY[spec.grader](text, spec)
+    return UNDECODABLE not in up_to_stop(text, spec.stop) and REGISTRY[spec.grader](text, spec)
 
 
 def up_to_stop(text: str, stops: tuple[str, ...]) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from firstlight.files.agreement import EMBEDDINGS, HEADS, check_shapes, check_vocabulary, is_tied
 from firstlight.files.model_shapes import KNOWN_TYPES, ConfigError, expected_tensors, whole
 from firstlight.files.safetensors_files import SafetensorsError, TensorEntry, read_headers
 from firstlight.files.strict_json import StrictJsonError, strict_loads
@@ -20,8 +21,7 @@ from firstlight.files.strict_json import StrictJsonError, strict_loads
 MAX_CONFIG_BYTES = 4_000_000
 MAX_INDEX_BYTES = 100_000_000
 DTYPE_NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
-_EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight", "wpe.weight")
-_HEADS = ("lm_head.weight", "lm_head.bias", "embed_out.weight")
+_POSITIONS = ("wpe.weight",)
 _OTHER_MODALITIES = ("vision", "visual", "multi_modal_projector", "audio", "image_newline")
 
 
@@ -39,6 +39,7 @@ class ModelFolder:
     counted_from: ``config+tensors`` where every tensor was checked against the config, else ``tensors``.
     digest: ``sha256:<hex>`` over config.json, tokenizer.json and every safetensors file.
     context_length: ``max_position_embeddings``, or None if the config does not say.
+    tied: whether the head is the embedding.
     tensors: every tensor of the files, by name.
     """
 
@@ -53,6 +54,7 @@ class ModelFolder:
     digest: str
     context_length: int | None
     vocab_size: int
+    tied: bool
     config: dict[str, Any] = field(hash=False, repr=False)
     weight_files: tuple[Path, ...] = field(repr=False)
     tensors: dict[str, TensorEntry] = field(hash=False, repr=False)
@@ -87,13 +89,14 @@ def read_model_folder(path: str | Path) -> ModelFolder:
         tensors = read_headers(files)
         text = text_config(config)
         model_type = str(text.get("model_type") or config.get("model_type") or "")
-        tied = _is_tied(config, text, tensors)
         known = model_type in KNOWN_TYPES
         parts = _language_tensors(tensors)
+        tied = is_tied(config, text, parts)
         if known:
-            _check_shapes(parts, expected_tensors({**text, "model_type": model_type}, tied=tied))
+            check_shapes(parts, expected_tensors({**text, "model_type": model_type}, tied=tied))
         counts = _count(parts, text)
         vocab = whole(text, "vocab_size")
+        check_vocabulary(parts, vocab)
         context = (
             whole(text, "max_position_embeddings")
             if text.get("max_position_embeddings") is not None
@@ -108,7 +111,7 @@ def read_model_folder(path: str | Path) -> ModelFolder:
         n_params_total=sum(
             entry.size
             for name, entry in tensors.items()
-            if not (tied and name.endswith(_HEADS)) and not _is_buffer(name)
+            if not (tied and name.endswith(HEADS)) and not _is_buffer(name)
         ),
         counted_from="config+tensors" if known else "tensors",
         dtype=_dtype(tensors),
@@ -117,6 +120,7 @@ def read_model_folder(path: str | Path) -> ModelFolder:
         digest=_digest(folder, files),
         context_length=context,
         vocab_size=vocab,
+        tied=tied,
         config=config,
         weight_files=tuple(files),
         tensors=tensors,
@@ -193,13 +197,6 @@ def _is_buffer(name: str) -> bool:
     return name.endswith("rotary_emb.inv_freq")  # old exports store this constant; it is not a parameter
 
 
-def _is_tied(config: dict[str, Any], text: dict[str, Any], tensors: dict[str, TensorEntry]) -> bool:
-    # The default of this key differs between architectures and versions: where it is absent, the files
-    # decide.
-    told = text.get("tie_word_embeddings", config.get("tie_word_embeddings"))
-    return told if isinstance(told, bool) else not any(name.endswith(_HEADS) for name in tensors)
-
-
 def _language_tensors(tensors: dict[str, TensorEntry]) -> dict[str, TensorEntry]:
     """Tensors of the language model by their plain names; those of other modalities are left out."""
     parts: dict[str, TensorEntry] = {}
@@ -213,28 +210,9 @@ def _language_tensors(tensors: dict[str, TensorEntry]) -> dict[str, TensorEntry]
     return parts
 
 
-def _check_shapes(parts: dict[str, TensorEntry], expected: dict[str, tuple[int, ...]]) -> None:
-    for name, shape in expected.items():
-        entry = parts.get(name)
-        if entry is None:
-            raise ModelFolderError(
-                f"tensor {name} of shape {list(shape)} is missing, though config.json promises it"
-            )
-        if entry.shape != shape:
-            raise ModelFolderError(
-                f"tensor {name}: config.json promises the shape {list(shape)}, "
-                f"{entry.file.name} has {list(entry.shape)}"
-            )
-    for name, entry in parts.items():
-        if name not in expected and not name.endswith(_HEADS):
-            raise ModelFolderError(
-                f"tensor {name} of shape {list(entry.shape)} is not one that config.json promises"
-            )
-
-
 def _count(parts: dict[str, TensorEntry], text: dict[str, Any]) -> tuple[int, int]:
     """(all, active) non-embedding parameters."""
-    body = {name: e.size for name, e in parts.items() if not name.endswith(_EMBEDDINGS + _HEADS)}
+    body = {name: e.size for name, e in parts.items() if not name.endswith(EMBEDDINGS + _POSITIONS + HEADS)}
     total = sum(body.values())
     in_experts = sum(size for name, size in body.items() if ".experts." in name)
     if not in_experts:

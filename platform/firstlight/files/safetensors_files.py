@@ -14,6 +14,7 @@ from pathlib import Path
 from firstlight.files.strict_json import StrictJsonError, strict_loads
 
 MAX_HEADER_BYTES = 100_000_000
+_BLOCK = 1 << 20
 BITS_OF_DTYPE = {
     "F64": 64,
     "I64": 64,
@@ -60,6 +61,23 @@ class TensorEntry:
     def size(self) -> int:
         """Number of elements."""
         return math.prod(self.shape)
+
+
+def same_bytes(one: TensorEntry, other: TensorEntry) -> bool:
+    """Whether two tensors are alike in type, shape and every byte. Raises SafetensorsError: a file cannot be read."""
+    if (one.dtype, one.shape) != (other.dtype, other.shape):
+        return False
+    try:
+        with one.file.open("rb") as first, other.file.open("rb") as second:
+            first.seek(one.offset)
+            second.seek(other.offset)
+            for done in range(0, one.nbytes, _BLOCK):
+                size = min(_BLOCK, one.nbytes - done)
+                if first.read(size) != second.read(size):
+                    return False
+    except OSError as error:
+        raise SafetensorsError(f"{one.file.name} cannot be read: {error.strerror}") from error
+    return True
 
 
 def read_headers(files: list[Path]) -> dict[str, TensorEntry]:

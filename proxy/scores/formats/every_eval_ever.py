@@ -26,21 +26,26 @@ def _recognises(document: Document) -> bool:
 
 
 def _read(document: Document) -> Reading:
-    about = mapping_in(document.content["model_info"])
-    name = about.get("id") or about.get("name")
-    if not name:
-        raise ProxyError(f"{document.path}: says no model name (model_info has neither id nor name)")
-    results = document.content["evaluation_results"]
-    if not isinstance(results, list) or not all(isinstance(result, Mapping) for result in results):
-        raise ProxyError(f"{document.path}: evaluation_results is no list of objects")
-    model, model_parts = named_model(str(name), mapping_in(about.get("additional_details")))
-    records = [_record(document, model, model_parts, result) for result in results]
+    records = [record for content in document.rows() for record in _results(document, content)]
     scored = [record for record in records if not math.isnan(record.score)]
     notes = []
     if len(scored) < len(records):
         have = counted(len(records) - len(scored), "result has", "results have")
         notes.append(f"{document.path.name}: {have} no number for a score and no row")
     return Reading(scored, notes)
+
+
+def _results(document: Document, content: Mapping[str, Any]) -> list[Record]:
+    """The results of one evaluation; a file of lines holds several."""
+    about = mapping_in(content["model_info"])
+    name = about.get("id") or about.get("name")
+    if not name:
+        raise ProxyError(f"{document.path}: says no model name (model_info has neither id nor name)")
+    results = content["evaluation_results"]
+    if not isinstance(results, list) or not all(isinstance(result, Mapping) for result in results):
+        raise ProxyError(f"{document.path}: evaluation_results is no list of objects")
+    model, model_parts = named_model(str(name), mapping_in(about.get("additional_details")))
+    return [_record(document, model, model_parts, result) for result in results]
 
 
 def _record(
@@ -101,4 +106,4 @@ def _scale(config: Mapping[str, Any]) -> float:
     return unit or (most if most in (1, 100) else math.nan)
 
 
-EVERY_EVAL_EVER = Format("eee", "Every Eval Ever", _recognises, _read)
+EVERY_EVAL_EVER = Format("eee", "Every Eval Ever", _recognises, _read, frozenset({"json", "lines", "list"}))

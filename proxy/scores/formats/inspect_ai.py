@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from proxy._text import counted
 from proxy.errors import ProxyError
 from proxy.scores.formats.arguments import listed_arguments, named_model
-from proxy.scores.formats.document import LARGEST_FILE, Document, Format, Reading, json_object
+from proxy.scores.formats.document import LARGEST_FILE, Document, Format, Reading, json_value
+from proxy.scores.formats.inspect_samples import samples_of
 from proxy.scores.formats.lm_eval import version_part
 from proxy.scores.formats.record import Record, mapping_in, number_in
 
-HEADER = "header.json"
+HEADER, SUMMARIES = "header.json", "summaries.json"
 #: What a scorer's metrics say of the spread of another one.
 SPREADS = ("stderr", "std", "var", "bootstrap_stderr")
 #: What of a generation's settings makes it another model's.
@@ -29,7 +31,7 @@ def _recognises(document: Document) -> bool:
 
 def _read(document: Document) -> Reading:
     path = document.path
-    content = _header(path) if document.kind == "archive" else document.content
+    content = _header(document)
     about = mapping_in(content.get("eval"))
     results = mapping_in(content.get("results"))
     status = content.get("status", "success")
@@ -119,24 +121,62 @@ def _task_parts(about: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _header(path: Path) -> dict[str, Any]:
-    """The header of an .eval archive, which has everything but the samples."""
+def _header(document: Document) -> Mapping[str, Any]:
+    """The header of an .eval archive, which has everything but the samples; all of a log in JSON."""
+    return document.content if document.kind == "json" else _entry(document, HEADER)
+
+
+def _samples(document: Document) -> Reading:
+    """The scores of each sample and epoch: of a log in JSON, or of the summaries in an archive."""
+    path = document.path
+    about = mapping_in(_header(document).get("eval"))
+    rows = document.content.get("samples") if document.kind == "json" else _entry(document, SUMMARIES)
+    model, model_parts = _model(path, about)
+    samples, unscored = samples_of(
+        rows if isinstance(rows, list) else [],
+        model=model,
+        model_parts=model_parts,
+        task=str(about["task"]),
+        task_parts=_task_parts(about),
+        source=str(path),
+    )
+    without = counted(unscored, "sample has", "samples have")
+    return Reading([], [f"{path.name}: {without} no score"] if unscored else [], samples)
+
+
+def _entry(document: Document, name: str) -> Any:
+    """What a file of an .eval archive holds; read by Inspect itself where Python cannot."""
+    path = document.path
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(document.opened()) as archive:
             names = archive.namelist()
-            if HEADER not in names:
-                if any(name.startswith(("_journal/", "samples/")) for name in names):
-                    raise ProxyError(f"{path}: the log has no {HEADER} yet; finish the run first")
-                raise ProxyError(f"{path}: an archive, but no log of Inspect (it has no {HEADER})")
-            if archive.getinfo(HEADER).file_size > LARGEST_FILE:
-                raise ProxyError(f"{path}: its {HEADER} is larger than {LARGEST_FILE >> 20} MiB")
-            return json_object(path, archive.read(HEADER).decode("utf-8"))
-    except NotImplementedError:
-        raise ProxyError(
-            f"{path}: compressed in a way that this Python cannot read (zstd); convert it with `inspect log convert`"
-        ) from None
+            if name not in names:
+                if any(one.startswith(("_journal/", "samples/")) for one in names):
+                    raise ProxyError(f"{path}: the log has no {name} yet; finish the run first")
+                raise ProxyError(f"{path}: an archive, but no log of Inspect (it has no {name})")
+            if archive.getinfo(name).file_size > LARGEST_FILE:
+                raise ProxyError(f"{path}: its {name} is larger than {LARGEST_FILE >> 20} MiB")
+            return json_value(path, archive.read(name).decode("utf-8"))
+    except NotImplementedError:  # zstd, which Inspect writes since 2026
+        return _read_by_inspect(document, name)
     except (zipfile.BadZipFile, UnicodeDecodeError, EOFError, RuntimeError, zlib.error) as error:
         raise ProxyError(f"{path}: a broken archive ({error})") from None
 
 
-INSPECT = Format("inspect", "Inspect", _recognises, _read)
+def _read_by_inspect(document: Document, name: str) -> Any:
+    """The same of Inspect's own reader of logs, an extra."""
+    path = document.path
+    try:
+        from inspect_ai.log import read_eval_log, read_eval_log_sample_summaries
+    except ModuleNotFoundError:
+        raise ProxyError(
+            f"{path}: compressed by zstd, which needs Inspect; pip install 'firstlight[inspect]'"
+        ) from None
+    if document.data is not None:
+        raise ProxyError(f"{path}: compressed by zstd; give the log as a file of its own")
+    if name == SUMMARIES:
+        return [one.model_dump(mode="json") for one in read_eval_log_sample_summaries(path)]
+    return read_eval_log(path, header_only=True).model_dump(mode="json")
+
+
+INSPECT = Format("inspect", "Inspect", _recognises, _read, samples=_samples)

@@ -1,4 +1,8 @@
-"""Summary tables of OpenCompass, comma-separated (.csv) or aligned (.txt)."""
+"""Summary tables of OpenCompass: comma-separated (.csv), aligned (.txt) or in Markdown (.md).
+
+The shape is that of versions 0.1 to 0.5 (`DefaultSummarizer`): the columns dataset, version, metric and mode, then a
+column for each model.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import io
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from proxy._text import counted
 from proxy.scores._values import value_in
@@ -14,6 +19,9 @@ from proxy.scores.formats.document import Document, Format, Reading
 from proxy.scores.formats.record import Record
 
 COLUMNS = ["dataset", "version", "metric", "mode"]
+SUMMARY = re.compile(r"summary_.*\.(?:csv|txt|md)")
+#: What stands below a header.
+RULE = re.compile(r":?-+:?")
 #: What OpenCompass calls the score of a group of datasets.
 AVERAGES = ("naive_average", "weighted_average", "harmonic_mean", "sum", "standard_deviation")
 _UNKNOWN = ("", "-", "unknown")
@@ -102,7 +110,7 @@ def _rows(text: str) -> Iterator[list[str]]:
     """Rows of the first table with OpenCompass' columns, the header first; nothing if there is none."""
     lines = text.splitlines()
     for start, line in enumerate(lines):
-        for split in (_commas, _columns):
+        for split in (_bars, _commas, _columns):
             header = split(line)
             if [cell.lower() for cell in header[:4]] == COLUMNS:
                 yield header
@@ -110,9 +118,15 @@ def _rows(text: str) -> Iterator[list[str]]:
                     cells = split(later)
                     if len(cells) < 4 or later.startswith("$"):
                         return
-                    if set(cells[0]) != {"-"}:
+                    if not RULE.fullmatch(cells[0]):
                         yield cells
                 return
+
+
+def _bars(line: str) -> list[str]:
+    text = line.strip()
+    inner = text.removeprefix("|").removesuffix("|")
+    return [cell.strip() for cell in inner.split("|")] if text.startswith("|") else []
 
 
 def _commas(line: str) -> list[str]:
@@ -123,4 +137,17 @@ def _columns(line: str) -> list[str]:
     return re.split(r"\s{2,}", line.strip())
 
 
-OPENCOMPASS = Format("opencompass", "OpenCompass", _recognises, _read)
+def _repeats(files: Sequence[Path]) -> set[Path]:
+    """Everything in the work folder of a run but its newest summary, as one file of the three that repeat it."""
+    left: set[Path] = set()
+    for folder in {path.parent for path in files if path.parent.name == "summary"}:
+        summaries = [path for path in files if path.parent == folder and SUMMARY.fullmatch(path.name)]
+        if summaries:
+            newest = max(
+                summaries, key=lambda path: (path.stem, path.suffix == ".csv", path.suffix == ".txt")
+            )
+            left |= {path for path in files if folder.parent in path.parents and path != newest}
+    return left
+
+
+OPENCOMPASS = Format("opencompass", "OpenCompass", _recognises, _read, repeats=_repeats)

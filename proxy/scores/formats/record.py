@@ -49,6 +49,8 @@ class Record:
         Whether a lower score is better, where the file says so; else the metric's name decides.
     scale : float, optional
         The score of a perfect model, where the file says so: 1 for fractions, 100 for percent; NaN where unknown.
+    is_primary : bool, optional
+        Whether the file says that this metric speaks for the task.
     members : tuple of str, optional
         For a group: the tasks (by `Record.task`) of which this score is the mean; those that are not in the file may be
         among them.
@@ -68,6 +70,7 @@ class Record:
     n: float = math.nan
     lower_is_better: bool | None = None
     scale: float = math.nan
+    is_primary: bool = False
     members: tuple[str, ...] = ()
     mark: str = ""
     source: str

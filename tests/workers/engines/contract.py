@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from firstlight.files.model_folder import read_model_folder
+from tests.known_model import llama2
 from tests.tiny_model import CHARACTERS, SPECIALS, write_tiny_llama
 from workers.engines import (
     DrawRequest,
@@ -30,10 +31,16 @@ from workers.engines import (
     check_wave,
     open_engine,
 )
+from workers.engines.base import UNDECODABLE
+from workers.engines.reference.engine import ReferenceEngine
+from workers.engines.reference.scores import token_scores
+from workers.engines.scoring import TokenJob
 
 LADDER = Path(__file__).resolve().parents[3] / "examples" / "ladder"
 PROMPTS = ("1+2=", "3+4=", "55+6=", "7+88=", "9+10=", "11+12=", "13+1=", "0+0=", "2+9=", "abc: ")
 PLAIN = tuple(character for character in CHARACTERS if character != "\n")
+SPACED = sorted(llama2().get_vocab(), key=llama2().get_vocab().__getitem__)
+SPACED_TEXTS = ["<unk>", "<s>", "", " ", "a", "b", " a", "ab", " ab", "\n", "\ufffd", "\ufffd", "\ufffd"]
 MERGES = ("12", "2=", "=\n", "\na", "ab", "b1")
 
 
@@ -140,14 +147,21 @@ class EngineContract:
     def models(
         cls, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     ) -> Iterator[dict[str, Path]]:
-        """Folders by name: ``plain`` (a token a character) and ``merged`` (tokens of two characters too)."""
+        """Folders by name: ``plain`` (a token a character), ``merged`` (tokens of two characters too) and ``spaced``
+        (Llama 2's ways with blanks and bytes; most of the model's ids are none of the tokenizer's)."""
         root, sizes = tmp_path_factory.mktemp("models"), cls.sizes
-        yield {
+        folders = {
             "plain": write_tiny_llama(root / "plain", **{"scale": 1.6, "seed": 5, **sizes}),
             "merged": write_tiny_llama(
                 root / "merged", **{"scale": 1.6, "seed": 6, "vocab": 72, "merges": MERGES, **sizes}
             ),
+            "spaced": write_tiny_llama(
+                root / "spaced",
+                **{"scale": 0.5, "seed": 7, **sizes, "config": {"eos_token_id": SPACED.index("</s>")}},
+            ),
         }
+        llama2().save(str(root / "spaced" / "tokenizer.json"))
+        yield folders
         request.cls._close()
 
     @pytest.fixture
@@ -486,6 +500,71 @@ class EngineContract:
                 spread = ((one.var() + two.var()) / 600) ** 0.5
                 assert abs(one.mean() - two.mean()) < 4 * spread + 1e-9
 
+    def test_a_text_is_what_its_tokens_add_behind_the_prompt(self, models: dict[str, Path]) -> None:
+        engine, oracle = self._engine(models["spaced"]), open_engine("reference", models["spaced"])
+        assert isinstance(oracle, ReferenceEngine)
+        for prompt in ("a", "a b ", "b\u00e9"):
+            ids = oracle.codec.encode_prompt(prompt)
+            (told,) = token_scores(oracle.weights, [TokenJob(ids, len(ids))], range(oracle.codec.vocab))
+            chances: Counter[str] = Counter()
+            for token, log in enumerate(told.log_end):
+                text = SPACED_TEXTS[token] if token < len(SPACED) else UNDECODABLE
+                chances[text] += float(np.exp(log))
+            assert chances[" ab"] * 4000 > 20
+            counts = Counter(draw(engine, request(prompt=prompt, draws=4000, max_tokens=1))[0].texts)
+            assert set(counts) <= set(chances)
+            order = list(chances)
+            assert normal_score([counts[text] for text in order], [chances[text] for text in order]) < 4
+
+    def test_answers_with_a_blank_in_front_are_drawn_as_often_as_they_are_likely(
+        self, models: dict[str, Path]
+    ) -> None:
+        engine = self._engine(models["spaced"])
+        # of one spelling each: of others the likelihood is a lower bound
+        answers = ["a", "b", " ", "\n", " b", " \n", "ba", "bb", "\nb", "b\n", "a\n"]
+        asked = [request(instance=p, prompt=p, draws=20_000, max_tokens=2, seed=3) for p in ("a", "b ", "ab")]
+        for wave in draw(engine, *asked):
+            texts = Counter(wave.texts)
+            scores = engine.score([(wave.instance, answer) for answer in answers], (), 2)
+            chances = [float(np.exp(-score.nll)) for score in scores]
+            counts = [texts[answer] for answer in answers]
+            rest = 1 - sum(chances)
+            assert normal_score([*counts, 20_000 - sum(counts)], [*chances, rest]) < 4
+
+    def test_stop_strings_with_blanks_and_of_bytes_are_found(self, models: dict[str, Path]) -> None:
+        engine, oracle = self._engine(models["spaced"]), open_engine("reference", models["spaced"])
+        for stop in ((" a",), ("\n",), ("\u00e9", "b a"), (UNDECODABLE,)):
+            asked = request(prompt="a b", draws=600, max_tokens=12, stop=stop)
+            mine, other = draw(engine, asked)[0], draw(oracle, asked)[0]
+            for measure in (_stopped, _characters, _tokens):
+                # a server that drops what is no token may stop behind it, in an answer that is wrong already
+                one, two = (measure(wave) * _decodable(wave) for wave in (mine, other))
+                spread = ((one.var() + two.var()) / 600) ** 0.5
+                assert abs(one.mean() - two.mean()) < 4 * spread + 1e-9
+
+    @pytest.mark.parametrize(
+        ("answer", "most", "message"),
+        [
+            ("a</s>", 9, "end of a sequence"),
+            ("abab", 1, "takes 2 tokens and max_tokens is 1"),
+            ("a\u0301", 9, "does not know|comes back from its tokens as"),
+        ],
+    )
+    def test_what_cannot_be_drawn_has_no_likelihood(
+        self, models: dict[str, Path], answer: str, most: int, message: str
+    ) -> None:
+        with pytest.raises(EngineRefusal, match=message):
+            self._engine(models["spaced"]).score([("a", answer)], (), most)
+
+    def test_an_answer_of_all_tokens_allowed_needs_no_end(self, models: dict[str, Path]) -> None:
+        engine = self._engine(models["spaced"])
+        (score,) = engine.score([("a", " a a")], ("\n",), 2)
+        (longer,) = engine.score([("a", " a a")], ("\n",), 3)
+        assert (score.nll_terminator, score.ends) == (0.0, ("max_tokens",))
+        assert longer.nll_terminator > 0
+        assert longer.ends == ("</s>", "\n")
+        assert score.ids == longer.ids == (SPACED.index("\u2581a"),) * 2
+
     def test_damaged_weights_are_garbage_and_never_failures(self, tmp_path: Path) -> None:
         folder = write_tiny_llama(tmp_path / "damaged", **{**self.sizes, "scale": float("nan")})
         with pytest.raises(EngineGarbage, match="damaged"):
@@ -562,3 +641,7 @@ def _characters(wave: Wave) -> np.ndarray:
 
 def _tokens(wave: Wave) -> np.ndarray:
     return wave.tokens.astype(float)
+
+
+def _decodable(wave: Wave) -> np.ndarray:
+    return np.array([UNDECODABLE not in text for text in wave.texts], dtype=float)

@@ -142,6 +142,28 @@ def test_a_fault_changes_no_draw(stack: ExitStack, folder: Path, calm: list[Wave
     assert_same(connect(stack, server).draw(REQUESTS), calm)
 
 
+def test_a_fault_in_a_probe_does_not_change_how_draws_are_cut(
+    stack: ExitStack, folder: Path, calm: list[Wave]
+) -> None:
+    """An endpoint in trouble is probed before it works again; a garbled answer then says nothing of its habits."""
+    server = serve(stack, folder)
+    engine = connect(stack, server)
+    opening = len(server.bodies)
+
+    def probes() -> list[int]:
+        first = server.bodies[0]
+        return [k for k, body in enumerate(server.bodies) if k >= opening and body["prompt"] == first["prompt"]
+                and body["n"] <= first["n"]]  # fmt: skip
+
+    def fault(number: int) -> Fault | None:
+        return changed(drop_a_choice) if number == opening or number in probes()[:1] else None
+
+    server.faults = fault
+    assert_same(engine.draw(REQUESTS), calm)
+    assert len(probes()) >= 2
+    assert min(body["n"] for body in server.asked()) > 1
+
+
 def test_many_faults_at_two_endpoints_change_no_draw(
     stack: ExitStack, folder: Path, calm: list[Wave]
 ) -> None:

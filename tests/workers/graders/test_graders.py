@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from firstlight.files.task_file import GRADERS, InstanceSpec
+from workers.engines.base import UNDECODABLE
 from workers.graders import REGISTRY, GraderRefusal, grade
 
 
@@ -56,6 +57,17 @@ def test_the_registered_graders_are_those_that_task_files_know() -> None:
 )
 def test_verdicts(grader: str, answer: str, text: str, passes: bool) -> None:
     assert grade(text, spec(grader, answer)) is passes
+
+
+@pytest.mark.parametrize(
+    ("grader", "answer"),
+    [("exact", "4"), ("contains", "4"), ("regex", ".*"), ("regex", "^[^0]"), ("numeric", "4")],
+)
+def test_a_text_with_an_id_of_no_tokenizer_is_wrong(grader: str, answer: str) -> None:
+    assert grade("4", spec(grader, answer)) is True
+    assert grade(f"4{UNDECODABLE}", spec(grader, answer)) is False
+    assert grade(UNDECODABLE, spec(grader, answer)) is False
+    assert grade(f"4\n{UNDECODABLE}", spec(grader, answer)) is True
 
 
 def test_an_unknown_grader_is_named() -> None:

@@ -148,7 +148,9 @@ class DrawCall:
         if len(texts) != asked:
             raise Garbage("a choice has no text")
         if counted and self.codec:
-            texts = self._decoded(ids)
+            texts, took = self._decoded(ids)
+            for index, count in took.items():  # a server may have run on: it knows four of the stop strings
+                finish[index], tokens[index] = "stop", count
         for index, text in enumerate(texts):
             place = first_stop(text, self.request.stop)
             if place >= 0:
@@ -168,15 +170,14 @@ class DrawCall:
                 f"{self.request.max_tokens}; shorten the prompt or lower max_tokens"
             )
 
-    def _decoded(self, rows: list[list[int]]) -> list[str]:
-        """The texts as every engine of ours decodes them."""
+    def _decoded(self, rows: list[list[int]]) -> tuple[list[str], dict[int, int]]:
+        """The texts as every engine of ours decodes them, and those that hold a stop string."""
         assert self.codec is not None
         for row in rows:
             if any(type(token) is not int or not 0 <= token < self.codec.vocab for token in row):
                 raise Garbage("a token id beyond the vocabulary")
-        return self.codec.decode_many(
-            [row[:-1] if row and row[-1] in self.codec.eos else row for row in rows]
-        )
+        answers = [row[:-1] if row and row[-1] in self.codec.eos else row for row in rows]
+        return self.codec.endings(answers, self.ids or (), self.request.stop)
 
 
 def in_order(answer: dict[str, Any], count: int) -> list[dict[str, Any]]:

@@ -129,7 +129,9 @@ class OpenAIEngine:
         self._stream = OpenAIStream(self._loop, self._dispatcher, self._call)
         return self._stream
 
-    def score(self, pairs: Sequence[tuple[str, str]], stop: Sequence[str] = ()) -> list[Score]:
+    def score(
+        self, pairs: Sequence[tuple[str, str]], stop: Sequence[str] = (), max_tokens: int | None = None
+    ) -> list[Score]:
         """Exact likelihoods, as `scoring.score_pairs` has them, from servers that echo a prompt's log-probabilities.
 
         Raises EngineRefusal: no tokenizer is known, or the server does not give them.
@@ -138,7 +140,8 @@ class OpenAIEngine:
             raise EngineRefusal(
                 f"answers of {self._model!r} cannot be scored without its tokenizer: name the folder of the model"
             )
-        return score_pairs(self._network, self.codec, self.context_length, pairs, tuple(stop))
+        network = self._network
+        return score_pairs(network, self.codec, self.context_length, pairs, tuple(stop), max_tokens)
 
     def close(self) -> None:
         """Give up what is in flight, close all connections, end the thread."""

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+from workers.engines.base import UNDECODABLE
 from workers.engines.openai.connection import Connection, Denied, Garbage, Impossible, Trouble
 from workers.engines.text import TextCodec
 
@@ -100,10 +101,14 @@ class Server:
             raise Garbage(f"it answers as model {str(answer.get('model'))[:80]!r}, asked for {self.model!r}")
 
 
-async def probe(connection: Connection, model: str, choices: int, codec: TextCodec | None) -> Server:
+async def probe(
+    connection: Connection, model: str, choices: int, codec: TextCodec | None, known: Server | None = None
+) -> Server:
     """Ask a server what it is, then draw a few tokens: a server that lists its models may be dead inside.
 
-    choices: texts a request that are wished for; a server that gives one only is asked for one.
+    choices: texts a request that are wished for; a server that gives one only is asked for one. known: what it said
+    when it was met first. How many texts it gives is not learnt anew from an endpoint in trouble: the cut of draws
+    into requests, and with it what is drawn, hangs on that.
 
     Raises Trouble: it cannot be used now; `Denied` where it does not serve the model at all.
     """
@@ -122,8 +127,10 @@ async def probe(connection: Connection, model: str, choices: int, codec: TextCod
         model=model,
         names=_names(entry) | {model},
         context_length=_context(entry),
-        most_choices=choices,
+        most_choices=known.most_choices if known else choices,
     )
+    if known:
+        return await _canary(connection, server, codec)
     try:
         return await _canary(connection, server, codec)
     except Impossible as error:
@@ -170,14 +177,21 @@ async def _canary(connection: Connection, server: Server, codec: TextCodec | Non
 
 
 def _spells(codec: TextCodec, ids: list[Any], text: Any) -> bool:
-    """Whether these tokens are that text, but for a space in front, which some write only behind another token."""
+    """Whether these tokens may be that text.
+
+    A space in front is no difference, since some write it only behind another token; what is no character is no
+    evidence, since servers show it, hold it back or drop it as they like.
+    """
     if not isinstance(text, str) or any(
         type(token) is not int or not 0 <= token < codec.vocab for token in ids
     ):
         return False
     while ids and ids[-1] in codec.eos:
         ids = ids[:-1]
-    return codec.decode(ids).lstrip(" ") == text.lstrip(" ")
+    ours = codec.decode(ids, codec.encode_prompt(CANARY))
+    if any(mark in each for mark in ("\ufffd", UNDECODABLE) for each in (ours, text)):
+        return True
+    return ours.lstrip(" ") == text.lstrip(" ")
 
 
 def _names(entry: dict[str, Any]) -> frozenset[str]:

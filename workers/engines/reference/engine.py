@@ -71,12 +71,13 @@ class ReferenceEngine:
         """Calls of a few seconds each."""
         return CallStream(self.draw, self._prompt)
 
-    def score(self, pairs: Sequence[tuple[str, str]], stop: Sequence[str] = ()) -> list[Score]:
-        """Exact likelihoods; see `likelihood.score_pairs`."""
+    def score(
+        self, pairs: Sequence[tuple[str, str]], stop: Sequence[str] = (), max_tokens: int | None = None
+    ) -> list[Score]:
+        """Exact likelihoods; see `scoring.score_pairs`."""
+        network = partial(token_scores, self.weights)
         with one_blas_thread():
-            return score_pairs(
-                partial(token_scores, self.weights), self.codec, self.context_length, pairs, tuple(stop)
-            )
+            return score_pairs(network, self.codec, self.context_length, pairs, tuple(stop), max_tokens)
 
     def close(self) -> None:
         """Nothing is held but memory."""
@@ -111,6 +112,7 @@ class _Part:
         self, engine: ReferenceEngine, request: DrawRequest, prefix: Prefix, first: int, count: int
     ) -> None:
         self._codec, self._request, self._first = engine.codec, request, first
+        self._prompt: list[int] = prefix.tokens[0].tolist()
         self.lengths = np.zeros(count, np.int64)
         self.finish = ["length"] * count
         self._cut: dict[int, str] = {}
@@ -156,7 +158,7 @@ class _Part:
         look = alive & ~done & self._look[tokens]
         for block, column in zip(*np.nonzero(look), strict=True):
             row = int(rows[block, column])
-            text = self._codec.decode(self._tokens[row, : position + 1].tolist())
+            text = self._codec.decode(self._tokens[row, : position + 1].tolist(), self._prompt)
             place = first_stop(text, self._request.stop)
             if place >= 0:
                 done[block, column] = True
@@ -167,6 +169,6 @@ class _Part:
     def _texts(self) -> list[str]:
         kept = self.lengths - self._ended_by_eos
         texts = self._codec.decode_many(
-            [row[:length].tolist() for row, length in zip(self._tokens, kept, strict=True)]
+            [row[:length].tolist() for row, length in zip(self._tokens, kept, strict=True)], self._prompt
         )
         return [self._cut.get(row, text) for row, text in enumerate(texts)]

@@ -19,8 +19,12 @@ from workers.engines.reference.weights import Array, Layer, Sizes, Weights
 
 @dataclass(frozen=True, eq=False)
 class Prefix:
-    """Keys and values of sequences, by layer (sequences, kv_heads, head_dim, length), and last states."""
+    """Keys and values of sequences, by layer (sequences, kv_heads, head_dim, length), and last states.
 
+    tokens: (sequences, length).
+    """
+
+    tokens: np.ndarray
     keys: list[Array]
     values: list[Array]
     hidden: Array
@@ -156,4 +160,4 @@ def prefill(weights: Weights, tokens: np.ndarray) -> Prefix:
             add_feed_forward(layer, sizes, x)
             keys.append(k)
             values.append(v)
-    return Prefix(keys, values, x)
+    return Prefix(tokens, keys, values, x)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firstlight.files.model_folder import ModelFolder
-from workers.engines.llama import Array, Sizes, read_sizes, read_tensor, tied_embeddings
+from workers.engines.llama import Array, Sizes, read_sizes, read_tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ def load_weights(folder: ModelFolder) -> Weights:
         return read(name) if name in tensors else None
 
     embedding = read_tensor(tensors["model.embed_tokens.weight"], "model.embed_tokens.weight")
-    head = embedding.astype(np.float64) if tied_embeddings(folder) else read("lm_head.weight")
+    head = embedding.astype(np.float64) if folder.tied else read("lm_head.weight")
     layers = tuple(_layer(f"model.layers.{index}.", sizes, read, maybe) for index in range(sizes.layers))
     return Weights(sizes, embedding, layers, _f32(head * read("model.norm.weight")))
 

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from workers.engines.base import DrawRequest, EngineError, EngineGarbage, EngineOutOfMemory, Wave
 from workers.engines.reference.philox import stream_key
-from workers.engines.text import first_stop
 from workers.engines.torch.prompts import PromptShelf
 from workers.engines.torch.room import Room
 from workers.engines.torch.rows import Begun, Rows
@@ -311,16 +310,11 @@ class Burst:
         rows = job.tokens[:, : kept.max()].tolist()
         if kept.min() < kept.max():
             rows = [row[:size] for row, size in zip(rows, kept.tolist(), strict=True)]
-        texts = codec.decode_many(rows)
+        texts, took = codec.endings(rows, job.ids, request.stop)
         tokens = job.lengths.astype(np.int64)
         finish = np.where(by_end, "stop", "length").tolist()
-        if request.stop:
-            for draw, text in enumerate(texts):
-                place = first_stop(text, request.stop)
-                if place >= 0:
-                    texts[draw], finish[draw] = text[:place], "stop"
-                    ids = job.tokens[draw, : kept[draw]].tolist()
-                    tokens[draw] = codec.tokens_to_stop(ids, text, request.stop)
+        for draw, count in took.items():
+            finish[draw], tokens[draw] = "stop", count
         seconds = time.perf_counter() - job.began
         return job.key, Wave(
             instance=request.instance,

@@ -124,9 +124,12 @@ class TorchEngine:
         return Burst(self.room)
 
     @torch.inference_mode()
-    def score(self, pairs: Sequence[tuple[str, str]], stop: Sequence[str] = ()) -> list[Score]:
+    def score(
+        self, pairs: Sequence[tuple[str, str]], stop: Sequence[str] = (), max_tokens: int | None = None
+    ) -> list[Score]:
         """Exact likelihoods in the engine's precision; see `scoring.score_pairs`."""
-        return score_pairs(self._token_scores, self.codec, self.context_length, pairs, tuple(stop))
+        network = self._token_scores
+        return score_pairs(network, self.codec, self.context_length, pairs, tuple(stop), max_tokens)
 
     def close(self) -> None:
         """Give the device's memory back."""

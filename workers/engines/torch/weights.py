@@ -12,7 +12,7 @@ from torch import Tensor
 from firstlight.files.model_folder import ModelFolder
 from firstlight.files.safetensors_files import TensorEntry
 from workers.engines.base import EngineRefusal
-from workers.engines.llama import Sizes, tied_embeddings
+from workers.engines.llama import Sizes
 
 _RAW: dict[str, tuple[np.dtype[Any], torch.dtype]] = {
     "F64": (np.dtype("<f8"), torch.float64),
@@ -55,7 +55,7 @@ class Weights:
 def weight_bytes(folder: ModelFolder, sizes: Sizes, itemsize: int) -> int:
     """What `load_weights` will take on the device, in bytes: the folded head stands beside the embedding."""
     total = sum(int(np.prod(entry.shape)) for entry in folder.tensors.values())
-    return itemsize * (total + (sizes.vocab * sizes.hidden if tied_embeddings(folder) else 0))
+    return itemsize * (total + (sizes.vocab * sizes.hidden if folder.tied else 0))
 
 
 def load_weights(folder: ModelFolder, sizes: Sizes, device: torch.device, dtype: torch.dtype) -> Weights:
@@ -105,7 +105,7 @@ def load_weights(folder: ModelFolder, sizes: Sizes, device: torch.device, dtype:
         )
 
     embedding = read("model.embed_tokens.weight")
-    head = embedding if tied_embeddings(folder) else read("lm_head.weight")
+    head = embedding if folder.tied else read("lm_head.weight")
     return Weights(
         embedding=cast(embedding),
         layers=tuple(layer(f"model.layers.{index}.") for index in range(sizes.layers)),

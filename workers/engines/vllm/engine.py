@@ -140,10 +140,12 @@ class VllmEngine:
         """A stream of its own; several may be in use at once."""
         return VllmStream(self._core, self.codec, self._prepare)
 
-    def score(self, pairs: Sequence[tuple[str, str]], stop: Sequence[str] = ()) -> list[Score]:
+    def score(
+        self, pairs: Sequence[tuple[str, str]], stop: Sequence[str] = (), max_tokens: int | None = None
+    ) -> list[Score]:
         """Exact likelihoods, from vLLM's float32 log-probabilities; see `scoring.score_pairs`."""
         network = partial(token_scores, self._core, self.codec.vocab)
-        return score_pairs(network, self.codec, self.context_length, pairs, tuple(stop))
+        return score_pairs(network, self.codec, self.context_length, pairs, tuple(stop), max_tokens)
 
     def close(self) -> None:
         """Give the device's memory back; another checkpoint may then be opened in this process."""
@@ -170,7 +172,7 @@ class VllmEngine:
             )
         return ids
 
-    def _prepare(self, request: DrawRequest) -> tuple[Ends, Any]:
+    def _prepare(self, request: DrawRequest) -> tuple[list[int], Ends, Any]:
         from vllm import SamplingParams
 
         ids = self._check(request)
@@ -186,7 +188,7 @@ class VllmEngine:
             ignore_eos=True,  # ours, from the folder, are among the stop tokens
             detokenize=False,
         )
-        return ends, self._core.prepare(ids, params)
+        return ids, ends, self._core.prepare(ids, params)
 
 
 def _dtype(folder: ModelFolder, asked: str | None) -> str:

@@ -34,15 +34,7 @@ def read_stops(codec: TextCodec, stops: Sequence[str]) -> Ends:
     if not stops:
         return Ends(codec.eos, None)
     ids = set(np.flatnonzero(codec.ends_alone(stops)).tolist())
-    single = all(len(stop) == 1 and stop.isascii() for stop in stops)
-    if single:
-        # parts of a character show as U+FFFD, with the ASCII characters beside them unharmed
-        unknown = [token for token, piece in enumerate(codec.pieces) if piece is None]
-        for token, text in zip(unknown, codec.decode_many([[token] for token in unknown]), strict=True):
-            if any(stop in text for stop in stops):
-                ids.add(token)
-            single = single and "\ufffd" in text
-    if single:
+    if codec.tells_by_bytes(stops) and all(len(stop) == 1 and stop.isascii() for stop in stops):
         return Ends(frozenset(ids), None)
     watch = codec.may_complete(stops)
     watch[list(ids)] = False

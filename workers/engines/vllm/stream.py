@@ -14,8 +14,8 @@ from workers.engines.text import TextCodec, first_stop
 from workers.engines.vllm.core import Core
 from workers.engines.vllm.stops import Ends
 
-#: What a request needs before it is added: its ends, and vLLM's validated form of it.
-Prepare = Callable[[DrawRequest], tuple[Ends, Any]]
+#: What a request needs before it is added: its prompt's tokens, its ends, and vLLM's validated form of it.
+Prepare = Callable[[DrawRequest], tuple[list[int], Ends, Any]]
 
 
 def draw_seeds(request: DrawRequest) -> range:
@@ -39,8 +39,8 @@ class VllmStream:
         self._flying: dict[Hashable, _Draws] = {}
 
     def submit(self, key: Hashable, request: DrawRequest) -> None:
-        ends, prepared = self._prepare(request)
-        draws = _Draws(self._codec, request, ends)
+        prompt, ends, prepared = self._prepare(request)
+        draws = _Draws(self._codec, request, prompt, ends)
         draws.names = self._core.add(draws, prepared, draw_seeds(request))
         self._flying[key] = draws
 
@@ -69,8 +69,8 @@ class VllmStream:
 class _Draws:
     """The draws of one request while they run: a `Sink` of the core."""
 
-    def __init__(self, codec: TextCodec, request: DrawRequest, ends: Ends) -> None:
-        self._codec, self._request, self._ends = codec, request, ends
+    def __init__(self, codec: TextCodec, request: DrawRequest, prompt: list[int], ends: Ends) -> None:
+        self._codec, self._request, self._prompt, self._ends = codec, request, prompt, ends
         self.names: list[str] = []
         self.tokens: list[list[int]] = [[] for _ in range(request.draws)]
         self.left = request.draws
@@ -93,7 +93,7 @@ class _Draws:
         """All draws, in their order."""
         eos, request = self._codec.eos, self._request
         texts = self._codec.decode_many(
-            [tokens[:-1] if tokens[-1] in eos else tokens for tokens in self.tokens]
+            [tokens[:-1] if tokens[-1] in eos else tokens for tokens in self.tokens], self._prompt
         )
         for row in np.flatnonzero(self._stopped):
             place = first_stop(texts[row], request.stop)
@@ -111,4 +111,4 @@ class _Draws:
         )
 
     def _spelled(self, tokens: list[int]) -> bool:
-        return first_stop(self._codec.decode(tokens), self._request.stop) >= 0
+        return first_stop(self._codec.decode(tokens, self._prompt), self._request.stop) >= 0
