@@ -82,8 +82,8 @@ def postgres_url() -> Iterator[str]:
 
 
 def _private_postgres() -> tuple[subprocess.Popen[bytes], str, str]:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    initdb = shutil.which("initdb") or (str(found[-1]) if found else None)
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    initdb = shutil.which("initdb") or (str(programs[-1]) if programs else None)
     if not initdb:
         absent("PostgreSQL")
     binaries = Path(str(initdb)).resolve().parent

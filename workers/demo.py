@@ -148,14 +148,14 @@ class _Demo:
             TimeElapsedColumn(),
         )
         quiet = not console.is_terminal
-        mine = Run.objects.filter(pk__in=runs)
-        total = mine.aggregate(n=Sum("units_total"))["n"]
+        chosen = Run.objects.filter(pk__in=runs)
+        total = chosen.aggregate(n=Sum("units_total"))["n"]
         began = time.monotonic()
         said = 0.0
         with Progress(*columns, console=console, disable=quiet) as progress:
             bar = progress.add_task(title, total=total, rate="")
             while True:
-                now = list(mine.values_list("units_done", "units_total", "drawn", "checkpoint__n_params"))
+                now = list(chosen.values_list("units_done", "units_total", "drawn", "checkpoint__n_params"))
                 done, drawn = sum(row[0] for row in now), sum(row[2] for row in now)
                 seconds = time.monotonic() - began
                 # an instance costs about as much as its model is large: the small ones, first, say little of the rest
@@ -169,13 +169,13 @@ class _Demo:
                     console.print(
                         f"{title}: {done} of {total} instances, {drawn:,} draws, {rate}", soft_wrap=True
                     )
-                if not mine.exclude(state__in=Run.FINAL).exists():
+                if not chosen.exclude(state__in=Run.FINAL).exists():
                     break
                 time.sleep(0.5)
-        bad = mine.exclude(state=Run.State.COMPLETE).select_related("checkpoint", "task").first()
+        bad = chosen.exclude(state=Run.State.COMPLETE).select_related("checkpoint", "task").first()
         if bad:
             raise Refused(f"{bad} ended {bad.state}: {bad.reason}")
-        counts = mine.aggregate(draws=Sum("draws"), drawn=Sum("drawn"), passes=Sum("passes"))
+        counts = chosen.aggregate(draws=Sum("draws"), drawn=Sum("drawn"), passes=Sum("passes"))
         console.print(
             f"{title}: {total} instances, {counts['draws']:,} draws, {counts['passes']:,} passes, "
             f"{counts['drawn'] - counts['draws']:,} overshoot, {time.monotonic() - began:.0f} s",

@@ -62,8 +62,8 @@ def next_checkpoint(kind: str) -> Checkpoint | None:
     runs = Run.objects.filter(state__in=Run.OPEN, engine=kind).order_by("pk")
     due = [run for run in runs.select_related("checkpoint__series") if leases.due_units(run.pk).exists()]
     loaded = engine_cache.kept()
-    mine = [run for run in due if loaded and run.checkpoint_id == loaded.checkpoint]
-    others = [run for run in due if run not in mine]
-    if mine and (not others or (loaded and loaded.age < KEEP_SECONDS)):
-        return mine[0].checkpoint
+    at_hand = [run for run in due if loaded and run.checkpoint_id == loaded.checkpoint]
+    others = [run for run in due if run not in at_hand]
+    if at_hand and (not others or (loaded and loaded.age < KEEP_SECONDS)):
+        return at_hand[0].checkpoint
     return others[0].checkpoint if others else None

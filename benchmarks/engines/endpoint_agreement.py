@@ -68,8 +68,8 @@ def agreement(
         spec = specs[cell.task, cell.instance]
         passes = int(judge(spec, wave).passed.sum())
         z.append((passes - DRAWS * cell.p) / math.sqrt(cell.variance))
-        found = engine.score([(spec.prompt, spec.answer or "")], spec.stop)[0].nll
-        worst = max(worst, abs(found + math.log(cell.p)))
+        nll = engine.score([(spec.prompt, spec.answer or "")], spec.stop)[0].nll
+        worst = max(worst, abs(nll + math.log(cell.p)))
     squares = np.array(z) ** 2
     of_square = [2 + (DRAWS - 6 * cell.variance) / (DRAWS * cell.variance) for cell in cells]
     return {
@@ -132,10 +132,12 @@ def speed(engine: OpenAIEngine, url: str, parallel: int, asked: list[DrawRequest
         for _ in range(ROUNDS)
     ]
     return {
-        "engine": statistics.median(mine for mine, _, _ in rounds),
-        "bare": statistics.median(theirs for _, theirs, _ in rounds),
-        "ratio": statistics.median(mine / theirs for mine, theirs, _ in rounds),
-        "seeds_cost": statistics.median(1 - theirs / free for _, theirs, free in rounds),
+        "engine": statistics.median(engine_rate for engine_rate, _, _ in rounds),
+        "bare": statistics.median(bare_rate for _, bare_rate, _ in rounds),
+        "ratio": statistics.median(engine_rate / bare_rate for engine_rate, bare_rate, _ in rounds),
+        "seeds_cost": statistics.median(
+            1 - bare_rate / unseeded_rate for _, bare_rate, unseeded_rate in rounds
+        ),
     }
 
 

@@ -140,7 +140,7 @@ def measure(cells: list[Cell], seed: int, kind: str, **how: str) -> dict[str, An
             repeats += len(repeated)
             different += sum(repeated[cell] != counted[cell] for cell in repeated)
     cells = [cell for cell in cells if cell.model not in refused]
-    found = np.array(z)
+    deviations = np.array(z)
     of_square = np.array([2 + (DRAWS - 6 * cell.variance) / (DRAWS * cell.variance) for cell in cells])
     return {
         "engine": kind,
@@ -150,11 +150,11 @@ def measure(cells: list[Cell], seed: int, kind: str, **how: str) -> dict[str, An
         "models_refused": refused,
         "tasks": len({cell.task for cell in cells}),
         "draws": DRAWS * len(cells),
-        "mean_z": float(found.mean()),
+        "mean_z": float(deviations.mean()),
         "mean_z_se": len(cells) ** -0.5,
-        "mean_z_squared": float((found**2).mean()),
+        "mean_z_squared": float((deviations**2).mean()),
         "mean_z_squared_se": float(np.sqrt(of_square.sum()) / len(cells)),
-        "worst_abs_z": float(np.abs(found).max()),
+        "worst_abs_z": float(np.abs(deviations).max()),
         "tokens": tokens,
         "tokens_per_second": round(tokens / seconds),
         "repeated_cells": repeats,

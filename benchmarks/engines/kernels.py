@@ -44,12 +44,12 @@ def run(name: str | None, *command: str) -> subprocess.CompletedProcess[str]:
 
 def kernels() -> dict[str, str | None]:
     """The kernels by the names that they give themselves, and the name that brings OpenBLAS to each."""
-    found: dict[str, str | None] = {}
+    coretypes: dict[str, str | None] = {}
     for name in (None, *NAMES.split()):
         answer = run(name, "-c", _ASK)
         if answer.returncode == 0:  # else it stumbled over an instruction that the processor lacks
-            found.setdefault(answer.stdout.strip(), name)
-    return found
+            coretypes.setdefault(answer.stdout.strip(), name)
+    return coretypes
 
 
 def measure(kernel: str, name: str | None, repeats: int, tests: bool) -> dict[str, Any]:

@@ -40,8 +40,8 @@ def main() -> None:
         ids = tokenizer(document, return_tensors="pt")["input_ids"]
         with torch.no_grad():
             logs = torch.log_softmax(model(ids).logits[0].double(), -1)
-        found = sum(logs[i - 1, ids[0, i]].item() for i in range(start, ids.shape[1]))
-        worst = max(worst, abs(found - exact[spec["id"]]))
+        log_p = sum(logs[i - 1, ids[0, i]].item() for i in range(start, ids.shape[1]))
+        worst = max(worst, abs(log_p - exact[spec["id"]]))
     print(f"transformers: largest difference of {len(specs)} log-probabilities: {worst:.2g} nats")
 
     engine = LLM(folder, dtype="float32", max_model_len=128, enforce_eager=True, enable_chunked_prefill=False)
@@ -49,8 +49,8 @@ def main() -> None:
     answers = engine.generate(documents, SamplingParams(max_tokens=1, prompt_logprobs=0), use_tqdm=False)
     for spec, answer, start in zip(specs, answers, starts, strict=True):
         ids = answer.prompt_token_ids
-        found = sum(answer.prompt_logprobs[i][ids[i]].logprob for i in range(start, len(ids)))
-        worst = max(worst, abs(found - exact[spec["id"]]))
+        log_p = sum(answer.prompt_logprobs[i][ids[i]].logprob for i in range(start, len(ids)))
+        worst = max(worst, abs(log_p - exact[spec["id"]]))
     print(f"vLLM: largest difference of {len(specs)} log-probabilities: {worst:.2g} nats")
 
 

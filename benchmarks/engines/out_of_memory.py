@@ -55,13 +55,13 @@ def drawn(engine: Engine) -> dict[tuple[Any, int], str]:
     ]
     waves = Scheduler(engine)
     waves.add(DrawnUnit(spec.id, spec, FixedDraws(DRAWS), Decoding(seed=1)) for spec in specs)
-    found: dict[tuple[Any, int], str] = {}
+    texts: dict[tuple[Any, int], str] = {}
     while not waves.idle:
         for step in waves.step():
             for wave in step.waves:
                 for place, text in enumerate(wave.texts):
-                    found[step.key, wave.first_draw + place] = text
-    return found
+                    texts[step.key, wave.first_draw + place] = text
+    return texts
 
 
 def shortage(kind: str, folder: Path, left: float, options: dict[str, Any]) -> dict[str, Any]:

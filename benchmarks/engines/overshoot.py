@@ -61,17 +61,17 @@ def simulated(p: float, *, units: int, capacity: int, seed: int) -> dict[str, An
     spec = {k: InstanceSpec(f"u{k}", "?", PASS, "exact", max_tokens=64) for k in range(units)}
     scheduler.add(DrawnUnit(k, spec[k], RULE, Decoding()) for k in range(units))
     began = time.perf_counter()
-    found = drain(scheduler, RULE)
+    totals = drain(scheduler, RULE)
     seconds = time.perf_counter() - began
     when, busy = scheduler.hungry_from or (engine.now, engine.busy)
     return {
         "p": p,
-        "overshoot": 1 - found["counted"] / found["drawn"],
+        "overshoot": 1 - totals["counted"] / totals["drawn"],
         "full": busy / (when * capacity),
         "full_to_the_end": engine.busy / (engine.now * capacity),
         "time_full": when / engine.now,
-        "draws_a_wave": found["drawn"] / found["waves"],
-        "draws": found["drawn"],
+        "draws_a_wave": totals["drawn"] / totals["waves"],
+        "draws": totals["drawn"],
         "wall_seconds": seconds,
     }
 
@@ -95,18 +95,18 @@ def reference(model: Path, task: Path, *, cap: int, grain: int | None) -> dict[s
     scheduler = Scheduler(engine, grain=grain)
     scheduler.add(DrawnUnit(spec.id, spec, rule, Decoding()) for spec in read_task_file(task))
     began = time.perf_counter()
-    found = drain(scheduler, rule)
+    totals = drain(scheduler, rule)
     seconds = time.perf_counter() - began
     engine.close()
     return {
         "model": model.name,
         "task": task.stem,
         "grain": scheduler.grain,
-        "overshoot": 1 - found["counted"] / found["drawn"],
-        "draws": found["drawn"],
-        "draws_a_wave": found["drawn"] / found["waves"],
+        "overshoot": 1 - totals["counted"] / totals["drawn"],
+        "draws": totals["drawn"],
+        "draws_a_wave": totals["drawn"] / totals["waves"],
         "seconds": seconds,
-        "tokens_per_second": found["tokens"] / seconds,
+        "tokens_per_second": totals["tokens"] / seconds,
     }
 
 

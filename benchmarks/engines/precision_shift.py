@@ -27,13 +27,13 @@ LADDER = ROOT / "examples" / "ladder"
 def log_p(model: Path, dtype: str, device: str | None) -> np.ndarray:
     """Exact log pass probabilities of every instance, in the order of the task files."""
     engine = open_engine("torch", model, dtype=dtype, device=device)
-    found: list[float] = []
+    logs: list[float] = []
     for file in sorted((LADDER / "tasks").glob("*.jsonl")):
         specs = read_task_file(file)
         pairs = [(spec.prompt, spec.answer or "") for spec in specs]
-        found += [-score.nll for score in engine.score(pairs, specs[0].stop)]
+        logs += [-score.nll for score in engine.score(pairs, specs[0].stop)]
     engine.close()
-    return np.array(found)
+    return np.array(logs)
 
 
 def main() -> None:

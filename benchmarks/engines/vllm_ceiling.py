@@ -113,8 +113,8 @@ class Rivals:
             assert process.stdin
             process.stdin.write("go\n")
             process.stdin.flush()
-        found = [json.loads(_last_line(process, self._seconds)) for process in running]
-        tokens, began, ended = zip(*found, strict=True)
+        answers = [json.loads(_last_line(process, self._seconds)) for process in running]
+        tokens, began, ended = zip(*answers, strict=True)
         return float(sum(tokens) / (max(ended) - min(began)))
 
     def close(self) -> None:

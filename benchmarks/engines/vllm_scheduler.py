@@ -93,13 +93,13 @@ def stream(engine: Any, texts: list[str], arguments: argparse.Namespace) -> Call
             DrawRequest(f"{repeat} {place}", text, 0, arguments.draws, 0, (), NEW_TOKENS)
             for place, text in enumerate(texts)
         ]
-        flying, tokens, found = 0, 0, engine.stream()
+        flying, tokens, draw_stream = 0, 0, engine.stream()
         while waiting or flying:
             while waiting and flying < IN_FLIGHT * engine.capacity:
                 request = waiting.pop()
-                found.submit(request.instance, request)
+                draw_stream.submit(request.instance, request)
                 flying += request.draws
-            for _, wave in found.collect():
+            for _, wave in draw_stream.collect():
                 flying -= len(wave.texts)
                 tokens += int(wave.tokens.sum())
         return tokens
@@ -108,7 +108,7 @@ def stream(engine: Any, texts: list[str], arguments: argparse.Namespace) -> Call
 
 
 def scheduler(engine: Any, texts: list[str], arguments: argparse.Namespace) -> Callable[[int], int]:
-    """:raises ImportError: this checkout has no wave scheduler yet"""
+    """The same draws through the wave scheduler; raises ImportError in a checkout that has none yet."""
     from firstlight.files.decoding import Decoding
     from firstlight.files.task_file import InstanceSpec
     from passuntil import FixedDraws

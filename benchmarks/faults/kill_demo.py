@@ -45,13 +45,13 @@ def workers_of(parent: int) -> list[int]:
 
 def children(pid: int) -> list[int]:
     tasks = Path(f"/proc/{pid}/task")
-    found = []
+    pids = []
     for task in tasks.iterdir() if tasks.is_dir() else ():
         try:
-            found += [int(child) for child in (task / "children").read_text().split()]
+            pids += [int(child) for child in (task / "children").read_text().split()]
         except OSError:
             continue
-    return sorted(found)
+    return sorted(pids)
 
 
 def command(pid: int) -> bytes:

@@ -112,19 +112,19 @@ def dataset_precision(
         errors, naive, reported, draws = [], [], [], []
         held = wide = 0
         for _ in range(runs):
-            counts, made, passed = Rounds.none(p.size), [], []
+            counts, round_draws, round_passes = Rounds.none(p.size), [], []
             while not (answer := rule.allocate(counts, wave=10**9)).done:
-                made.append(answer.draws)
-                passed.append(generator.binomial(answer.draws, p))
-                counts = Rounds(np.array(made), np.array(passed))
-            found = rule.estimate(counts, level=LEVEL)
+                round_draws.append(answer.draws)
+                round_passes.append(generator.binomial(answer.draws, p))
+                counts = Rounds(np.array(round_draws), np.array(round_passes))
+            estimate = rule.estimate(counts, level=LEVEL)
             n, s = counts.totals
-            errors.append(found.mean / p.mean() - 1)
+            errors.append(estimate.mean / p.mean() - 1)
             naive.append((s / n).mean() / p.mean() - 1)
-            reported.append(found.se_draws / p.mean())
-            draws.append(found.draws)
-            held += found.low <= p.mean() <= found.high
-            wide += p.mean() in found.sequence
+            reported.append(estimate.se_draws / p.mean())
+            draws.append(estimate.draws)
+            held += estimate.low <= p.mean() <= estimate.high
+            wide += p.mean() in estimate.sequence
         pilot = [(32, int(x)) for x in generator.binomial(32, p)]
         planned = rule.plan() if like else rule.plan(pilot=pilot)
         rows.append(

@@ -165,9 +165,9 @@ def measure(
     return Cell(r, p, floor, cap, count, mean - 1, error, paper, exact_coverage(p, r, floor, cap), simulated)
 
 
-def show_adaptive(found: dict[str, list[dict[str, Any]]]) -> None:
+def show_adaptive(tables: dict[str, list[dict[str, Any]]]) -> None:
     """Tables of the rules that look."""
-    for name, rows in found.items():
+    for name, rows in tables.items():
         print(f"\n{name}")
         names = list(rows[0])
         print("  ".join(f"{key:>{max(len(key), 9)}}" for key in names))

@@ -64,19 +64,19 @@ def with_precision(
     totals = []
     for k in range(repeats):
         rule = DatasetPrecision(relative, relative=True, pilot=32, cap=10**6, like=likes[k] if likes else ())
-        counts, made, passed = Rounds.none(p.size), [], []
+        counts, round_draws, round_passes = Rounds.none(p.size), [], []
         while not (answer := rule.allocate(counts, wave=10**9)).done:
-            made.append(answer.draws)
-            passed.append(generator.binomial(answer.draws, p))
-            counts = Rounds(np.array(made), np.array(passed))
-        found = rule.estimate(counts)
-        draws.append(found.draws)
-        errors.append(found.mean - p.mean())
-        reported.append(found.se_draws)
-        held += found.low <= p.mean() <= found.high
-        wide += p.mean() in found.sequence
+            round_draws.append(answer.draws)
+            round_passes.append(generator.binomial(answer.draws, p))
+            counts = Rounds(np.array(round_draws), np.array(round_passes))
+        estimate = rule.estimate(counts)
+        draws.append(estimate.draws)
+        errors.append(estimate.mean - p.mean())
+        reported.append(estimate.se_draws)
+        held += estimate.low <= p.mean() <= estimate.high
+        wide += p.mean() in estimate.sequence
         totals.append(tuple(zip(*(column.tolist() for column in counts.totals), strict=True)))
-    found_here = {
+    summary = {
         "relative_target": relative,
         "draws": float(np.mean(draws)),
         "rmse": math.sqrt(float(np.mean(np.square(errors)))),
@@ -85,7 +85,7 @@ def with_precision(
         "coverage": held / repeats,
         "coverage_sequence": wide / repeats,
     }
-    return found_here, totals
+    return summary, totals
 
 
 def for_the_mean(
@@ -154,7 +154,7 @@ def like_the_smaller_one(p: Floats, smaller: Floats) -> float:
 
 def for_the_series(means: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Draws of all models together, each with the same relative standard error."""
-    found = []
+    totals = []
     for name, relative in ((name, relative) for name in ("pilot", "like") for relative in RELATIVE):
         rows = [
             row
@@ -164,7 +164,7 @@ def for_the_series(means: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
         ]
         draws, fixed = (sum(row[key] for row in rows) for key in ("draws", "fixed_draws"))
         r2 = sum(row["saved_against_r2"] * row["draws"] for row in rows)
-        found.append(
+        totals.append(
             {
                 "planned_from": name,
                 "relative_target": relative,
@@ -173,4 +173,4 @@ def for_the_series(means: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
                 "saved_against_r2": r2 / draws,
             }
         )
-    return found
+    return totals

@@ -43,7 +43,7 @@ class Line:
 
     what: str
     printed: float
-    found: float
+    computed: float
     agrees: bool
 
 
@@ -55,12 +55,12 @@ def shape_rule(i: int) -> float:
 
 def lines() -> list[Line]:
     """All figures."""
-    found: list[Line] = []
+    figures: list[Line] = []
     for task, (real, *fits) in TABLE_1.items():
         for name, (points, relative) in zip(("dataset fit", "instance fit"), fits, strict=True):
             value = points / real
             # The points are printed to .001: half of that in either is all that they can tell.
-            found.append(
+            figures.append(
                 Line(
                     f"Table 1, {task}, {name}, %",
                     relative,
@@ -84,7 +84,7 @@ def lines() -> list[Line]:
                 if wanted is not None:
                     near = {"c": 0.002, "alpha": 0.001, "at 2.45e9": 3e-4, "deviance": 0.5}[what]
                     near = min(near, 0.02) if wanted < 1 else near
-                    found.append(
+                    figures.append(
                         Line(
                             f"Table 2, {name}, {method}, {what}",
                             wanted,
@@ -94,8 +94,8 @@ def lines() -> list[Line]:
                     )
     for i, printed in TABLE_3.items():
         value = shape_rule(i)
-        found.append(Line(f"Table 3, i = {i}, N in 1e9", printed, value, abs(value / printed - 1) < 0.007))
-    return found
+        figures.append(Line(f"Table 3, i = {i}, N in 1e9", printed, value, abs(value / printed - 1) < 0.007))
+    return figures
 
 
 def main() -> int:
@@ -105,15 +105,15 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
-    found = lines()
+    figures = lines()
     if arguments.json:
-        print(json.dumps({"lines": [asdict(line) for line in found], "seed": arguments.seed}, default=bool))
+        print(json.dumps({"lines": [asdict(line) for line in figures], "seed": arguments.seed}, default=bool))
     else:
-        for line in found:
+        for line in figures:
             print(
-                f"{line.what:46s} {line.printed:9.4f} {line.found:9.4f}  {'ok' if line.agrees else 'DIFFERS'}"
+                f"{line.what:46s} {line.printed:9.4f} {line.computed:9.4f}  {'ok' if line.agrees else 'DIFFERS'}"
             )
-    return 0 if all(line.agrees for line in found) else 1
+    return 0 if all(line.agrees for line in figures) else 1
 
 
 if __name__ == "__main__":

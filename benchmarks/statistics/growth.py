@@ -131,10 +131,10 @@ def false_alarms(generator: np.random.Generator, cells: list[tuple[int, float, i
             result = classify(SIZES, draws, passes, number, RULE, FEW)
             labels[result.label] += 1
             powers.append(result.power or 0.0)
-            for method, found in concave.items():
+            for method, signs in concave.items():
                 value = mean_curvature(draws, passes, method)
                 if value is not None:
-                    found.append(value < 0)
+                    signs.append(value < 0)
         alarms = sum(labels[name] for name in ALARMS)
         share = alarms / populations
         rows.append(
@@ -215,15 +215,15 @@ def ladder(generator: np.random.Generator, seed: int) -> list[dict[str, Any]]:
     with path.open() as lines:
         for row in csv.DictReader(lines):
             cells.setdefault(row["task"], {})[float(row["n_params"]), row["instance"]] = float(row["logprob"])
-    found = []
+    verdicts = []
     for task, by_cell in cells.items():
         sizes = np.array(sorted({size for size, _ in by_cell}))
         names = sorted({instance for _, instance in by_cell})
         logs = np.array([[by_cell[size, name] for size in sizes] for name in names])
         # A probability that rounds to 1 has log 0.
         draws, passes = measure(generator, np.log(np.maximum(-logs, 1e-12)))
-        found.append(verdict(task, classify(sizes, draws, passes, seed, RULE)))
-    return found
+        verdicts.append(verdict(task, classify(sizes, draws, passes, seed, RULE)))
+    return verdicts
 
 
 def pythia(seed: int) -> list[dict[str, Any]]:
@@ -237,7 +237,7 @@ def pythia(seed: int) -> list[dict[str, Any]]:
         print(f"pythia_evals left out: {error}", file=sys.stderr)
         return []
     sizes = np.array([PYTHIA[name.split("-")[1]] for name in columns["model"]], dtype=np.float64)
-    found = []
+    verdicts = []
     for kind in ("addition", "multiplication"):
         for shots in (4, 16):
             wanted = (columns["fewshot"] == shots) & (columns["checkpoint"] == 143_000)
@@ -248,10 +248,10 @@ def pythia(seed: int) -> list[dict[str, Any]]:
             row = np.searchsorted(n, sizes[wanted])
             column = np.searchsorted(tasks, columns["task"][wanted].astype(str))
             passes[row, column] = np.round(50 * columns["acc"][wanted])
-            found.append(
+            verdicts.append(
                 verdict(f"{kind}, {shots} shots", classify(n, np.full(passes.shape, 50), passes, seed, {}))
             )
-    return found
+    return verdicts
 
 
 def speed(generator: np.random.Generator) -> float:

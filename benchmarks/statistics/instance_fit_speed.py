@@ -58,7 +58,7 @@ def measure(seed: int, replicates: int, part: int) -> dict[str, Any]:
     n, s = draws.astype(float), passes.astype(float)
     law = InstanceLikelihood(seed=seed).fit(SIZES, n, s)
     began = time.process_time()
-    found = law.bootstrap(replicates, n_params=4.9)
+    bootstrap = law.bootstrap(replicates, n_params=4.9)
     ours = time.process_time() - began
 
     plain = InstanceLikelihood(seed=seed, overdispersion=False, deviation=None).fit(SIZES, n, s)
@@ -79,7 +79,7 @@ def measure(seed: int, replicates: int, part: int) -> dict[str, Any]:
         "times_faster": loop / ours,
         "largest_difference": apart,
         "tau": law.tau_,
-        "bootstrap_sd_alpha": float(found.mean[:, 1].std()),
+        "bootstrap_sd_alpha": float(bootstrap.mean[:, 1].std()),
         "seed": seed,
     }
 
@@ -91,14 +91,14 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true", help="100 replicates, 2 of them in the loop")
     arguments = parser.parse_args()
-    found = measure(arguments.seed, *((100, 2) if arguments.quick else (1000, 20)))
+    figures = measure(arguments.seed, *((100, 2) if arguments.quick else (1000, 20)))
     if arguments.json:
-        print(json.dumps(found))
+        print(json.dumps(figures))
         return 0
     print(
-        f"{found['replicates']} replicates of 164 x 7: {found['seconds']:.1f} s; scipy.optimize loop "
-        f"{found['loop_seconds']:.0f} s (timed on {found['loop_timed_replicates']}), "
-        f"{found['times_faster']:.0f} times; modes differ by at most {found['largest_difference']:.1e}"
+        f"{figures['replicates']} replicates of 164 x 7: {figures['seconds']:.1f} s; scipy.optimize loop "
+        f"{figures['loop_seconds']:.0f} s (timed on {figures['loop_timed_replicates']}), "
+        f"{figures['times_faster']:.0f} times; modes differ by at most {figures['largest_difference']:.1e}"
     )
     return 0
 

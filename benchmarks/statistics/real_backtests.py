@@ -84,9 +84,9 @@ def hold_out(
 ) -> list[Line]:
     """Every method's forecasts of the largest ones, and those of the likelihood fit alone and bare."""
     lines = []
-    mine = [row for row in rows if row.task == task]
-    instances = len({row.instance for row in mine})
-    cells = [(row.n_params, row.tally.draws, row.tally.passes) for row in mine]
+    task_rows = [row for row in rows if row.task == task]
+    instances = len({row.instance for row in task_rows})
+    cells = [(row.n_params, row.tally.draws, row.tally.passes) for row in task_rows]
     sizes, draws, passes = (np.array(v, dtype=float).reshape(-1, instances) for v in zip(*cells, strict=True))
     for count in counts:
         held = [f"m{j}" for j in range(len(truth) - count, len(truth))]
@@ -125,19 +125,19 @@ def _key(line: Line) -> tuple[str, str, int, float]:
 
 def summary(lines: list[Line]) -> list[dict[str, object]]:
     """Median and mean relative error and hits by method, and against dataset OLS where both exist."""
-    found: list[dict[str, object]] = []
+    rows: list[dict[str, object]] = []
     base = {_key(line): line.error for line in lines if line.method == "dataset_ols"}
     for method in dict.fromkeys(line.method for line in lines):
-        mine = [line for line in lines if line.method == method]
-        both = [(line.error, base[key]) for line in mine if (key := _key(line)) in base]
+        forecasts = [line for line in lines if line.method == method]
+        both = [(line.error, base[key]) for line in forecasts if (key := _key(line)) in base]
         paired = np.array(both)
-        found.append(
+        rows.append(
             {
                 "method": method,
-                "forecasts": len(mine),
-                "median_error": float(np.median([line.error for line in mine])),
-                "mean_error": float(np.mean([line.error for line in mine])),
-                "hits": sum(line.hit for line in mine),
+                "forecasts": len(forecasts),
+                "median_error": float(np.median([line.error for line in forecasts])),
+                "mean_error": float(np.mean([line.error for line in forecasts])),
+                "hits": sum(line.hit for line in forecasts),
                 "with_dataset_ols": len(both),
                 "median_error_there": float(np.median(paired[:, 0])),
                 "median_error_of_dataset_ols": float(np.median(paired[:, 1])),
@@ -145,19 +145,19 @@ def summary(lines: list[Line]) -> list[dict[str, object]]:
                 "farther": int((paired[:, 0] > paired[:, 1] + 1e-12).sum()),
             }
         )
-    return found
+    return rows
 
 
 def groups(lines: list[Line]) -> dict[str, list[Line]]:
     """What is summed up together."""
-    found: dict[str, list[Line]] = {}
+    by_kind: dict[str, list[Line]] = {}
     for line in lines:
         kind = line.series
         if kind not in ("ladder", "pythia"):
             kind = "main seeds" if kind.startswith("main") else "mixtures, judging"
             kind = "mixtures, development" if line.series in DEVELOPMENT else kind
-        found.setdefault(kind, []).append(line)
-    return {**found, "all together": lines}
+        by_kind.setdefault(kind, []).append(line)
+    return {**by_kind, "all together": lines}
 
 
 def main() -> int:
@@ -192,7 +192,7 @@ def main() -> int:
         losses = {"lambada": loss} if loss else None
         lines += hold_out("pythia", rows, "math", (passes / draws).mean(0), (1, 2), losses)
     seconds = time.monotonic() - began
-    summaries = {name: summary(mine) for name, mine in groups(lines).items()}
+    summaries = {name: summary(group) for name, group in groups(lines).items()}
     if arguments.json:
         listed = [{**asdict(line), "error": line.error, "hit": line.hit} for line in lines]
         print(json.dumps({"lines": listed, **summaries, "seed": arguments.seed, "seconds": seconds}))

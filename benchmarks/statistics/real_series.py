@@ -49,8 +49,8 @@ def ladder() -> Series:
 def mixtures() -> dict[str, Series]:
     """Three sizes and a fourth, by mixture and seed: eleven other mixtures, and two more seeds of the ladder's."""
     with gzip.open(SCORES / "instances-groups.csv.gz", "rt", newline="") as file:
-        found = _tables((_series_of(row["model"]), row) for row in csv.DictReader(file))
-    whole = {name: tasks for name, tasks in found.items() if next(iter(tasks.values())).sizes.size == 4}
+        series = _tables((_series_of(row["model"]), row) for row in csv.DictReader(file))
+    whole = {name: tasks for name, tasks in series.items() if next(iter(tasks.values())).sizes.size == 4}
     return dict(sorted(whole.items()))
 
 
@@ -67,13 +67,13 @@ def _tables(rows: Iterable[tuple[str, dict[str, str]]]) -> dict[str, Series]:
             cells.setdefault(series, {}).setdefault(row["task"], {}).setdefault(float(row["n_params"]), {})
         )
         model[row["instance"]] = float(row["logprob"])
-    found: dict[str, Series] = {}
+    tables: dict[str, Series] = {}
     for series, tasks in cells.items():
         for task, models in tasks.items():
             sizes, names = sorted(models), sorted(models[min(models)])
             log_p = np.array([[models[n][name] for n in sizes] for name in names])
-            found.setdefault(series, {})[task] = Table(np.array(sizes), log_p)
-    return found
+            tables.setdefault(series, {})[task] = Table(np.array(sizes), log_p)
+    return tables
 
 
 def pythia(folder: Path) -> tuple[Array, Array, Array] | None:
@@ -97,7 +97,7 @@ def pythia_loss(folder: Path) -> dict[str, float]:
     path = folder / "pythia_evals" / "raw_lm_eval_json.tar.gz"
     if not path.is_file():
         return {}
-    found = {}
+    losses = {}
     with tarfile.open(path) as archive:
         for j, size in enumerate(("70m", "160m", "410m", "1b", "2.8b", "6.9b", "12b")):
             # The 1B of the suite was trained in bfloat16, and its file says so.
@@ -105,8 +105,8 @@ def pythia_loss(folder: Path) -> dict[str, float]:
             name = f"evals/pythia-v1/pythia-{model}/zero-shot/{model}_step143000.json"
             file = archive.extractfile(name)
             assert file is not None
-            found[f"m{j}"] = math.log(json.load(file)["results"]["lambada_openai"]["ppl"])
-    return found
+            losses[f"m{j}"] = math.log(json.load(file)["results"]["lambada_openai"]["ppl"])
+    return losses
 
 
 def rows_of(

@@ -63,10 +63,10 @@ def load(folder: Path) -> dict[str, list[Ints]]:
     rows = [row.astype(np.int64) for row in plain["success_attempts"]]
     if [row.size for row in rows] != plain["n_success"].tolist():
         raise SystemExit(f"{path}: the lists of passes do not have the lengths that n_success says")
-    found: dict[str, list[Ints]] = {}
+    record: dict[str, list[Ints]] = {}
     for place in np.argsort(plain["n_params_non_embedding"], kind="stable"):
-        found.setdefault(str(plain["model"][place]), []).append(rows[place])
-    return found
+        record.setdefault(str(plain["model"][place]), []).append(rows[place])
+    return record
 
 
 def in_recorded_order(record: list[Ints], r: int) -> dict[str, float]:
@@ -107,18 +107,18 @@ def for_single_problems(p: Floats) -> list[dict[str, Any]]:
             with np.errstate(divide="ignore"):
                 return np.asarray(np.log(high) - np.log(low))
 
-        found: dict[str, float] = {"r": r, "log_width": float(np.median(stop_width)), "draws": stop_draws}
+        figures: dict[str, float] = {"r": r, "log_width": float(np.median(stop_width)), "draws": stop_draws}
         for share in (0.5, 0.9, 1.0):
             low_n, high_n = 1, 10**8
             while high_n - low_n > 1:
                 middle = (low_n + high_n) // 2
                 ok = (fixed_width(middle) <= stop_width * 1.0001).mean() >= share
                 low_n, high_n = (low_n, middle) if ok else (middle, high_n)
-            found[f"fixed_saving_{share:g}"] = high_n * p.size / stop_draws
+            figures[f"fixed_saving_{share:g}"] = high_n * p.size / stop_draws
         # r = 2 reaches a log-variance of psi'(2); to reach psi'(r) it is run so many times, at 2 / p each.
         times = float(polygamma(1, 2) / polygamma(1, r))
-        found["saved_against_r2"] = times * float(np.ceil(2 / p).sum()) / stop_draws
-        rows.append({"rule": name, **found})
+        figures["saved_against_r2"] = times * float(np.ceil(2 / p).sum()) / stop_draws
+        rows.append({"rule": name, **figures})
     return rows
 
 
@@ -172,23 +172,23 @@ def main() -> int:
             f"  r={row['r']:>2}  r/K {row['paper']:.4f}  unbiased {row['unbiased']:.4f} +- {row['se']:.4f}"
             f"  {off}  ({row['draws']} draws)"
         )
-    for name, found in means.items():
-        mean, r2 = found["mean"], found["r2"]
+    for name, figures in means.items():
+        mean, r2 = figures["mean"], figures["r2"]
         print(
             f"{name}, mean {mean:.4f}: draws for the mean at equal standard error. With p known at most "
-            f"x{found['oracle_saving_against_fixed']:.2f} can be saved against fixed n; an allocation like "
-            f"the smaller one's x{found.get('like_the_smaller_one', math.nan):.2f}.\n"
+            f"x{figures['oracle_saving_against_fixed']:.2f} can be saved against fixed n; an allocation like "
+            f"the smaller one's x{figures.get('like_the_smaller_one', math.nan):.2f}.\n"
             f"  r=2 takes {r2['draws']:.0f} draws for {r2['se'] / mean:.1%}; "
             f"fixed n x{r2['fixed_n_saves_against_it']:.0f} fewer"
         )
-        for row in found["dataset_precision"]:
+        for row in figures["dataset_precision"]:
             print(
                 f"  precision {row['relative_target']:<8.3g} {row['planned_from']:<7} {row['draws']:>9.0f} draws, "
                 f"se {row['se'] / mean:.2%}, saved x{row['saved_against_fixed']:.2f} (fixed n), "
                 f"x{row['saved_against_r2']:.0f} (r=2); bias {row['bias']:+.2%}, "
                 f"coverage {row['coverage']:.2f}, sequence {row['coverage_sequence']:.2f}"
             )
-        for row in found["until_passes"]:
+        for row in figures["until_passes"]:
             print(
                 f"  {row['rule']:<26} {row['draws']:>9.0f} draws, se {row['se'] / mean:.2%}, "
                 f"saved x{row['saved_against_fixed']:.3f} (fixed n), x{row['saved_against_r2']:.1f} (r=2)"

@@ -106,13 +106,15 @@ def one(generator: np.random.Generator, world: dict[str, float], design: tuple[i
         ),
         "bare": InstanceLikelihood(n_samples=1000, deviation=None),
     }
-    found = {name: law.fit(sizes, draws, passes).forecast(target, level=LEVEL) for name, law in fits.items()}
+    forecasts = {
+        name: law.fit(sizes, draws, passes).forecast(target, level=LEVEL) for name, law in fits.items()
+    }
     ratios: NDArray[np.float64] = np.where(passes >= r, r / draws, passes / draws)
     stopped = np.where((passes == r) & (draws > floor), draws, np.where(passes >= r, r, 0))
     values = estimates.unbiased(draws, passes, stopped, r, floor, cap)
     growth = growth_class(sizes, draws.T, passes.T, calibration="curve", replicates=199).label
     said = [
-        *(forecast.mean for forecast in found.values()),
+        *(forecast.mean for forecast in forecasts.values()),
         of_known_population(sizes, draws, passes, target),
         float(DatasetOLS().fit(sizes, ratios.mean(0)).predict(target)),
         float(DatasetOLS().fit(sizes, values.mean(0)).predict(target)),
@@ -120,8 +122,8 @@ def one(generator: np.random.Generator, world: dict[str, float], design: tuple[i
     ]
     return [
         *(math.log(value) - truth for value in said),
-        *(float(f.low <= math.exp(truth) <= f.high) for f in found.values()),
-        *(math.log(found[name].high / found[name].low) for name in ("ours", "pooled")),
+        *(float(f.low <= math.exp(truth) <= f.high) for f in forecasts.values()),
+        *(math.log(forecasts[name].high / forecasts[name].low) for name in ("ours", "pooled")),
         float(draws.sum()),
         float(growth == "accelerated"),
         float(growth in ("sub_scaling", "mixed")),

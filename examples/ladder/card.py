@@ -65,9 +65,10 @@ def numbers(scores: Path) -> str:
         table(["task", "kind", "what", "example"], examples),
     ]
     for name, label in (("mixtures", "mixture"), ("seeds", "seed")):
-        found = read(scores / f"{name}.csv")
+        records = read(scores / f"{name}.csv")
         per = {
-            size: len({r[label] for r in found if r["size"] == size}) for size in {r["size"] for r in found}
+            size: len({r[label] for r in records if r["size"] == size})
+            for size in {r["size"] for r in records}
         }
         if per:
             listed = ", ".join(f"{per[size]} at `{size}`" for size in sizes if size in per)

@@ -51,7 +51,7 @@ def answer_parts(rows: np.ndarray, logprobs: np.ndarray) -> tuple[np.ndarray, np
 def scores(stack: Stack, master: Tensor, tasks: tuple[str, ...]) -> list[dict[str, object]]:
     """For every member: test log-probabilities by task, and held-out loss by task and over all."""
     weights = rounded(master)
-    found: list[dict[str, dict[str, object]]] = [
+    results: list[dict[str, dict[str, object]]] = [
         {"instances": {}, "held_out": {}} for _ in range(stack.members)
     ]
     totals = np.zeros((stack.members, 2))
@@ -65,14 +65,14 @@ def scores(stack: Stack, master: Tensor, tasks: tuple[str, ...]) -> list[dict[st
         for member in range(stack.members):
             nats = -float(logprobs[member][seen].sum())
             totals[member] += nats, seen.sum()
-            found[member]["instances"][task] = [
+            results[member]["instances"][task] = [
                 [float(a), float(e)] for a, e in zip(answer[member], end[member], strict=True)
             ]
-            found[member]["held_out"][task] = {
+            results[member]["held_out"][task] = {
                 "loss": nats / int(seen.sum()),
                 "answer_nll": float(answer_nll[member]),
                 "documents": len(rows),
             }
     for member in range(stack.members):
-        found[member]["held_out"]["all"] = {"loss": float(totals[member, 0] / totals[member, 1])}
-    return [dict(row) for row in found]
+        results[member]["held_out"]["all"] = {"loss": float(totals[member, 0] / totals[member, 1])}
+    return [dict(row) for row in results]

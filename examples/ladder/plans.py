@@ -36,18 +36,18 @@ class Spec:
 def mixtures(tasks: tuple[str, ...]) -> dict[str, dict[str, float]]:
     """Shares of documents by task: the even main mixture, one tilt to each kind, and random draws."""
     even = np.ones(len(tasks))
-    found = {"main": even}
+    proportions = {"main": even}
     for label, kinds in (
         ("arithmetic", {"arithmetic"}),
         ("strings", {"string"}),
         ("links", {"lookup", "composition"}),
     ):
-        found[label] = np.array([4.0 if TASKS[task].kind in kinds else 1.0 for task in tasks])
+        proportions[label] = np.array([4.0 if TASKS[task].kind in kinds else 1.0 for task in tasks])
     rng = np.random.default_rng(20_004)
-    for number in range(MIXTURES - len(found)):
-        found[f"random-{number + 1}"] = rng.dirichlet(1.2 * even) * len(tasks)
+    for number in range(MIXTURES - len(proportions)):
+        proportions[f"random-{number + 1}"] = rng.dirichlet(1.2 * even) * len(tasks)
     shares = {}
-    for label, weights in found.items():
+    for label, weights in proportions.items():
         share = FLOOR + (1 - FLOOR * len(tasks)) * weights / weights.sum()
         shares[label] = {task: round(float(s), 6) for task, s in zip(tasks, share, strict=True)}
     return shares
@@ -65,30 +65,30 @@ def main_specs(widths: tuple[int, ...] = WIDTHS) -> list[Spec]:
 
 def group_specs() -> list[Spec]:
     """Mixtures and seeds beyond the main models: score tables only, large sizes first."""
-    found = []
+    models = []
     for d in (LARGE_WIDTH, *sorted(SMALL_WIDTHS, reverse=True)):
-        found += [Spec(d, label, 0, False) for label in mixtures(CHOSEN) if label != "main"]
+        models += [Spec(d, label, 0, False) for label in mixtures(CHOSEN) if label != "main"]
         last = LARGE_SEEDS if d == LARGE_WIDTH else SEEDS
-        found += [Spec(d, "main", seed, False) for seed in range(1, last)]
-    return found
+        models += [Spec(d, "main", seed, False) for seed in range(1, last)]
+    return models
 
 
 def specs(plan: str, widths: tuple[int, ...] | None) -> list[Spec]:
     if plan == "cpu":
         return main_specs(widths or WIDTHS[:2])
-    found = []
+    models = []
     if plan in ("pilot", "main", "full"):
-        found += main_specs(widths or WIDTHS)
+        models += main_specs(widths or WIDTHS)
     if plan in ("groups", "full"):
-        found += [spec for spec in group_specs() if widths is None or spec.d in widths]
-    return found
+        models += [spec for spec in group_specs() if widths is None or spec.d in widths]
+    return models
 
 
-def stacks(found: list[Spec], most: int) -> list[list[Spec]]:
+def stacks(models: list[Spec], most: int) -> list[list[Spec]]:
     """Same-size models train together, at most `most` at once; a kept model trains alone, to lose nothing."""
-    result = [[spec] for spec in found if spec.keep]
-    for d in dict.fromkeys(spec.d for spec in found):
-        rest = [spec for spec in found if spec.d == d and not spec.keep]
+    result = [[spec] for spec in models if spec.keep]
+    for d in dict.fromkeys(spec.d for spec in models):
+        rest = [spec for spec in models if spec.d == d and not spec.keep]
         parts = -(-len(rest) // most) if rest else 0
         result += [list(part) for part in (rest[i::parts] for i in range(parts))]
     return result

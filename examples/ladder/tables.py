@@ -26,8 +26,8 @@ LOW, HIGH, ENOUGH = 1e-5, 0.7, 5
 
 def read_raw(folder: Path) -> list[Raw]:
     """Raw results, by size, then mixture, then seed."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    return sorted(found, key=lambda r: (r["n_params"], r["mixture"] != "main", r["mixture"], r["seed"]))
+    raws = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    return sorted(raws, key=lambda r: (r["n_params"], r["mixture"] != "main", r["mixture"], r["seed"]))
 
 
 def mean_pass(pairs: Sequence[Sequence[float]]) -> float:

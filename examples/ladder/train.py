@@ -143,15 +143,15 @@ class Driver:
 
     def run(self) -> bool:
         widths = tuple(int(d) for d in self.options.sizes.split(",")) if self.options.sizes else None
-        found = stacks(specs(self.options.plan, widths), self.options.stack)
+        all_stacks = stacks(specs(self.options.plan, widths), self.options.stack)
         jobs = self.options.jobs or (2 if self.cpu_plan else 10)
-        total = sum(map(len, found))
+        total = sum(map(len, all_stacks))
         print(
-            f"{self.clock()} {total} models in {len(found)} stacks on {self.device}, {jobs} at a time",
+            f"{self.clock()} {total} models in {len(all_stacks)} stacks on {self.device}, {jobs} at a time",
             flush=True,
         )
         with ThreadPoolExecutor(max_workers=jobs) as pool:
-            good = list(pool.map(self.stack, range(len(found)), found))
+            good = list(pool.map(self.stack, range(len(all_stacks)), all_stacks))
         write_tasks(self.out / "tasks", self.tasks)
         raws = write_tables(self.out / "raw", self.out / "scores")
         text = summary(raws)

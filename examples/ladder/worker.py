@@ -88,10 +88,10 @@ def work(job: dict[str, object], out: Path) -> None:
     seconds = train(trainer, float(str(job["deadline"])))
     if not trainer.finite():
         raise FloatingPointError("training diverged")
-    found = scores(stack, trainer.master, tasks)
+    results = scores(stack, trainer.master, tasks)
     final = rounded(trainer.master)
     (out / "raw").mkdir(parents=True, exist_ok=True)
-    for place, (spec, result) in enumerate(zip(members, found, strict=True)):
+    for place, (spec, result) in enumerate(zip(members, results, strict=True)):
         raw = {
             "key": spec.key,
             "size": shape.name,

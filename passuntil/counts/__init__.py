@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from passuntil.counts.gbas import GammaEstimate, gamma_estimate, passes_needed
     from passuntil.counts.intervals import Interval
     from passuntil.counts.report import TallyReport, tally_report
-    from passuntil.counts.tables import TallyRow, read_tallies, write_tallies
+    from passuntil.counts.tables import read_tallies, write_tallies
     from passuntil.counts.tally import Tally
+    from passuntil.counts.tally_row import TallyRow
 
 __getattr__, __dir__, __all__ = lazily(__name__, __file__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,16 +140,37 @@ def dataset_estimate(tallies: Iterable[Tally], level: float = 0.95) -> DatasetEs
         raise PassUntilError(
             f"tallies must all have draws, unlike {empty} of {len(tallies)} here; leave those out or draw first"
         )
+    return estimate_of_kinds(tallies, np.arange(len(tallies)), level)
+
+
+def estimate_of_kinds(kinds: Sequence[Tally], which: Ints, level: float) -> DatasetEstimate:
+    """Estimate the mean over many tallies of which many are alike: each kind is looked at once.
+
+    Parameters
+    ----------
+    kinds : sequence of Tally
+        The different tallies, all with draws.
+    which : ndarray of int, shape (instances,)
+        The kind of each instance.
+    level : float
+        Confidence level of the interval, in (0, 1).
+
+    Returns
+    -------
+    DatasetEstimate
+        What `dataset_estimate` gives for the tallies of all instances.
+    """
     columns = [
-        np.array([c or 0 for c in column]) for column in zip(*(t.columns for t in tallies), strict=True)
+        np.array([c or 0 for c in column])[which] for column in zip(*(t.columns for t in kinds), strict=True)
     ]
     values, noise = estimates.unbiased(*columns), estimates.variance(*columns)
-    m = len(tallies)
+    m = len(which)
     mean = float(values.mean())
     of_draws = float(noise.sum()) / m**2
     # Sampling can put the variance between estimates below what the draws alone bring; the larger one counts.
     total = max(float(values.var(ddof=1)) / m, of_draws) if m > 1 else of_draws
-    low, high = tallies[0].interval(level) if m == 1 else _interval(mean, total, m, columns[0], level)
+    low, high = kinds[which[0]].interval(level) if m == 1 else _interval(mean, total, m, columns[0], level)
+    times = np.bincount(which, minlength=len(kinds)).tolist()
     return DatasetEstimate(
         mean=mean,
         se=math.sqrt(total),
@@ -159,10 +180,10 @@ def dataset_estimate(tallies: Iterable[Tally], level: float = 0.95) -> DatasetEs
         high=high,
         level=level,
         instances=m,
-        zero=sum(tally.passes == 0 for tally in tallies),
-        capped=sum(tally.capped for tally in tallies),
-        unfinished=sum(not tally.finished for tally in tallies),
-        extended=sum(tally.extended for tally in tallies),
+        zero=sum(n for n, tally in zip(times, kinds, strict=True) if tally.passes == 0),
+        capped=sum(n for n, tally in zip(times, kinds, strict=True) if tally.capped),
+        unfinished=sum(n for n, tally in zip(times, kinds, strict=True) if not tally.finished),
+        extended=sum(n for n, tally in zip(times, kinds, strict=True) if tally.extended),
     )
 
 

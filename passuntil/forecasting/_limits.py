@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from passuntil._checks import positive
+from passuntil._samples import LARGE_CELLS
 from passuntil._text import counted, size_text
 from passuntil.errors import PassUntilError
 from passuntil.forecasting.series import Series
+from passuntil.laws._predictive import REPRESENTED
 from passuntil.laws.base import LEAST_SIZES
 from passuntil.laws.dataset_ols import DatasetOLS
 
@@ -87,6 +89,12 @@ def warnings(series: Series, line: DatasetOLS | None, targets: Sequence[float], 
             series.left_out,
             "instance was not measured on all models and is left out",
             "instances were not measured on all models and are left out",
+        )
+    if series.draws.size > LARGE_CELLS:
+        models = len(series.names)
+        yield (
+            f"{series.draws.size:,} cells: all are fitted, but forecasts average over {REPRESENTED:,} instances that "
+            f"stand for all, and the growth test simulates {LARGE_CELLS // (2 * models):,} at a time"
         )
     unfinished = sum(mean.unfinished for mean in series.means)
     if unfinished:

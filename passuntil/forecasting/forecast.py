@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from passuntil._checks import confidence, whole
-from passuntil.counts.tables import TallyRow
+from passuntil._text import counted
+from passuntil.counts.tally_row import TallyRow
 from passuntil.errors import PassUntilError
 from passuntil.forecasting._limits import above, fittable, warnings
 from passuntil.forecasting._sources import Sources
@@ -40,6 +41,7 @@ def forecast_tallies(
     guess_rate: float = 0.0,
     deviation: DeviationPrior | None = None,
     seed: int = 0,
+    progress: Callable[[str], None] = lambda stage: None,
 ) -> SeriesForecast:
     """Forecast the mean pass probability of larger models of the same series.
 
@@ -78,6 +80,8 @@ def forecast_tallies(
         A prior of the models' deviations, instead of what other tasks and losses say.
     seed : int, optional
         Of the sampled intervals and of the growth test, from 0.
+    progress : callable, optional
+        Called with a few words when a stage begins; large series take a minute.
 
     Returns
     -------
@@ -115,6 +119,7 @@ def forecast_tallies(
     ('instance_likelihood', 0.18)
     """
     level = confidence(level)
+    progress("reading the series")
     series, neighbours = read_series(rows, scale, level, task=task, losses=losses)
     kept, held = _split(series, hold_out)
     fittable(kept)
@@ -122,6 +127,7 @@ def forecast_tallies(
     seed = whole("seed", seed)
 
     def fit(some: Series, pooled: Pooled | None = None) -> Fitted:
+        progress(f"fitting {counted(len(some.names), 'model')} of {len(kept.names)}")
         prior = deviation or (pooled or pool(some, neighbours)).prior
         return fit_methods(some, guess_rate=guess_rate, deviation=prior, seed=seed)
 
@@ -132,7 +138,9 @@ def forecast_tallies(
     backtests = backtest(kept, fit, level)
     choice = choose(fitted.laws, backtests)
     sources = Sources(fitted, pooled, choice, level)
+    progress("testing the class of growth")
     growth = _growth(kept, seed, fitted.likelihood)
+    progress("forecasting the targets")
     return SeriesForecast(
         scale=scale,
         targets=tuple(_target(size, sources) for size in sizes),

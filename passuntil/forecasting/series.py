@@ -9,9 +9,10 @@ import numpy as np
 
 from passuntil._arrays import Floats, Ints
 from passuntil.counts import estimates
-from passuntil.counts.aggregate import DatasetEstimate, dataset_estimate
-from passuntil.counts.tables import TallyRow, check_series
+from passuntil.counts.aggregate import DatasetEstimate, estimate_of_kinds
+from passuntil.counts.tables import check_series
 from passuntil.counts.tally import Tally
+from passuntil.counts.tally_row import TallyRow
 from passuntil.errors import PassUntilError
 from passuntil.forecasting.scales import SCALES
 from passuntil.laws.loss_table import check_losses
@@ -203,35 +204,44 @@ def _split_tasks(
 
 def _series(rows: list[TallyRow], scale: str, level: float) -> Series:
     """The series of checked rows of one task."""
-    sizes: dict[str, float] = {}
-    cells: dict[str, dict[str, TallyRow]] = {}
-    designs: dict[str, set[Design]] = {}
+    first: dict[str, TallyRow] = {}
+    measured: dict[str, list[TallyRow]] = {}
     for row in rows:
-        sizes[row.model] = _size(row, scale)
-        cells.setdefault(row.model, {})[row.instance] = row
-        designs.setdefault(row.model, set()).add((row.tally.r, row.tally.floor or 0, row.tally.cap))
+        first.setdefault(row.model, row)
+        measured.setdefault(row.model, []).append(row)
+    sizes = {name: _size(row, scale) for name, row in first.items()}
     names = sorted(sizes, key=lambda name: (sizes[name], name))
+    cells = {name: {row.instance: row for row in measured[name]} for name in names}
     common = sorted(set.intersection(*(set(cells[name]) for name in names)))
     everywhere = set.union(*(set(cells[name]) for name in names))
     if not common:
         raise PassUntilError("no instance was measured on all models; measure the same instances on each")
-    table = [[cells[name][instance] for name in names] for instance in common]
-    tallies = [[row.tally for row in line] for line in table]
-    nll = [[row.nll for row in line] for line in table]
-    complete = all(value is not None for line in nll for value in line)
+    # Most cells of a large series repeat another's counts: each kind of tally is looked at once.
+    kinds: dict[Tally, int] = {}
+    kind = np.empty((len(common), len(names)), dtype=np.int64)
+    nll = np.empty(kind.shape)
+    for j, name in enumerate(names):
+        column = [cells[name][instance] for instance in common]
+        kind[:, j] = [kinds.setdefault(row.tally, len(kinds)) for row in column]
+        nll[:, j] = [np.nan if row.nll is None else row.nll for row in column]
+    tallies = list(kinds)
     columns = _columns(tallies)
     return Series(
         names=tuple(names),
         sizes=np.array([sizes[name] for name in names]),
-        draws=columns[0].astype(np.float64),
-        passes=columns[1].astype(np.float64),
-        values=estimates.unbiased(*columns),
-        nll=np.array(nll, dtype=np.float64) if complete else None,
-        means=tuple(dataset_estimate([line[j] for line in tallies], level) for j in range(len(names))),
-        paper=np.asarray(estimates.paper(*columns).mean(axis=0)),
-        designs=tuple(frozenset(designs[name]) for name in names),
+        draws=columns[0].astype(np.float64)[kind],
+        passes=columns[1].astype(np.float64)[kind],
+        values=estimates.unbiased(*columns)[kind],
+        nll=None if np.isnan(nll).any() else nll,
+        means=tuple(estimate_of_kinds(tallies, kind[:, j], level) for j in range(len(names))),
+        paper=np.asarray(estimates.paper(*columns)[kind].mean(axis=0)),
+        designs=tuple(frozenset(map(_design, {row.tally for row in measured[name]})) for name in names),
         left_out=len(everywhere) - len(common),
     )
+
+
+def _design(tally: Tally) -> Design:
+    return tally.r, tally.floor or 0, tally.cap
 
 
 def _size(row: TallyRow, scale: str) -> float:
@@ -244,9 +254,6 @@ def _size(row: TallyRow, scale: str) -> float:
     return row.tokens if scale == "tokens" else 6.0 * row.n_params * row.tokens
 
 
-def _columns(tallies: list[list[Tally]]) -> list[Ints]:
-    """The columns of tallies, each (m, n), as `estimates` takes them."""
-    return [
-        np.array([[getattr(tally, name) or 0 for tally in line] for line in tallies], dtype=np.int64)
-        for name in ("draws", "passes", "stopped_at", "r", "floor", "cap")
-    ]
+def _columns(tallies: list[Tally]) -> list[Ints]:
+    """The columns of tallies, each (kinds,), as `estimates` takes them."""
+    return [np.array([c or 0 for c in column]) for column in zip(*(t.columns for t in tallies), strict=True)]

@@ -14,9 +14,10 @@ Everything has a leading axis of replicates, so a bootstrap is one fit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from passuntil._arrays import Floats
 
@@ -46,6 +47,10 @@ class SharedFit:
     own_cov: Floats
     omega: Floats
     curve_cov: Floats
+
+    def of(self, instances: NDArray[np.intp]) -> SharedFit:
+        """The fit with these instances only; what they share stays."""
+        return replace(self, own=self.own[:, instances], own_cov=self.own_cov[:, instances])
 
     def eta(self) -> Floats:
         """log(-log p) of every cell at the posterior means, shape (R, I, J)."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from passuntil._arrays import Floats
+from passuntil._samples import LARGE_CELLS, evenly
 from passuntil.growth._bending import Bend, KnownNoise, bend
 from passuntil.growth._instances import SharedFit, fit_shared, simulate
 from passuntil.growth._statistics import own_bends
@@ -61,12 +63,16 @@ class Null:
         """Statistics of populations that obey the null, with the spread of instances that the data show.
 
         draws: (I, J). cell_noise: standard deviation of each cell's own deviation, on F. The fit knows of none;
-        that it takes such noise for a bend, where cells stop at few passes, is then part of the null.
+        that it takes such noise for a bend, where cells stop at few passes, is then part of the null. Above
+        `LARGE_CELLS` a population has instances that stand for all: the errors of its curve are scaled to those of
+        all, its disagreement is that of these instances.
         """
-        x, fit = self.x, self.fit
+        x, some = self.x, standing_for_all(self.fit)
+        fit, draws, share = self.fit.of(some), draws[some], some.size / len(draws)
         limit = None if design.cap is None else np.full(draws.shape, float(design.cap))
         root = np.linalg.cholesky(fit.own_cov[0] + 1e-12 * np.eye(2))
         z = np.stack([np.ones_like(x), x], axis=1)
+        truths: list[Floats] = []
         curves: list[Floats] = []
         covs: list[Floats] = []
         disagreements: list[Floats] = []
@@ -88,11 +94,15 @@ class Null:
                 iterations=10,
                 tolerance=2e-3,
             )
+            truths.append(curve)
             curves.append(again.curve)
             covs.append(again.curve_cov)
             bent = bend(x, again.curve, again.curve_cov, self.known)
             disagreements.append(own_bends(x, n, s, again, bent).disagreement)
-        return self._measured(np.concatenate(curves), np.concatenate(covs), np.concatenate(disagreements))
+        fitted, errors = np.concatenate(curves), np.concatenate(covs)
+        if share < 1.0:
+            fitted, errors = _of_all(np.concatenate(truths), fitted, share), share * errors
+        return self._measured(fitted, errors, np.concatenate(disagreements))
 
     def normal_curves(self, generator: np.random.Generator, *, replicates: int) -> Replicates:
         """As `bootstrap`, but with curves drawn from N(line, V + sigma^2) instead of fitted to counts."""
@@ -118,3 +128,18 @@ class Null:
 
     def _measured(self, curves: Floats, covs: Floats, disagreements: Floats) -> Replicates:
         return Replicates(curves, covs, bend(self.x, curves, covs, self.known), disagreements)
+
+
+def standing_for_all(fit: SharedFit) -> NDArray[np.intp]:
+    """The instances that a simulated population has: all, or above `LARGE_CELLS` some that stand for all."""
+    instances, models = fit.own.shape[1], fit.x.size
+    if instances * models <= LARGE_CELLS:
+        return np.arange(instances)
+    return np.sort(evenly(fit.own[0, :, 0], LARGE_CELLS // (2 * models)))
+
+
+def _of_all(truths: Floats, fitted: Floats, share: float) -> Floats:
+    """Curves fitted to a share of the instances, as they would be of all: their errors shrink, their bias stays."""
+    error = fitted - truths
+    bias = error.mean(axis=0)
+    return np.asarray(truths + bias + np.sqrt(share) * (error - bias))

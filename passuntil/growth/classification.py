@@ -24,7 +24,7 @@ from passuntil.errors import PassUntilError
 from passuntil.growth._bending import bend, line
 from passuntil.growth._input import counts, known_noise, share, too_thin
 from passuntil.growth._instances import fit_shared
-from passuntil.growth._null import Design, Null
+from passuntil.growth._null import Design, Null, standing_for_all
 from passuntil.growth._reason import reason
 from passuntil.growth._statistics import SHARES, disagreement, own_bends, sign_change, two_sided
 from passuntil.growth.growth_result import GrowthResult
@@ -158,6 +158,8 @@ def growth_class(
     shared = bend(x, fit.curve, fit.curve_cov, known)
     coefficients, straight = line(x, fit.curve, fit.curve_cov, shared.noise)
     own = own_bends(x, n, s, fit, shared)
+    some = standing_for_all(fit)
+    tested = own if some.size == len(n) else own_bends(x, n[some], s[some], fit.of(some), shared)
     generator = np.random.default_rng(seed)
     null = Null(x, fit, straight[0], float(shared.noise[0]), known)
     replicated = (
@@ -169,7 +171,7 @@ def growth_class(
     tests = {
         "curvature": two_sided(largest, replicated.bends.largest),
         "sign_change": sign_change(x, fit, shared.noise),
-        "disagreement": disagreement(float(own.disagreement[0]), replicated.disagreements),
+        "disagreement": disagreement(float(tested.disagreement[0]), replicated.disagreements),
     }
     p_value = min(1.0, *(p / SHARES[name] for name, p in tests.items()))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
@@ -41,6 +42,10 @@ class Cells:
     def back(self) -> Floats:
         """Takes (a, b) of the standardised axis to (log c, alpha): a - b (log N - centre) / spread."""
         return np.array([[1.0, self.centre / self.spread], [0.0, 1.0 / self.spread]])
+
+    def of(self, instances: NDArray[np.intp]) -> Cells:
+        """The cells of these instances."""
+        return replace(self, draws=self.draws[instances], passes=self.passes[instances])
 
 
 def vector(name: str, values: ArrayLike, dimensions: int = 1) -> Floats:
@@ -157,3 +162,10 @@ def check_guess(value: object) -> float:
     if not 0.0 <= guess < 1.0:
         raise PassUntilError(f"guess_rate must lie in [0, 1), not {guess:g}; four options give 0.25")
     return guess
+
+
+def distinct_sizes(sizes: Floats, used: NDArray[Any]) -> NDArray[np.intp]:
+    """At how many distinct sizes each row of `used` (m, n) is true."""
+    _, which = np.unique(sizes, return_inverse=True)
+    at_size = np.eye(int(which.max()) + 1)[which]
+    return np.asarray(((used > 0) @ at_size > 0).sum(axis=1))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from passuntil._arrays import Floats
-from passuntil.laws._cells import marginal, pass_probability
+from passuntil._samples import LARGE_CELLS, evenly
+from passuntil.laws._cells import ROOTS, marginal, pass_probability
 from passuntil.laws._empirical_bayes import Fit
 from passuntil.laws._inputs import Cells
 from passuntil.laws._kriging import next_deviation
 from passuntil.laws.deviation_prior import DeviationPrior
 from passuntil.laws.deviations import Deviations
+
+#: Instances that stand for all of a task with more than `LARGE_CELLS` cells.
+REPRESENTED = 1_000
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,15 @@ class Posterior:
             with_deviation=with_deviation,
         )
 
+    def of(self, instances: NDArray[np.intp]) -> Posterior:
+        """The same with these instances only."""
+        return replace(
+            self,
+            precision=self.precision[instances],
+            natural=self.natural[instances],
+            pull=self.pull[instances],
+        )
+
     def log_size(self, z: float) -> float:
         """Back from the standardised axis."""
         return self.cells.centre + self.cells.spread * z
@@ -88,7 +102,8 @@ def sample_means(posterior: Posterior, z: float, generator: np.random.Generator,
 
     For each: sigma and kappa from their posterior; the fitted models' deviations given them, which move the
     instances; Sigma and mu given the instances; every instance given all that; how far the new model is off
-    the fitted line (`next_deviation`); eps of every cell.
+    the fitted line (`next_deviation`); eps of every cell. Above `LARGE_CELLS` the last steps integrate over
+    instances that stand for all (`_mean_of_many`).
     """
     m = len(posterior.natural)
     outer = np.linalg.inv(posterior.sigma)
@@ -104,8 +119,7 @@ def sample_means(posterior: Posterior, z: float, generator: np.random.Generator,
     # Inverse-Wishart draws of Sigma are Wishart draws of its inverse.
     precision = root @ inner @ root.T
 
-    shift = np.zeros(count)
-    natural = posterior.natural[None] + np.einsum("skl,sl->sk", precision, mu)[:, None, :]
+    shift, move = np.zeros(count), np.zeros((count, posterior.deviations.free.size))
     if posterior.with_deviation:
         d = posterior.deviations
         ahead = next_deviation(d, posterior.log_size(z))
@@ -113,16 +127,61 @@ def sample_means(posterior: Posterior, z: float, generator: np.random.Generator,
         free = ahead.mean[point] + np.einsum(
             "skl,sl->sk", ahead.root[point], generator.standard_normal((count, d.free.size))
         )
-        natural = natural - np.einsum("mkl,sl->smk", posterior.pull, free - posterior.fitted_free)
+        move = free - posterior.fitted_free
         shift = (ahead.slope[point] * free).sum(1)
         shift = shift + np.sqrt(ahead.variance[point]) * generator.standard_normal(count)
+    if posterior.cells.draws.size > LARGE_CELLS:
+        return _mean_of_many(posterior, z, mu, precision, move, shift, generator)
+    mean, variance = _instances(posterior, z, mu, precision, move)
+    eta = mean + np.sqrt(variance) * generator.standard_normal((count, m)) + shift[:, None]
+    return np.asarray(pass_probability(eta, posterior.guess).mean(axis=1))
+
+
+def _instances(
+    posterior: Posterior, z: float, mu: Floats, precision: Floats, move: Floats
+) -> tuple[Floats, Floats]:
+    """Mean and variance of eta at z of every instance, (count, m), given the rest."""
+    h00, h01, h11 = posterior.precision.T
+    natural = posterior.natural[None] + np.einsum("skl,sl->sk", precision, mu)[:, None, :]
+    if posterior.with_deviation:
+        natural = natural - np.einsum("mkl,sl->smk", posterior.pull, move)
     v00, v01, v11 = _inverse(
         h00 + precision[:, None, 0, 0], h01 + precision[:, None, 0, 1], h11 + precision[:, None, 1, 1]
     )
     mean = v00 * natural[..., 0] + v01 * natural[..., 1] - z * (v01 * natural[..., 0] + v11 * natural[..., 1])
-    variance = v00 - 2.0 * z * v01 + z * z * v11 + posterior.tau**2
-    eta = mean + np.sqrt(variance) * generator.standard_normal((count, m)) + shift[:, None]
-    return np.asarray(pass_probability(eta, posterior.guess).mean(axis=1))
+    return mean, v00 - 2.0 * z * v01 + z * z * v11 + posterior.tau**2
+
+
+def _mean_of_many(
+    posterior: Posterior,
+    z: float,
+    mu: Floats,
+    precision: Floats,
+    move: Floats,
+    shift: Floats,
+    generator: np.random.Generator,
+) -> Floats:
+    """The task means of very many instances: `REPRESENTED` of them, spread evenly over their eta at z, stand for all.
+
+    The mean of a pass probability over its instance's own uncertainty is integrated; the sum of so many is normal.
+    """
+    here, _ = _instances(
+        posterior,
+        z,
+        posterior.mu[None],
+        np.asarray(np.linalg.inv(posterior.sigma), np.float64)[None],
+        0.0 * move[:1],
+    )
+    some = posterior.of(evenly(here[0], REPRESENTED))
+    mean, variance = _instances(some, z, mu, precision, move)
+    first = second = np.zeros(mean.shape)
+    for node, share in zip(*ROOTS, strict=True):
+        p = pass_probability(mean + np.sqrt(2.0 * variance) * node + shift[:, None], posterior.guess)
+        first, second = first + share * p, second + share * p * p
+    first, second = first / np.sqrt(np.pi), second / np.sqrt(np.pi)
+    own = np.maximum(second - first**2, 0.0).mean(axis=1) / len(posterior.natural)
+    means = first.mean(axis=1) + np.sqrt(own) * generator.standard_normal(shift.size)
+    return np.asarray(np.clip(means, posterior.guess, 1.0))
 
 
 def _inverse(h00: Floats, h01: Floats, h11: Floats) -> tuple[Floats, Floats, Floats]:

@@ -13,13 +13,12 @@ from passuntil._checks import confidence, positive, real, whole
 from passuntil.errors import PassUntilError
 from passuntil.laws import _empirical_bayes as bayes
 from passuntil.laws._cells import complement, pass_probability
+from passuntil.laws._fitting import fitted
 from passuntil.laws._inputs import check_cells, check_guess, new_sizes, require_fit
 from passuntil.laws._predictive import Posterior, sample_means
 from passuntil.laws._resampling import InstanceBootstrap, resampled
 from passuntil.laws.base import Forecast, ScalingLaw
 from passuntil.laws.deviation_prior import DeviationPrior
-
-ROUNDS, TOLERANCE, WARM_TOLERANCE = 400, 1e-4, 0.03
 
 
 class InstanceLikelihood(ScalingLaw):
@@ -135,25 +134,9 @@ class InstanceLikelihood(ScalingLaw):
         guess = check_guess(self.guess_rate)
         prior = self._prior()
         cells = check_cells(n_params, draws, passes)
-        z, ones = cells.z, np.ones((1, cells.draws.shape[0]))
-        fit = bayes.start(z, cells.draws, cells.passes, guess)
-        # First without tau: far from their place, instances would take their own misfit for scatter.
-        for with_tau, tolerance in ((False, WARM_TOLERANCE), (bool(self.overdispersion), TOLERANCE)):
-            fit.tau2[:] = bayes.FIRST_TAU2
-            bayes.run(
-                fit,
-                z,
-                cells.draws,
-                cells.passes,
-                guess,
-                ones,
-                with_deviation=prior is not None,
-                with_tau=with_tau,
-                rounds=ROUNDS,
-                tolerance=tolerance,
-            )
+        fit = fitted(cells, guess, with_deviation=prior is not None, with_tau=bool(self.overdispersion))
         self._cells, self._fit, self._guess = cells, fit, guess
-        self.fitted_deviations_ = bayes.fitted_deviations(fit, cells.sizes, complement(z))
+        self.fitted_deviations_ = bayes.fitted_deviations(fit, cells.sizes, complement(cells.z))
         if prior is None:
             self.deviation_ = DeviationPrior.known(0.0)
         else:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from passuntil._arrays import Floats
 from passuntil._checks import confidence, positive, whole
 from passuntil.errors import PassUntilError
-from passuntil.laws._inputs import check_shares, new_sizes, require_fit, sizes_of
+from passuntil.laws._inputs import check_shares, distinct_sizes, new_sizes, require_fit, sizes_of
 from passuntil.laws._lines import forecast_with_scatter, lines, log_log
 from passuntil.laws.base import Forecast, ScalingLaw
 
@@ -88,8 +88,7 @@ class InstanceOLS(ScalingLaw):
         sizes = sizes_of(n_params)
         values = check_shares(sizes, pass_probability)
         used = ((values > 0) & (values < 1)).astype(np.float64)
-        distinct = np.array([np.unique(sizes[row > 0]).size for row in used])
-        self.fitted_ = distinct >= least
+        self.fitted_ = distinct_sizes(sizes, used) >= least
         self.n_fitted_ = int(self.fitted_.sum())
         if not self.n_fitted_:
             raise PassUntilError(

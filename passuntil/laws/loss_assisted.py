@@ -11,7 +11,7 @@ from passuntil._arrays import Floats
 from passuntil._checks import confidence, positive, whole
 from passuntil.errors import PassUntilError
 from passuntil.laws._cells import ROOTS
-from passuntil.laws._inputs import check_shares, new_sizes, require_fit, sizes_of
+from passuntil.laws._inputs import check_shares, distinct_sizes, new_sizes, require_fit, sizes_of
 from passuntil.laws._lines import forecast_with_scatter, lines, log_log, shrunken_lines
 from passuntil.laws._profile import profile
 from passuntil.laws._relations import FORMS, LEAST_NLL, Measured, Relation, relate
@@ -137,7 +137,7 @@ class LossAssisted(ScalingLaw):
                 "nll must be finite and at least 0 in every cell; leave out instances without a loss"
             )
         inner = (values > 0) & (values < 1)
-        self.easy_ = np.array([np.unique(sizes[row]).size >= least for row in inner])
+        self.easy_ = distinct_sizes(sizes, inner) >= least
         if not self.easy_.any():
             raise PassUntilError(
                 f"no instance has a pass probability between 0 and 1 at {least} sizes, so the relation "

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Mapping
 
 from passuntil._checks import positive
+from passuntil._files import read_text, shown_path
 from passuntil._text import counted
 from passuntil.errors import PassUntilError
 
@@ -22,7 +24,8 @@ def read_losses(path: str | os.PathLike[str]) -> dict[str, dict[str, float]]:
     Parameters
     ----------
     path : str or path-like
-        The file (UTF-8, comma-separated, a header line). Columns `n_params` and `tokens` are passed over.
+        The file (UTF-8, comma-separated, a header line; packed by gzip or not); "-" is standard input. Columns
+        `n_params` and `tokens` are passed over.
 
     Returns
     -------
@@ -35,14 +38,12 @@ def read_losses(path: str | os.PathLike[str]) -> dict[str, dict[str, float]]:
         Naming file and line: unreadable file, no column `model` or no other, a model twice, a value that is
         no number above 0.
     """
-    name = os.fspath(path)
+    name, text = shown_path(path), read_text(path)
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(file, strict=True) if row]
-    except OSError as error:
-        raise PassUntilError(f"{name}: cannot be read ({error.strerror})") from None
-    except (UnicodeDecodeError, csv.Error):
-        raise PassUntilError(f"{name}: not CSV in UTF-8") from None
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        rows = [[cell.strip() for cell in row] for row in reader if row]
+    except csv.Error as error:
+        raise PassUntilError(f"{name}: not CSV ({error})") from None
     header = rows[0] if rows else []
     columns = [column for column in header if column != "model" and column not in OF_THE_MODEL]
     if "model" not in header or not columns or len(set(header)) < len(header):

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from passuntil._arrays import Floats, Ints
 from passuntil.errors import PassUntilError
 from passuntil.rules._rounds import Aim, Step, next_step
-from passuntil.rules.allocation import Rounds, outcome_arrays
+from passuntil.rules.allocation import Allocation, Rounds, outcome_arrays
 
 
 def replay(aim: Aim, counts: Rounds, cost: Floats) -> tuple[list[int], list[Step]]:
@@ -61,6 +61,20 @@ def cut(aim: Aim, outcomes: Iterable[Any], costs: ArrayLike | None) -> Rounds:
             break
         begin = end
     return Rounds(np.array(draws), np.array(passes))
+
+
+def answer(step: Step, draws: Ints, *, done: bool) -> Allocation:
+    """What to draw now of a planned round."""
+    return Allocation(
+        draws.astype(np.int64),
+        step.number,
+        step.target,
+        step.weight,
+        step.last,
+        done,
+        reachable=not step.note,
+        note=step.note,
+    )
 
 
 def checked_costs(costs: ArrayLike | None, m: int) -> Floats:

@@ -157,5 +157,7 @@ def _shifted(like: tuple[tuple[int, int], ...], draws: bytes, passes: bytes) -> 
         return 0.5 * float(np.square(off).sum()) - fit
 
     start = [0.0, LIKE_SLOPE, math.log(LIKE_DRAWS)]
-    found = scipy.optimize.minimize(cost, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-4})
-    return means(found.x[0], found.x[1]), math.exp(float(np.clip(found.x[2], -3.0, 15.0)))
+    optimum = scipy.optimize.minimize(
+        cost, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-4}
+    )
+    return means(optimum.x[0], optimum.x[1]), math.exp(float(np.clip(optimum.x[2], -3.0, 15.0)))

@@ -151,9 +151,9 @@ def _likeliest(draws: bytes, passes: bytes) -> tuple[float, float]:
 
     total, passed = float((n * times).sum()), float((s * times).sum())
     start = logit((passed + 0.5) / (total + 1.0))
-    found = scipy.optimize.minimize(
+    optimum = scipy.optimize.minimize(
         cost, [start, math.log(10.0)], method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-5}
     )
-    mean, size = float(expit(found.x[0])), math.exp(float(found.x[1]))
+    mean, size = float(expit(optimum.x[0])), math.exp(float(optimum.x[1]))
     a, b = (float(np.clip(v * size, _LEAST_SHAPE, _MOST_SHAPE)) for v in (mean, 1.0 - mean))
     return a, b

@@ -35,7 +35,7 @@ def _by_model(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> 
     size = z.sum(axis=1, dtype=np.float64)
     # Sums of squared ranks stay below 2^24, so 32-bit floats hold every sum exactly, in half the time.
     kind: Any = np.float32 if (size**3 < 3 * 2**24).all() else np.float64
-    z, x, y = np.ascontiguousarray(z, dtype=kind), _dense(x, kind), _dense(y[:, None], kind)
+    z, x, y = np.ascontiguousarray(z, dtype=kind), dense(x, kind), dense(y[:, None], kind)
     ours = np.sign(y - y.T)
     theirs = z * (z @ ours.T)
     top = {metric: np.zeros((len(z), x.shape[1]), dtype=kind) for metric in metrics}
@@ -55,34 +55,53 @@ def _by_model(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> 
 
 
 def by_set(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> dict[str, Floats]:
-    """For small sets among very many models: each set has sign matrices of its own. As `by_model`."""
-    rows, models = np.nonzero(z)
-    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    # The members of each set; places behind them weigh nothing.
-    most = int(place.max(initial=0)) + 1
-    members, weights = np.zeros((len(z), most), dtype=np.intp), np.zeros((len(z), most), dtype=np.float32)
-    members[rows, place], weights[rows, place] = models, z[rows, models]
-    plain = bool((weights == 1).all())
+    """For small sets among very many models, and for very many tasks: all pairs of each set. As `by_model`."""
     out = {metric: np.full((len(z), x.shape[1]), np.nan) for metric in metrics}
-    step = max(1, CHUNK // most**2)
-    x, y = _dense(x, np.float32), _dense(y[:, None], np.float32)[:, 0]
-    for start in range(0, len(z), step):
-        chunk = slice(start, start + step)
-        some, w = members[chunk], weights[chunk]
-        pairs = w[:, :, None] * w[:, None, :]
-        sy = _of_sets(y[some])
-        for task, column in enumerate(x.T):
-            sx = _of_sets(column[some])
-            if "kendall" in metrics:
-                ours, theirs = (sx, sy) if plain else (sx * pairs, sy * pairs)
-                sums = (np.einsum("rij,rij->r", a, b) for a, b in ((ours, sy), (ours, sx), (theirs, sy)))
-                out["kendall"][chunk, task] = ratio(*(np.asarray(s, dtype=np.float64) for s in sums))
-            if "spearman" in metrics:
-                dx, dy = (np.einsum("rij,rj->ri", s, w).astype(np.float64) for s in (sx, sy))
-                out["spearman"][chunk, task] = ratio(
-                    *((w * a * b).sum(axis=1) for a, b in ((dx, dy), (dx, dx), (dy, dy)))
-                )
+    # In 16 bits where they hold all differences of ranks, since most of the time goes by the byte.
+    kind = np.int16 if len(x) < 2**15 else np.int32
+    x, y = dense(x, kind), dense(y[:, None], kind)
+    sizes = z.sum(axis=1).astype(np.intp)
+    for size in np.unique(sizes[sizes > 1]).tolist():
+        alike = np.flatnonzero(sizes == size)
+        step = max(1, CHUNK // (size * x.shape[1]))
+        for start in range(0, len(alike), step):
+            chunk = alike[start : start + step]
+            rows, models = np.nonzero(z[chunk])
+            members = np.repeat(models, z[chunk][rows, models].astype(np.intp)).reshape(len(chunk), size).T
+            sums = pair_sums(x[members], y[members])
+            for metric in metrics:
+                out[metric][chunk] = sums[metric]
     return out
+
+
+def pair_sums(a: NDArray[Any], b: NDArray[Any], known: NDArray[np.bool_] | None = None) -> dict[str, Floats]:
+    """Spearman's and Kendall's correlations, sets x tasks, from the ranks of members x sets x tasks.
+
+    b may have one task for all of a's. Members that are not `known` are in no pair.
+    """
+    shape = np.broadcast_shapes(a.shape, b.shape)[1:]
+    agreement, of_a, of_b = (
+        np.zeros(shape),
+        np.zeros(shape),
+        np.zeros(b.shape[1:] if known is None else shape),
+    )
+    above_a, above_b = np.zeros(a.shape, a.dtype), np.zeros((len(b), *of_b.shape), b.dtype)
+    for step in range(1, len(a)):
+        s, v = np.sign(a[step:] - a[:-step]), np.sign(b[step:] - b[:-step])
+        if known is not None:
+            both = (known[step:] & known[:-step]).astype(a.dtype)
+            s, v = s * both, v * both
+        agreement += (s * v).sum(axis=0, dtype=a.dtype)
+        of_a += np.abs(s).sum(axis=0, dtype=a.dtype)
+        of_b += np.abs(v).sum(axis=0, dtype=a.dtype)
+        for above, signs in ((above_a, s), (above_b, v)):
+            above[step:] += signs
+            above[:-step] -= signs
+    dx, dy = above_a.astype(np.float64), above_b.astype(np.float64)
+    return {
+        "kendall": ratio(2.0 * agreement, 2.0 * of_a, 2.0 * of_b),
+        "spearman": ratio(*((c * d).sum(axis=0) for c, d in ((dx, dy), (dx, dx), (dy, dy)))),
+    }
 
 
 def ratio(top: NDArray[Any], one: Floats, two: Floats) -> Floats:
@@ -97,7 +116,7 @@ def _libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _dense(x: Floats, kind: Any) -> NDArray[Any]:
+def dense(x: Floats, kind: Any) -> NDArray[Any]:
     """Ranks of each column from 0 on, equal where the values are: their differences are exact in 32 bits."""
     order = np.argsort(x, axis=0)
     ordered = np.take_along_axis(x, order, axis=0)
@@ -105,10 +124,6 @@ def _dense(x: Floats, kind: Any) -> NDArray[Any]:
     steps = np.cumsum(ordered[1:] > ordered[:-1], axis=0, dtype=np.intp)
     np.put_along_axis(ranks, order[1:], steps.astype(kind), axis=0)
     return ranks
-
-
-def _of_sets(values: Floats) -> NDArray[np.float32]:
-    return np.sign(values[:, :, None] - values[:, None, :])
 
 
 def _untied(x: NDArray[Any], z: NDArray[Any], size: Floats) -> dict[str, Floats]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from proxy._arrays import Floats
 from proxy.choices import METRICS
 from proxy.errors import ProxyError
+from proxy.relevance._large import LARGE, MOST_LEFT_OUT_OF_LARGE, PARTNERS
 from proxy.relevance._usable import Usable
 from proxy.relevance.correlation import correlations, permuted_correlations, set_correlations
 from proxy.relevance.fisher_intervals import fisher_intervals
@@ -58,8 +59,10 @@ def task_table(
 ) -> tuple[dict[str, TaskRelevance], float]:
     """Task -> its relevance, and the general factor's share of variance. nulls: permutations x models."""
     value = correlations(x, y)
-    null = permuted_correlations(x, nulls)
-    left_out = set_correlations(x, y, 1.0 - np.eye(len(y))) if len(y) <= MOST_LEFT_OUT else None
+    large = x.size > LARGE
+    null = permuted_correlations(x, nulls, partners=PARTNERS if large else None)
+    each = len(y) <= (MOST_LEFT_OUT_OF_LARGE if large else MOST_LEFT_OUT)
+    left_out = set_correlations(x, y, 1.0 - np.eye(len(y))) if each else None
     partial, share = partial_correlations(x, y, value)
     counts = np.isfinite(x).sum(axis=0)
     # task -> field -> metric -> number
@@ -78,8 +81,8 @@ def task_table(
                 "partial": partial[metric][i],
             }
             numbers = {name: float(number) for name, number in fields.items()}
-            each = None if left_out is None else left_out[metric][i]
-            influence = _influence(each, value[metric][i], models)
+            without = None if left_out is None else left_out[metric][i]
+            influence = _influence(without, value[metric][i], models)
             for name, entry in {**numbers, **influence}.items():
                 rows[task].setdefault(name, {})[metric] = entry
     table = {

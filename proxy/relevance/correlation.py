@@ -12,6 +12,7 @@ from scipy.stats import kendalltau, rankdata
 from proxy._arrays import Floats
 from proxy.choices import METRICS
 from proxy.errors import ProxyError
+from proxy.relevance._large import LARGE, partner_kendall
 from proxy.relevance._rank_correlations import by_model, by_set, ratio
 
 #: The correlations that Algorithm 1 chooses among, in the order of the paper.
@@ -111,7 +112,11 @@ def correlations(
 
 
 def permuted_correlations(
-    candidates: ArrayLike, targets: ArrayLike, metrics: Sequence[str] = METRICS
+    candidates: ArrayLike,
+    targets: ArrayLike,
+    metrics: Sequence[str] = METRICS,
+    *,
+    partners: int | None = None,
 ) -> dict[str, Floats]:
     """Correlation of each candidate with each of many targets.
 
@@ -123,6 +128,9 @@ def permuted_correlations(
         Scores on k targets, complete; say, permutations of one.
     metrics : sequence of str, optional
         Which of `METRICS`.
+    partners : int, optional
+        Take Kendall's over the pairs of each model with so many others, drawn once, instead of all pairs: for the
+        permutations of very many models, where it scatters a little wider.
 
     Returns
     -------
@@ -144,8 +152,10 @@ def permuted_correlations(
             out["pearson"][tasks] = _product(a, b)
         if "spearman" in metrics:
             out["spearman"][tasks] = _product(rankdata(a, axis=1), rankdata(b, axis=1))
-        if "kendall" in metrics and len(rows) > MOST_MODELS:
-            out["kendall"][tasks] = [[_one("kendall", column, one) for one in b] for column in a]
+        if "kendall" in metrics and partners is not None and len(rows) > 2 * partners + 1:
+            out["kendall"][tasks] = partner_kendall(a, b, partners)
+        elif "kendall" in metrics and len(rows) > MOST_MODELS:
+            out["kendall"][tasks] = [[rank_correlation("kendall", column, one) for one in b] for column in a]
         elif "kendall" in metrics:
             out["kendall"][tasks] = _pairwise(a, b)
     return out
@@ -170,16 +180,16 @@ def _complete(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> 
     members = (z > 0).sum(axis=1)
     if "pearson" in metrics:
         results["pearson"] = _pearson(x, y, z)
-    if ranked and len(y) <= MOST_MODELS:
+    if ranked and len(y) <= MOST_MODELS and x.size <= LARGE:
         results |= by_model(x, y, z, ranked)
     elif ranked:
-        small = members <= MOST_MEMBERS
+        small = z.sum(axis=1) <= (MOST_MEMBERS if len(y) > MOST_MODELS else MOST_MODELS)
         for metric, values in by_set(x, y, z[small], ranked).items():
             results[metric][small] = values
         for place in np.flatnonzero(~small):
             drawn = np.repeat(np.arange(len(y)), z[place].astype(int))
             for metric in ranked:
-                results[metric][place] = [_one(metric, column[drawn], y[drawn]) for column in x.T]
+                results[metric][place] = [rank_correlation(metric, column[drawn], y[drawn]) for column in x.T]
     few = (members < LEAST_MODELS)[:, None]
     return {metric: np.where(few, np.nan, values) for metric, values in results.items()}
 
@@ -221,8 +231,21 @@ def _pairwise(a: Floats, b: Floats) -> Floats:
     return out
 
 
-def _one(metric: str, column: Floats, y: Floats) -> float:
-    """One rank correlation; NaN where undefined."""
+def rank_correlation(metric: str, column: Floats, y: Floats) -> float:
+    """Compute one rank correlation.
+
+    Parameters
+    ----------
+    metric : {"spearman", "kendall"}
+        Which one.
+    column, y : ndarray of float, shape (models,)
+        Scores of a task and of the target, without gaps.
+
+    Returns
+    -------
+    float
+        In [-1, 1]; NaN where it is undefined: fewer than three models, or scores that are all alike.
+    """
     if len(column) < LEAST_MODELS or np.ptp(column) == 0 or np.ptp(y) == 0:
         return float("nan")
     if metric == "kendall":

@@ -7,6 +7,8 @@ import math
 import numpy as np
 
 from proxy._arrays import Floats
+from proxy.relevance._large import LARGE, first_components_without_each
+from proxy.relevance._paired import paired
 from proxy.relevance.correlation import correlations
 
 
@@ -62,6 +64,8 @@ def partial_correlations(x: Floats, y: Floats, value: dict[str, Floats]) -> tupl
     share = _first_component(z)[1]
     if tasks < 3:
         return partial, share
+    if x.size > LARGE:
+        return _partial_of_many(x, y, z, value), share
     for task in range(tasks):
         factor, _ = _first_component(np.delete(z, task, axis=1))
         known = np.isfinite(x[:, task])
@@ -75,6 +79,20 @@ def partial_correlations(x: Floats, y: Floats, value: dict[str, Floats]) -> tupl
             if rest > 1e-12:
                 partial[metric][task] = np.clip((a - b * c) / math.sqrt(rest), -1.0, 1.0)
     return partial, share
+
+
+def _partial_of_many(x: Floats, y: Floats, z: Floats, value: dict[str, Floats]) -> dict[str, Floats]:
+    """The partial correlations of all candidates at once."""
+    factors = first_components_without_each(z - z.mean(axis=0))
+    own = paired(x, factors)
+    of_target = paired(np.where(np.isfinite(x), y[:, None], np.nan), factors)
+    partial = {}
+    for metric, a in value.items():
+        b, c = own[metric], of_target[metric]
+        rest = (1 - b * b) * (1 - c * c)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            partial[metric] = np.where(rest > 1e-12, np.clip((a - b * c) / np.sqrt(rest), -1.0, 1.0), np.nan)
+    return partial
 
 
 def _first_component(z: Floats) -> tuple[Floats, float]:

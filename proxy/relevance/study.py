@@ -13,6 +13,7 @@ from proxy._checks import confidence, one_of, whole
 from proxy._text import counted, finite
 from proxy.choices import METRICS
 from proxy.errors import ProxyError
+from proxy.relevance._large import LARGE, PARTNERS
 from proxy.relevance._task_tables import fitted_normaliser, task_table, two_way_nulls
 from proxy.relevance._usable import usable
 from proxy.relevance.consistency import Consistency, choose_metric
@@ -22,7 +23,7 @@ from proxy.scores.flags import Flag, flag_tasks
 from proxy.scores.matrix import ScoreMatrix
 
 NORMALISATIONS = ("raw", "two_way")
-#: Of more than `MOST_MODELS` models a permutation takes long, and its null is narrow.
+#: Of more than `MOST_MODELS` models, or `LARGE` scores, a permutation takes long, and the null is narrow.
 FEW_PERMUTATIONS = 99
 
 
@@ -240,9 +241,14 @@ def study_relevance(
     if metric == "auto":
         metric = consistency[normalisation].metric if consistency else "kendall"
         chosen_by = "Algorithm 1" if consistency else "default"
-    if len(y) > MOST_MODELS and permutations > FEW_PERMUTATIONS:
-        notes.append(f"{len(y)} models: {FEW_PERMUTATIONS} permutations instead of {permutations}")
+    if (len(y) > MOST_MODELS or x.size > LARGE) and permutations > FEW_PERMUTATIONS:
+        many = f"{len(y)} models" if len(y) > MOST_MODELS else f"{x.size:,} scores"
+        notes.append(f"{many}: {FEW_PERMUTATIONS} permutations instead of {permutations}")
         permutations = FEW_PERMUTATIONS
+    if x.size > LARGE and len(y) > 2 * PARTNERS + 1:
+        notes.append(
+            f"{x.size:,} scores: in permutations, Kendall's correlation compares each model with {PARTNERS} others"
+        )
     rng = np.random.default_rng(seed)
     orders = rng.permuted(np.tile(np.arange(len(y)), (permutations, 1)), axis=1)
     tables = {}

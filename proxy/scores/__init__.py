@@ -7,6 +7,7 @@ from proxy._faces import lazily
 if TYPE_CHECKING:
     from proxy.scores.chance import AboveChance, above_chance
     from proxy.scores.flags import Flag, flag_tasks
+    from proxy.scores.identities import Names, read_names, write_names
     from proxy.scores.importers import FORMAT_NAMES, Imported, import_scores
     from proxy.scores.joins import Join, Match, join_scores, read_mapping
     from proxy.scores.matrix import ScoreMatrix

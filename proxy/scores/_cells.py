@@ -9,14 +9,17 @@ from typing import Literal, NamedTuple, NoReturn
 
 import numpy as np
 
+from proxy._arrays import Floats
 from proxy._checks import one_of
 from proxy._text import counted
 from proxy.errors import ProxyError
+from proxy.scores._values import Value, value_in
 from proxy.scores.matrix import ScoreMatrix
 
 Duplicates = Literal["refuse", "first", "mean"]
 Case = Literal["refuse", "first"]
-GAPS = frozenset({"", "-", "na", "n/a", "nan", "none", "null"})
+#: So many marked cells are shown in a note.
+SHOWN = 5
 
 
 class Cell(NamedTuple):
@@ -38,10 +41,17 @@ class Cells:
     models: dict[str, int] = field(default_factory=dict)
     tasks: dict[str, int] = field(default_factory=dict)
     values: dict[tuple[int, int], list[Cell]] = field(default_factory=dict)
+    #: Instead of `values`: score, standard error and n of all cells, (3, models, tasks).
+    whole: Floats | None = None
     facts: dict[str, dict[str, float]] = field(
         default_factory=lambda: {"direction": {}, "baseline": {}, "scale": {}}
     )
     notes: list[str] = field(default_factory=list)
+    #: Cells with a mark that is not read, for a note; and how many have a standard error behind a ±.
+    marks: list[str] = field(default_factory=list)
+    errors: int = 0
+    #: Task -> the first cell with a percent sign, and the first without one that may be a fraction.
+    percents: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         one_of("case", self.case, ("refuse", "first"))
@@ -51,18 +61,32 @@ class Cells:
         """Refuse a cell by its place."""
         raise ProxyError(f"{self.path}, line {line}, column {column}: {problem}")
 
-    def number(self, text: str, line: int, column: str) -> float:
-        """The number in a cell; NaN for a gap."""
-        text = text.strip()
-        if text.casefold() in GAPS:
-            return math.nan
-        try:
-            value = float(text)
-        except ValueError:
-            self.refuse(line, column, f"{text!r:.60} is not a number; leave the cell empty where unscored")
-        if math.isinf(value):
-            self.refuse(line, column, f"{text!r:.60} is infinite; leave the cell empty where unscored")
+    def value(self, text: str, line: int, column: str) -> Value:
+        """What a cell says; a score of NaN for a gap."""
+        value = value_in(text)
+        if value is None:
+            self.refuse(
+                line, column, f"{text.strip()!r:.60} is not a number; leave the cell empty where unscored"
+            )
+        if math.isinf(value.score):
+            self.refuse(
+                line, column, f"{text.strip()!r:.60} is infinite; leave the cell empty where unscored"
+            )
         return value
+
+    def score(self, text: str, line: int, task: str, column: str) -> Cell:
+        """The score in a cell of a task, with what stands beside it."""
+        value = self.value(text, line, column)
+        if value.mark:
+            self.marks.append(f"{text.strip()} (line {line}, column {column})")
+        if not math.isnan(value.stderr):
+            self.errors += 1
+        if value.percent or 0 < value.score <= 1:
+            kinds = self.percents.setdefault(task, {})
+            kind = "%" if value.percent else "fraction"
+            if kind not in kinds:
+                kinds[kind] = (line, text.strip())
+        return Cell(value.score, value.stderr, value.n, line)
 
     def model(self, cells: Sequence[str], keys: Sequence[int], line: int) -> int:
         """The row of the model that the key cells of a line name."""
@@ -90,14 +114,18 @@ class Cells:
             raise ProxyError(
                 f"{self.path}: no task {missing[0]!r}; there are {', '.join(list(self.tasks)[:8])}"
             )
-        if not self.values:
+        if not self.values and self.whole is None:
             raise ProxyError(f"{self.path}: no scores; expected a header and a line for each model")
-        arrays = np.full((3, len(self.models), len(self.tasks)), np.nan)
+        arrays = self.whole
+        if arrays is None:
+            arrays = np.full((3, len(self.models), len(self.tasks)), np.nan)
         for (row, column), cells in self.values.items():
             arrays[:, row, column] = self._merged(row, column, cells)[:3]
         names = list(self.models)
         rows = self._rows(names)
         self._note_repetitions()
+        self._note_decorations()
+        signs = {**direction, **{task: int(sign) for task, sign in self.facts["direction"].items()}}
         names, arrays = [names[row] for row in rows], arrays[:, rows]
         return ScoreMatrix(
             tuple(names),
@@ -105,9 +133,9 @@ class Cells:
             arrays[0],
             stderr=arrays[1] if np.isfinite(arrays[1]).any() else None,
             n=arrays[2] if np.isfinite(arrays[2]).any() else None,
-            direction={**direction, **{task: int(sign) for task, sign in self.facts["direction"].items()}},
+            direction=signs,
             baseline={**baseline, **self.facts["baseline"]},
-            scale={**scale, **self.facts["scale"]},
+            scale={**self._percent_scales(arrays[0], signs), **scale, **self.facts["scale"]},
             notes=tuple(self.notes),
         )
 
@@ -150,3 +178,33 @@ class Cells:
             kept = "the first was kept" if self.duplicates == "first" else "the mean was taken"
             were = counted(contradicting, "score was", "scores were")
             self.notes.append(f"{were} given more than once with different values; {kept}")
+
+    def _percent_scales(self, scores: Floats, signs: Mapping[str, int]) -> dict[str, float]:
+        """Task -> 100 where its scores have percent signs and it ends there.
+
+        A number up to 1 without a sign among them is refused.
+        """
+        scales = {}
+        for place, task in enumerate(self.tasks):
+            kinds = self.percents.get(task, {})
+            if "%" in kinds and "fraction" in kinds:
+                line, text = kinds["fraction"]
+                self.refuse(
+                    line,
+                    task,
+                    f"{text!r} has no %, but {kinds['%'][1]!r} on line {kinds['%'][0]} has; write the sign",
+                )
+            if "%" in kinds and signs.get(task, 1) == 1 and np.nanmax(scores[:, place]) <= 100:
+                scales[task] = 100.0
+        return scales
+
+    def _note_decorations(self) -> None:
+        """Note what stood beside the numbers."""
+        if self.errors:
+            self.notes.append(
+                f"{counted(self.errors, 'number')} behind a ± became the standard error of its score"
+            )
+        if self.marks:
+            have = counted(len(self.marks), "score has a mark that was", "scores have marks that were")
+            more = f" and {len(self.marks) - SHOWN} more" if len(self.marks) > SHOWN else ""
+            self.notes.append(f"{have} left out: {', '.join(self.marks[:SHOWN])}{more}")

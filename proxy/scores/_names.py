@@ -17,6 +17,10 @@ def checked_names(kind: str, names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         if not isinstance(name, str) or not name.strip() or len(name) > LONGEST_NAME:
             raise ProxyError(f"a {kind} must have a name of 1 to {LONGEST_NAME} characters, not {name!r:.60}")
+        if any("\ud800" <= sign <= "\udfff" for sign in name):
+            raise ProxyError(
+                f"the {kind} {name!r:.60} has half a character in its name, which no file can hold"
+            )
         name = name.strip()
         other = seen.get(name.casefold())
         if other == name:

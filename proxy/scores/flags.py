@@ -80,7 +80,8 @@ def flag_tasks(matrix: ScoreMatrix) -> tuple[Flag, ...]:
             flags.append(Flag("zero_variance", task, f"every model has {values[0]:g} on this task"))
             continue
         other = seen.setdefault(np.where(known, column, np.inf).tobytes(), task)
-        if other != task and values.size:
+        # Two tasks have one score of a single model in common by chance.
+        if other != task and values.size > 1:
             detail = f"this task has the same scores as {other}: the two weigh double"
             flags.append(Flag("duplicate_task", task, detail))
     flags += _repeated_models(matrix)

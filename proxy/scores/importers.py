@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from proxy._checks import one_of
+from proxy._files import is_standard_input
 from proxy._text import counted
 from proxy.errors import ProxyError
+from proxy.scores._metrics import notes_on_metrics, speaking
+from proxy.scores._scored import Groups, score_matrix, without_groups
 from proxy.scores.formats import FORMATS, Reading, Record, read_document
+from proxy.scores.formats.folders import result_files
+from proxy.scores.identities import Names, named_records
 from proxy.scores.matrix import ScoreMatrix
 from proxy.scores.tables import read_scores
 
 FORMAT_NAMES = ("auto", *(one.name for one in FORMATS), "csv")
 
-#: Which of several metrics of a task speaks for it, if the caller does not say; then the first in the file.
-PREFERRED = (
-    "acc_norm", "acc", "accuracy", "exact_match", "em", "pass@1", "f1", "mean", "naive_average", "score",
-)  # fmt: skip
-SUFFIXES = frozenset({".json", ".eval", ".csv", ".txt", ".gz"})
+#: So many files of a folder that are no result files are named in the notes.
+NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +37,21 @@ class Imported:
     formats : tuple of str
         The formats of the files, each once.
     files : tuple of str
-        The files.
+        The files that were read.
     metrics : dict of str to str
         Task -> the metric that speaks for it; empty where all metrics were kept, and for a plain CSV.
+    names : Names, optional
+        What the files tell apart, and the names that it has in the matrix, besides the names that were given.
+    skipped : tuple of str, optional
+        Files of folders that could not be read, each with the reason.
     """
 
     matrix: ScoreMatrix
     formats: tuple[str, ...]
     files: tuple[str, ...]
     metrics: dict[str, str]
+    names: Names = field(default_factory=Names)
+    skipped: tuple[str, ...] = ()
 
 
 def import_scores(
@@ -55,21 +60,39 @@ def import_scores(
     form: str = "auto",
     metric: str | None = None,
     all_metrics: bool = False,
+    groups: Groups = "keep",
+    names: Names | None = None,
+    model: str | None = None,
+    table: Mapping[str, Any] | None = None,
+    progress: Callable[[Collection[Path]], Iterable[Path]] = iter,
 ) -> Imported:
     """Read result files (or folders of them) of other programs, or one plain CSV.
+
+    A model's and a task's name is short where nothing else has it; where files tell two of one name apart (by the
+    number of examples, the version, the dtype, ...), each has what tells it apart behind its name.
 
     Parameters
     ----------
     paths : sequence of path-like
-        The files and folders.
+        The files and folders. A file of a folder that cannot be read is left out, and a note names it.
     form : str, optional
         The format of all of them, one of `FORMAT_NAMES`; "auto" looks into each.
     metric : str, optional
         The metric that speaks for a task where the task has it: its name, or the last part of its name ("accuracy"
-        for "match/accuracy"). By default the first of `PREFERRED` that the task has; a note names the metrics that
-        were left out.
+        for "match/accuracy"). By default the first of a list of usual ones that the task has; a note names the metrics
+        that were left out, and the models that have no other.
     all_metrics : bool, optional
         Keep all metrics, as tasks "task:metric".
+    groups : {"keep", "drop"}, optional
+        Keep groups of tasks whose parts are there too (a note names them), or leave them out.
+    names : Names, optional
+        Names of an earlier import, as they were or edited; they are kept.
+    model : str, optional
+        The model's name, for files that do not say it.
+    table : mapping of str to object, optional
+        How `read_scores` reads a plain CSV: its keyword arguments.
+    progress : callable, optional
+        Files -> the same files one by one, for a progress bar.
 
     Returns
     -------
@@ -79,133 +102,81 @@ def import_scores(
     Raises
     ------
     ProxyError
-        For unreadable files, files of no known form, and two different scores of one model on one task: a task that
-        was run with another number of examples, say, has to be imported into a table of its own.
+        For unreadable files, files of no known form, and two different scores of one model on one task.
     """
     one_of("format", form, FORMAT_NAMES)
-    files = _files(paths)
+    one_of("groups", groups, ("keep", "drop"))
     records: list[Record] = []
-    tables: list[ScoreMatrix] = []
-    formats: list[str] = []
-    notes: list[str] = []
-    for file in files:
-        is_table = file.suffix == ".gz" or form == "csv"
-        name, reading = ("csv", Reading([])) if is_table else read_document(file, form)
-        formats.append(name)
-        if name == "csv":
-            tables.append(read_scores(file))
+    tables: dict[Path, ScoreMatrix] = {}
+    formats: dict[Path, str] = {}
+    skipped: list[str] = []
+    files, notes = _files(paths)
+    for file in progress(files):
+        try:
+            name, reading, scores = _read(file, form, model, table or {})
+        except ProxyError as error:
+            if files[file]:
+                raise
+            skipped.append(str(error))
+            continue
+        formats[file] = name
+        if scores is not None:
+            tables[file] = scores
         records += reading.records
         notes += reading.notes
+    if records:
+        for file in [file for file in tables if not files[file]]:
+            skipped.append(f"{file}: a plain CSV is a table already and is imported alone")
+            del tables[file], formats[file]
     if tables and (records or len(tables) > 1):
         raise ProxyError("a plain CSV is a table already and is imported alone; leave out the other files")
-    names = tuple(map(str, files))
-    if tables:
-        return Imported(tables[0], tuple(formats), names, {})
+    notes += _notes_on_skipped(skipped)
+    read = (tuple(dict.fromkeys(formats.values())), tuple(map(str, formats)))
+    for scores in tables.values():
+        return Imported(scores.with_facts(notes=notes), *read, {}, names or Names(), tuple(skipped))
     if not records:
-        raise ProxyError(f"{files[0]}: holds no scores; give a file of results")
-    chosen, others = _speaking(records, metric)
+        raise ProxyError(
+            skipped[0] if skipped else f"{next(iter(files))}: holds no scores; give a file of results"
+        )
+    records, notes_on_groups = without_groups(records, groups)
+    records, identities, notes_on_names = named_records(records, names or Names())
+    chosen, others = speaking(records, metric)
+    notes += [*notes_on_groups, *notes_on_names]
     if not all_metrics:
-        notes += _notes_on_metrics(chosen, others)
-    matrix = _matrix(records, None if all_metrics else chosen, others, notes)
-    return Imported(matrix, tuple(dict.fromkeys(formats)), names, {} if all_metrics else chosen)
+        notes += notes_on_metrics(records, chosen, others)
+    matrix = score_matrix(records, None if all_metrics else chosen, others, notes)
+    return Imported(matrix, *read, {} if all_metrics else chosen, identities, tuple(skipped))
 
 
-def _files(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """The files, and the result files inside the folders."""
-    files: list[Path] = []
+def _read(
+    file: Path, form: str, model: str | None, table: Mapping[str, Any]
+) -> tuple[str, Reading, ScoreMatrix | None]:
+    """A file's format, its records, and its table where it is a plain CSV."""
+    name, reading = ("csv", Reading([])) if form == "csv" else read_document(file, form, model=model)
+    return name, reading, read_scores(file, text=reading.text, **table) if name == "csv" else None
+
+
+def _files(paths: Sequence[str | os.PathLike[str]]) -> tuple[dict[Path, bool], list[str]]:
+    """The files and the result files inside the folders -> whether they were named themselves; and notes."""
+    files: dict[Path, bool] = {}
+    notes: list[str] = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and p.is_file())
-            if not inside:
-                raise ProxyError(f"{path}: no result files in this folder ({', '.join(sorted(SUFFIXES))})")
-            files += inside
-        elif path.is_file():
-            files.append(path)
+            inside, left_out = result_files(path)
+            files |= {file: files.get(file, False) for file in inside}
+            notes += left_out
+        elif path.exists() or is_standard_input(path):
+            files[path] = True
         else:
             raise ProxyError(f"{path}: no such file")
     if not files:
         raise ProxyError("no files were given; name at least one")
-    return files
+    return files, notes
 
 
-def _speaking(
-    records: Sequence[Record], metric: str | None
-) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
-    """Task -> the metric that speaks for it, and task -> its other metrics, where it has any."""
-    metrics: dict[str, dict[str, None]] = defaultdict(dict)
-    for record in records:
-        metrics[record.task][record.metric] = None
-    # min keeps the first of equals, which is the first in the file.
-    chosen = {task: min(names, key=lambda name: _rank(name, metric)) for task, names in metrics.items()}
-    others = {
-        task: tuple(sorted(name for name in names if name != chosen[task]))
-        for task, names in metrics.items()
-        if len(names) > 1
-    }
-    return chosen, others
-
-
-def _rank(name: str, wanted: str | None) -> tuple[int, bool]:
-    """A metric's place: the wanted one first, then the preferred ones, each without a filter first."""
-    last = name.rsplit("/", 1)[-1].lower()
-    plain = last.split(",", 1)[0]
-    if wanted is not None and wanted.lower() in (name.lower(), last, plain):
-        return (-1, False)
-    place = PREFERRED.index(plain) if plain in PREFERRED else len(PREFERRED)
-    return (place, "," in last)
-
-
-def _notes_on_metrics(chosen: Mapping[str, str], others: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """One note for all tasks that have the same metrics."""
-    alike: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
-    for task, left_out in others.items():
-        alike[chosen[task], left_out].append(task)
-    return [
-        f"{tasks[0] if len(tasks) == 1 else f'{len(tasks)} tasks ({tasks[0]}, ...)'}: {kept} was taken, "
-        f"not {', '.join(left_out)}"
-        for (kept, left_out), tasks in alike.items()
-    ]
-
-
-def _matrix(
-    records: Sequence[Record],
-    chosen: Mapping[str, str] | None,
-    others: Mapping[str, tuple[str, ...]],
-    notes: list[str],
-) -> ScoreMatrix:
-    """The matrix of the chosen metrics, or of all where none are chosen."""
-    cells: dict[tuple[str, str], Record] = {}
-    direction: dict[str, int] = {}
-    repeated = 0
-    for record in records:
-        if chosen is None:
-            name = f"{record.task}:{record.metric}" if record.task in others else record.task
-        elif record.metric == chosen[record.task]:
-            name = record.task
-        else:
-            continue
-        other = cells.setdefault((record.model, name), record)
-        if other is not record:
-            if other.score != record.score:
-                raise ProxyError(
-                    f"{record.source}: {record.model} has {record.score:g} on {name}, but {other.score:g} in "
-                    f"{other.source}; import one of them"
-                )
-            repeated += 1
-        if record.lower_is_better:
-            direction[name] = -1
-    if repeated:
-        notes.append(f"{counted(repeated, 'score')} came twice with the same value; one was kept")
-    models = tuple(dict.fromkeys(model for model, _ in cells))
-    tasks = tuple(dict.fromkeys(task for _, task in cells))
-    arrays = np.full((3, len(models), len(tasks)), np.nan)
-    rows, columns = ({name: i for i, name in enumerate(names)} for names in (models, tasks))
-    for (model, task), record in cells.items():
-        arrays[:, rows[model], columns[task]] = record.score, record.stderr, record.n
-    arrays[2][arrays[2] < 1] = math.nan
-    return ScoreMatrix(
-        models, tasks, arrays[0],
-        stderr=arrays[1] if np.isfinite(arrays[1]).any() else None,
-        n=arrays[2] if np.isfinite(arrays[2]).any() else None,
-        direction=direction, notes=tuple(notes),
-    )  # fmt: skip
+def _notes_on_skipped(skipped: Sequence[str]) -> list[str]:
+    """A note on each of the first files that were left out, and how many more there are."""
+    notes = [f"left out: {reason}" for reason in skipped[:NAMED]]
+    if len(skipped) > NAMED:
+        notes.append(f"{counted(len(skipped) - NAMED, 'more file was', 'more files were')} left out")
+    return notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from proxy._arrays import Floats
+from proxy._files import read_text, shown_path
 from proxy._text import counted
 from proxy.errors import ProxyError
 from proxy.scores.matrix import ScoreMatrix
@@ -20,6 +22,8 @@ from proxy.scores.matrix import ScoreMatrix
 #: Endings that name a runtime, not a model, and those of models tuned for conversation.
 RUNTIME = re.compile(r"[-_](hf|turbomind|vllm|lmdeploy|bf16|fp16)$")
 CHAT = re.compile(r"[-_](chat|instruct|it|sft|rlhf|dpo)(?=[-_]|$)|[-_]base(?=[-_]|$)")
+#: A name, with what stands behind it: a revision, an adapter, or a folder of an organisation's model.
+PLACED = re.compile(r"([^@+/]*(?:/[^@+:/]*)*(?::[^@+/]*(?=[@+]|$))?)(.*)", re.DOTALL)
 _REASONS = {"mapped": "by the mapping", "alike": "a guess: the names are alike"}
 
 
@@ -161,7 +165,7 @@ def read_mapping(path: str | os.PathLike[str]) -> dict[str, str]:
     Parameters
     ----------
     path : path-like
-        The file.
+        The file; "-" is standard input.
 
     Returns
     -------
@@ -174,14 +178,8 @@ def read_mapping(path: str | os.PathLike[str]) -> dict[str, str]:
         For a file that cannot be read, a line without two names, and a name that is mapped to two others; it names the
         line.
     """
-    name = os.fspath(path)
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except OSError as error:
-        raise ProxyError(f"{name}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise ProxyError(f"{name}: not UTF-8 text; save it as UTF-8 CSV") from None
+    name = shown_path(path)
+    rows = [row for row in csv.reader(io.StringIO(read_text(path), newline="")) if row]
     mapping: dict[str, str] = {}
     for line, row in enumerate(rows[1:], start=2):
         if len(row) < 2 or not row[0].strip() or not row[1].strip():
@@ -225,8 +223,14 @@ def _plain_name(name: str, pairs: bool = False) -> str:
 
     >>> _plain_name("Qwen/Qwen-7B-Chat"), _plain_name("qwen-7b-turbomind"), _plain_name("Qwen/Qwen-7B-Chat", pairs=True)
     ('qwen-7b-chat', 'qwen-7b', 'qwen-7b')
+    >>> _plain_name("lab/base+/ckpt/lora-a"), _plain_name("ollama/Llama3:8b-instruct", pairs=True)
+    ('base+/ckpt/lora-a', 'llama3:8b')
     """
-    plain = re.sub(r"[_\s]+", "-", name.rsplit("/", 1)[-1].lower())
+    # What stands behind the name may have slashes of its own.
+    placed = PLACED.fullmatch(name.lower())
+    assert placed is not None  # both parts may be empty
+    base, behind = placed.groups()
+    plain = re.sub(r"[_\s]+", "-", base.rsplit("/", 1)[-1])
     while (shorter := RUNTIME.sub("", plain)) != plain:
         plain = shorter
-    return CHAT.sub("", plain) if pairs else plain
+    return (CHAT.sub("", plain) if pairs else plain) + behind

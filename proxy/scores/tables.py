@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from proxy._files import read_text, shown_path
 from proxy._text import counted
 from proxy.errors import ProxyError
-from proxy.scores._cells import Case, Cell, Cells, Duplicates
+from proxy.scores._bulk import is_number, read_plain_long, read_plain_wide
+from proxy.scores._cells import Case, Cells, Duplicates
 from proxy.scores._scales import known_scales
 from proxy.scores.matrix import ScoreMatrix
 
@@ -29,17 +31,19 @@ def read_scores(
     direction: Mapping[str, int] | None = None,
     baseline: Mapping[str, float] | None = None,
     scale: Mapping[str, float] | None = None,
+    text: str | None = None,
 ) -> ScoreMatrix:
-    """Read the score matrix of a CSV file (UTF-8, a header line; .gz is unpacked).
+    """Read the score matrix of a CSV file (UTF-8, a header line; packed by gzip or not).
 
     Wide: a model column and one column a task; columns without any number are left out, and a note says so.
     Long: ``model,task,score`` and, where known, ``stderr,n,metric,direction,baseline,scale``; a metric becomes
-    part of the task's name (``task:metric``). An empty cell (or -, NA, nan) is a gap.
+    part of the task's name (``task:metric``). An empty cell (or -, NA, nan) is a gap. A score may be written as
+    ``45.1%``, ``1,037``, ``0.5 ± 0.01`` (its standard error) or ``87.5 (7/8)`` (its items); a note repeats other marks.
 
     Parameters
     ----------
     path : path-like
-        The file.
+        The file; "-" is standard input.
     tasks : sequence of str, optional
         Read only these.
     model_columns : sequence of str, optional
@@ -55,6 +59,8 @@ def read_scores(
         Likewise.
     scale : mapping of str to float, optional
         Likewise.
+    text : str, optional
+        What the file holds, where it was read already; the path then only names it.
 
     Returns
     -------
@@ -77,15 +83,15 @@ def read_scores(
     >>> matrix.models, matrix.scores.tolist()
     (('a', 'b'), [[0.3, 0.26], [0.4, nan]])
     """
-    name = os.fspath(path)
-    rows = _lines(name)
+    name = shown_path(path)
+    rows = _lines(name, read_text(path) if text is None else text)
     if not rows:
         raise ProxyError(f"{name}: empty; expected a header and a line for each model")
     header = [cell.strip() for cell in rows[0][1]]
     lower = [cell.casefold() for cell in header]
-    for cell in header:
-        if cell and header.count(cell) > 1:
-            raise ProxyError(f"{name}, line {rows[0][0]}: column {cell!r} is there twice; keep one")
+    twice = next((cell for cell, times in Counter(header).items() if cell and times > 1), None)
+    if twice:
+        raise ProxyError(f"{name}, line {rows[0][0]}: column {twice!r} is there twice; keep one")
     keys = []
     for wanted in model_columns:
         if wanted.casefold() not in lower:
@@ -164,6 +170,8 @@ def _read_long(
 ) -> None:
     """Add every line of a long table."""
     at = {name: lower.index(name) for name in LONG if name in lower}
+    if tasks is None and read_plain_long(table, rows, at, keys):
+        return
     for line, cells in rows[1:]:
         model = table.model(cells, keys, line)
         task = cells[at["task"]].strip()
@@ -173,11 +181,16 @@ def _read_long(
             table.refuse(line, "task", "empty; every line must name its task")
         if tasks is not None and task not in tasks:
             continue
+        score = table.score(cells[at["score"]], line, task, "score")
         read = {
-            name: table.number(cells[at[name]], line, name) if name in at else math.nan
-            for name in ("score", "stderr", "n", "direction", "baseline", "scale")
+            name: table.value(cells[at[name]], line, name).score if name in at else math.nan
+            for name in ("stderr", "n", "direction", "baseline", "scale")
         }
-        table.add(model, task, Cell(read["score"], read["stderr"], read["n"], line))
+        stderr, n = (
+            given if math.isnan(read[name]) else read[name]
+            for name, given in (("stderr", score.stderr), ("n", score.n))
+        )
+        table.add(model, task, score._replace(stderr=stderr, n=n))
         for fact, known in table.facts.items():
             if not math.isnan(read[fact]) and known.setdefault(task, read[fact]) != read[fact]:
                 table.refuse(line, fact, f"{read[fact]:g} for {task!r}, {known[task]:g} before; keep one")
@@ -192,37 +205,54 @@ def _read_wide(
 ) -> None:
     """Add every column of a wide table that has numbers."""
     models = [table.model(cells, keys, line) for line, cells in rows[1:]]
+    _refuse_other_long(table, rows, header, keys, models)
+    if read_plain_wide(table, rows, header, keys, tasks):
+        return
     textual = []
     for place, task in enumerate(header):
         if place in keys or (tasks is not None and task not in tasks):
             continue
-        if not task or not any(_is_number(cells[place]) for _, cells in rows[1:]):
+        if not task or not any(is_number(cells[place]) for _, cells in rows[1:]):
             textual.append(task or f"number {place + 1}")
             continue
         for model, (line, cells) in zip(models, rows[1:], strict=True):
-            table.add(model, task, Cell(table.number(cells[place], line, task), math.nan, math.nan, line))
+            table.add(model, task, table.score(cells[place], line, task, task))
     if textual:
         table.notes.append(f"columns without a name or numbers were left out: {', '.join(textual)}")
 
 
-def _is_number(text: str) -> bool:
-    """Whether a cell holds a number, not a gap."""
-    try:
-        return not math.isnan(float(text))
-    except ValueError:
-        return False
+def _refuse_other_long(
+    table: Cells,
+    rows: Sequence[tuple[int, list[str]]],
+    header: Sequence[str],
+    keys: Sequence[int],
+    models: Sequence[int],
+) -> None:
+    """Refuse a long table with other names: a model contradicts itself, but a column of text tells its lines apart."""
+    if table.duplicates != "refuse" or len(set(models)) == len(models):
+        return
+    columns = {
+        place: [cells[place].strip() for _, cells in rows[1:]]
+        for place in range(len(header))
+        if place not in keys
+    }
+    numbers = [place for place, cells in columns.items() if any(map(is_number, cells))]
+    if not any(len(set(zip(models, columns[place], strict=True))) > len(set(models)) for place in numbers):
+        return
+    for place, cells in columns.items():
+        if place not in numbers and len(set(zip(models, cells, strict=True))) == len(models):
+            renamed = [] if header[place].casefold() == "task" else [f"{header[place]!r} to task"]
+            renamed += [
+                f"{header[numbers[0]]!r} to score" if len(numbers) == 1 else "the column of scores to score"
+            ]
+            raise ProxyError(
+                f"{table.path}, line {rows[0][0]}: a long table has the columns model, task and score; rename "
+                f"{' and '.join(renamed)}; where {header[place]!r} makes another model, name both by --model-column"
+            )
 
 
-def _lines(name: str) -> list[tuple[int, list[str]]]:
+def _lines(name: str, text: str) -> list[tuple[int, list[str]]]:
     """The lines of a CSV file that hold anything, with their numbers."""
-    try:
-        with open(name, "rb") as file:
-            raw = file.read()
-        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ProxyError(f"{name}: not UTF-8 text; save it as UTF-8 CSV") from None
-    except (OSError, EOFError) as error:
-        raise ProxyError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     try:
         return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]

@@ -14,10 +14,10 @@ CHECKS = ["python", "names", "extras", "files", "database", "doorbell", "engines
 def test_a_sound_installation_exits_0_and_tells_what_it_would_use(program: Call, tmp_path: Path) -> None:
     answer = program("doctor", "--json", FIRSTLIGHT_BROKER="filesystem")
     assert (answer.status, answer.err) == (0, "")
-    found = answer.json()
-    assert found["ok"] is True
-    assert [check["check"] for check in found["checks"]] == CHECKS
-    told = {check["check"]: check["found"] for check in found["checks"]}
+    report = answer.json()
+    assert report["ok"] is True
+    assert [check["check"] for check in report["checks"]] == CHECKS
+    told = {check["check"]: check["found"] for check in report["checks"]}
     assert str(tmp_path / "home") in told["files"]
     assert told["database"].startswith("sqlite")
     assert told["doorbell"].startswith("folders")
@@ -43,9 +43,9 @@ def test_every_failed_check_is_a_line_and_the_exit_status_is_1(program: Call, tm
         FIRSTLIGHT_REDIS_URL=f"redis://127.0.0.1:{nobody}/0",
     )
     assert (answer.status, answer.err) == (1, "")
-    found = json.loads(answer.out)
-    assert found["ok"] is False
-    failed = {check["check"]: check["found"] for check in found["checks"] if not check["ok"]}
+    report = json.loads(answer.out)
+    assert report["ok"] is False
+    failed = {check["check"]: check["found"] for check in report["checks"] if not check["ok"]}
     assert set(failed) == {"files", "database", "doorbell"}
     assert "set FIRSTLIGHT_HOME" in failed["database"]
     assert str(nobody) in failed["doorbell"]

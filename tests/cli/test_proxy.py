@@ -44,11 +44,11 @@ def tables(tmp_path: Path) -> dict[str, Path]:
 def test_relevance_has_every_metric_raw_and_two_way(call: Call, tables: dict[str, Path]) -> None:
     answer = call("relevance", tables["scores"], "--target", "tools", "--json", "--permutations", 199)
     assert (answer.status, answer.err) == (0, "")
-    found = answer.json()
-    assert found.keys() >= {"target", "metric", "tasks", "consistency", "flags", "notes"}
-    assert {row["task"] for row in found["tasks"]} == set(TASKS)
-    assert found["tasks"][0]["task"] == "arc"
-    for row in found["tasks"]:
+    study = answer.json()
+    assert study.keys() >= {"target", "metric", "tasks", "consistency", "flags", "notes"}
+    assert {row["task"] for row in study["tasks"]} == set(TASKS)
+    assert study["tasks"][0]["task"] == "arc"
+    for row in study["tasks"]:
         for normalisation in ("raw", "two_way"):
             assert row[normalisation].keys() >= {
                 "pearson",
@@ -58,8 +58,8 @@ def test_relevance_has_every_metric_raw_and_two_way(call: Call, tables: dict[str
                 "p_adjusted",
                 "partial",
             }
-        assert row["relevance"] == row["raw"][found["metric"]]
-    for one in found["consistency"].values():
+        assert row["relevance"] == row["raw"][study["metric"]]
+    for one in study["consistency"].values():
         assert set(one["metrics"]) == {"pearson", "spearman", "kendall"}
         assert one["metrics"]["kendall"].keys() >= {"baseline", "sampling", "baseline_se", "sampling_se"}
 
@@ -70,16 +70,16 @@ def test_select_gives_weights_and_a_reason_for_every_task(call: Call, tables: di
         tables["noise"], "--baseline", "chance=25", "--json",
     )  # fmt: skip
     assert (answer.status, answer.err) == (0, "")
-    found = answer.json()
-    assert found.keys() >= {"target", "metric", "weights", "tasks"}
-    assert sum(found["weights"].values()) == pytest.approx(1)
-    assert {row["task"] for row in found["tasks"]} == set(TASKS)
-    for row in found["tasks"]:
+    selection = answer.json()
+    assert selection.keys() >= {"target", "metric", "weights", "tasks"}
+    assert sum(selection["weights"].values()) == pytest.approx(1)
+    assert {row["task"] for row in selection["tasks"]} == set(TASKS)
+    for row in selection["tasks"]:
         assert row.keys() >= {"task", "relevance", "robustness", "phi", "kept", "why"}
-        assert row["kept"] == (row["task"] in found["weights"])
+        assert row["kept"] == (row["task"] in selection["weights"])
         assert row["why"]
-    assert "arc" in found["weights"]
-    assert "chance" not in found["weights"]
+    assert "arc" in selection["weights"]
+    assert "chance" not in selection["weights"]
 
 
 def test_select_works_without_groups_and_its_weights_go_into_rank(
@@ -166,6 +166,8 @@ def test_import_writes_scores_that_the_other_commands_read(call: Call, tables: d
     assert answer.json() | {"flags": []} == {
         "out": str(out), "formats": ["opencompass"], "files": 1, "models": 6, "tasks": 3, "rows": 18,
         "metrics": dict.fromkeys("abc", "accuracy"), "lower_is_better": [], "flags": [], "notes": [],
+        "names": {"models": {model: model for model in models},
+                  "tasks": {f"{task} | mode=gen | version=1": task for task in "abc"}}, "skipped": [],
     }  # fmt: skip
     assert out.read_text().splitlines()[0] == "model,task,score"
     assert call("relevance", out, "--target", "c", "--json", "--permutations", 19).status == 0
@@ -180,9 +182,9 @@ def test_the_target_may_come_from_the_chat_models_of_another_table(
     pairs.write_text("base,chat\n" + "".join(f"b{i},c{i}\n" for i in range(5)))
     answer = call("relevance", base, "--target", "tools", "--target-from", chat, "--pairs", pairs, "--json",
                   "--permutations", 19)  # fmt: skip
-    found = answer.json()
-    assert found["models"] == 5
-    assert "b0 was joined with c0 (by the mapping)" in found["notes"]
+    study = answer.json()
+    assert study["models"] == 5
+    assert "b0 was joined with c0 (by the mapping)" in study["notes"]
     pairs.write_text("base,chat\nb0,c0\n")
     refused(call("relevance", base, "--target", "tools", "--target-from", chat, "--pairs", pairs),
             "only 1 model of", "b0 with c0", "--pairs")  # fmt: skip
@@ -214,8 +216,8 @@ def test_a_target_with_some_gaps_says_whom_it_left_out(call: Call, tables: dict[
     lines = tables["scores"].read_text().splitlines()
     lines[3] = lines[3].rsplit(",", 1)[0] + ","
     tables["scores"].write_text("\n".join(lines) + "\n")
-    found = call("relevance", tables["scores"], "--target", "tools", "--json", "--permutations", 19).json()
-    assert (found["without_target"], found["models"]) == (["m2"], 11)
+    study = call("relevance", tables["scores"], "--target", "tools", "--json", "--permutations", 19).json()
+    assert (study["without_target"], study["models"]) == (["m2"], 11)
 
 
 def test_groups_that_cannot_be_compared_are_refused(call: Call, tables: dict[str, Path]) -> None:
@@ -229,7 +231,7 @@ def test_groups_that_cannot_be_compared_are_refused(call: Call, tables: dict[str
 def test_zero_noise_variance_is_said_and_capped(call: Call, tables: dict[str, Path]) -> None:
     still = tables["folder"] / "still.csv"
     still.write_text("model," + ",".join(TASKS) + "\na,30,30,25,60\nb,30,31,25.2,61\nc,30,33,25.1,60\n")
-    found = call(
+    selection = call(
         "select",
         tables["scores"],
         "--target",
@@ -240,7 +242,7 @@ def test_zero_noise_variance_is_said_and_capped(call: Call, tables: dict[str, Pa
         still,
         "--json",
     ).json()
-    row = next(row for row in found["tasks"] if row["task"] == "arc")
+    row = next(row for row in selection["tasks"] if row["task"] == "arc")
     assert (row["robustness"], row["robustness_details"]["infinite"]) == (1000, True)
     assert "infinite" in row["why"]
 

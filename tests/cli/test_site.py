@@ -18,15 +18,15 @@ World = site.World
 
 def processes_of(home: Path) -> list[str]:
     """Process ids whose environment names this installation."""
-    found = []
+    pids = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             environment = (folder / "environ").read_bytes()
         except OSError:  # ended a moment ago, or another user's
             continue
         if f"FIRSTLIGHT_HOME={home}".encode() in environment.split(b"\0"):
-            found.append(folder.name)
-    return found
+            pids.append(folder.name)
+    return pids
 
 
 def test_a_port_in_use_is_named_and_no_child_is_left_behind(program: Call, tmp_path: Path) -> None:
@@ -97,10 +97,10 @@ def run(call: Call, **options: object) -> Answer:
 
 def test_register_tells_what_it_registered(call: Call, world: World) -> None:
     answer = register(call, world.models / "tiny", name="copy", tokens=1000, seed=3)
-    made = Checkpoint.objects.get(name="copy", series__name="new")
+    checkpoint = Checkpoint.objects.get(name="copy", series__name="new")
     assert (answer.status, answer.err) == (0, "")
-    assert answer.out == f"registered copy: N = 12,352, float32, {made.digest}\n"
-    assert (made.tokens, made.seed, made.n_params) == (1000, 3, 12_352)
+    assert answer.out == f"registered copy: N = 12,352, float32, {checkpoint.digest}\n"
+    assert (checkpoint.tokens, checkpoint.seed, checkpoint.n_params) == (1000, 3, 12_352)
 
 
 def test_register_refuses_a_folder_outside_the_roots_and_leaves_no_empty_series(
@@ -118,10 +118,10 @@ def test_register_refuses_a_name_that_is_taken(call: Call, world: World) -> None
 
 def test_run_makes_a_run_that_waits_for_a_worker(call: Call, world: World) -> None:
     answer = run(call, passes=3, seed=9)
-    made = Run.objects.get()
+    new_run = Run.objects.get()
     assert (answer.status, answer.err) == (0, "")
-    assert answer.out.startswith(f"run {made.pk}: 4 units wait")
-    assert (made.rule, made.seed) == ({"kind": "until_passes", "r": 3, "floor": 64, "cap": 10_000}, 9)
+    assert answer.out.startswith(f"run {new_run.pk}: 4 units wait")
+    assert (new_run.rule, new_run.seed) == ({"kind": "until_passes", "r": 3, "floor": 64, "cap": 10_000}, 9)
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_every_stopping_rule_has_its_flags(
 ) -> None:
     base = ("--series", "series", "--checkpoint", "tiny", "--task", "letters", "--user", "owner")
     assert call("run", *base, "--engine", "torch", *flags).status == 0
-    made = Run.objects.get()
-    assert (made.rule, made.engine) == (rule, "torch")
+    new_run = Run.objects.get()
+    assert (new_run.rule, new_run.engine) == (rule, "torch")
 
 
 @pytest.mark.parametrize(

@@ -76,16 +76,15 @@ def draw(run: "Run", *, share: float = 1.0, cap_wave: int = 512) -> None:
     from firstlight.evaluations.leases import NewBatch, append_batches, claim_units
     from firstlight.evaluations.models import Unit
     from firstlight.registry.models import Instance
-    from passuntil import rule_from_dict
 
-    rule = rule_from_dict(run.rule)
+    rule = run.stopping_rule
     rng = np.random.default_rng(run.pk)
     claims = claim_units(run.pk, "seed/0/0", max(1, round(run.units_total * share)))
     instances = Instance.objects.in_bulk([claim.instance for claim in claims])
     for claim in claims:
         instance = instances[claim.instance]
         p = true_probability(run.task.name, instance.key, run.checkpoint.n_params)
-        passed = rng.random(run.rule.get("cap", run.rule.get("n"))) < p
+        passed = rng.random(rule.bounds[1]) < p
         passed = passed[: min(len(passed), rule.settle(passed).draws + 17)]
         first = {True: np.flatnonzero(passed)[:4], False: np.flatnonzero(~passed)[:4]}
         wrong = instance.answer[::-1] + "\u202eab\tc"
@@ -175,16 +174,16 @@ def build(
 
     for n in sizes:
         label = f"{n / 1e6:.1f}M" if n >= 1e6 else f"{n // 1000}k"
-        made = actions.plan_checkpoint(
+        checkpoint = actions.plan_checkpoint(
             owner, series, configuration, name=f"ladder-{label}", n_params=n, tokens=20 * n
         )
-        demo.checkpoints.append(made)
+        demo.checkpoints.append(checkpoint)
         if n == sizes[-1]:
-            forecasts = [make_forecast(owner, task, made) for task in demo.tasks]
+            forecasts = [make_forecast(owner, task, checkpoint) for task in demo.tasks]
             for forecast in forecasts[:2]:
                 lock_forecast(owner, forecast)
-        weights(made)
-        measure(made)
+        weights(checkpoint)
+        measure(checkpoint)
     demo.scored = list(Forecast.objects.filter(target=demo.checkpoints[-1]).order_by("id"))
     far = actions.plan_checkpoint(
         owner, series, configuration, name="ladder-21M", n_params=FAR_SIZE, tokens=20 * FAR_SIZE

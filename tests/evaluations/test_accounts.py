@@ -43,10 +43,10 @@ def complete(run: Run) -> Run:
 
 def test_tokens_and_draws_are_split_into_used_and_overshot(world: World) -> None:
     run = complete(world.run(r=2, floor=0, cap=200, seed=1))
-    found = accounts(run)
-    assert found["drawn"] == run.draws + found["overshoot"]
-    assert found["tokens"] == found["tokens_used"] + found["tokens_overshot"]
-    assert 0 < found["overshoot_share"] < 1
+    account = accounts(run)
+    assert account["drawn"] == run.draws + account["overshoot"]
+    assert account["tokens"] == account["tokens_used"] + account["tokens_overshot"]
+    assert 0 < account["overshoot_share"] < 1
     assert sum(Batch.objects.values_list("tokens_used", flat=True)) == run.tokens_used < run.tokens
     Batch.objects.filter(pk=Batch.objects.latest("pk").pk).update(tokens_used=0)
     assert any("tokens used" in str(problem) for problem in reconcile(run))
@@ -54,14 +54,14 @@ def test_tokens_and_draws_are_split_into_used_and_overshot(world: World) -> None
 
 def test_the_rate_stands_beside_the_ceiling_of_the_load(world: World) -> None:
     run = complete(world.run(r=60, floor=500, cap=2000))
-    found = accounts(run)
+    account = accounts(run)
     probe = EngineProbe.objects.get(checkpoint=world.checkpoint, engine="reference")
-    assert found["ceiling_tokens_per_second"] == pytest.approx(probe.tokens_per_second)
-    assert found["device_tokens_per_second"] == pytest.approx(run.tokens / run.engine_seconds)
-    assert found["share_of_ceiling"] == pytest.approx(
-        found["device_tokens_per_second"] / probe.tokens_per_second
+    assert account["ceiling_tokens_per_second"] == pytest.approx(probe.tokens_per_second)
+    assert account["device_tokens_per_second"] == pytest.approx(run.tokens / run.engine_seconds)
+    assert account["share_of_ceiling"] == pytest.approx(
+        account["device_tokens_per_second"] / probe.tokens_per_second
     )
-    assert 0 < found["share_of_ceiling"] < 3
+    assert 0 < account["share_of_ceiling"] < 3
 
 
 def test_a_checkpoint_that_falls_silent_is_refused_when_it_is_loaded(
@@ -143,11 +143,11 @@ def test_an_answer_that_cannot_be_scored_is_asked_once_and_its_neighbours_are_sc
     engine = open_engine("reference", world.models / "tiny")
     whole, calls = engine.score, []
 
-    def picky(pairs: list[tuple[str, str]], stop: tuple[str, ...] = ()) -> Any:
+    def picky(pairs: list[tuple[str, str]], stop: tuple[str, ...], max_tokens: int) -> Any:
         calls.append(pairs)
         if any(answer == "b" for _, answer in pairs):
             raise EngineRefusal("no such answer", pair=0)
-        return whole(pairs, stop=stop)
+        return whole(pairs, stop, max_tokens)
 
     monkeypatch.setattr(engine, "score", picky)
     assert score_references(engine, world.checkpoint, [run.pk]) == 2
@@ -155,9 +155,9 @@ def test_an_answer_that_cannot_be_scored_is_asked_once_and_its_neighbours_are_sc
         "",
         "no such answer",
     ]
-    made = len(calls)
+    calls_before = len(calls)
     assert score_references(engine, world.checkpoint, [run.pk]) == 0
-    assert len(calls) == made
+    assert len(calls) == calls_before
     assert len(losses(run)) == 1
 
 

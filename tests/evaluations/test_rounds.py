@@ -10,7 +10,7 @@ from firstlight.evaluations.models import Doorbell, Run, Unit
 from firstlight.evaluations.progress import reconcile
 from firstlight.evaluations.rounds import outcomes, rounds
 from firstlight.evaluations.tallies import precision_facts, run_estimate
-from passuntil import DatasetPrecision, rule_from_dict
+from passuntil import DatasetPrecision
 from tests.evaluations.conftest import World, task_lines
 from workers.cli.measure import draw_all
 from workers.engines import open_engine
@@ -38,7 +38,7 @@ def counts(run: Run) -> list[tuple[int, int]]:
 
 
 def rule_of(run: Run) -> DatasetPrecision:
-    rule = rule_from_dict(run.rule)
+    rule = run.stopping_rule
     assert isinstance(rule, DatasetPrecision)
     return rule
 
@@ -48,16 +48,16 @@ def test_a_run_ends_where_its_rule_ends_and_its_estimate_is_the_rules(world: Wor
     assert (run.state, run.units_done) == (Run.State.COMPLETE, 4)
     assert reconcile(run) == []
     rule = rule_of(run)
-    found = rule.estimate(rounds(rule, run.units.order_by("pk")), level=0.95)
-    assert found.done
-    assert found.met
-    assert run.drawn == run.draws == found.draws  # a round is drawn to the draw: nothing in vain
-    assert run_estimate(run).mean == found.mean
+    estimate = rule.estimate(rounds(rule, run.units.order_by("pk")), level=0.95)
+    assert estimate.done
+    assert estimate.met
+    assert run.drawn == run.draws == estimate.draws  # a round is drawn to the draw: nothing in vain
+    assert run_estimate(run).mean == estimate.mean
     shown = estimates([run])[run.pk]
     assert (shown["mean"], shown["low"], shown["high"], shown["unfinished"]) == (
-        found.mean,
-        found.low,
-        found.high,
+        estimate.mean,
+        estimate.low,
+        estimate.high,
         0,
     )
 

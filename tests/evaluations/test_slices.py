@@ -16,7 +16,7 @@ from firstlight.evaluations.rounds import stored_bits
 from firstlight.files.task_file import InstanceSpec, parse_task_lines
 from firstlight.registry import actions
 from firstlight.registry.models import Checkpoint, Instance, Task
-from passuntil import Tally, rule_from_dict
+from passuntil import Tally
 from tests.evaluations.conftest import World, task_lines
 from tests.tiny_model import write_tiny_llama
 from workers import engine_cache, tasks
@@ -66,9 +66,7 @@ def states(run: Run) -> set[str]:
 
 def by_command(world: World, run: Run) -> list[Tally]:
     engine = open_engine("reference", world.models / "tiny")
-    rows, _ = draw_all(
-        engine, specs(), rule_from_dict(run.rule), Decoding(seed=run.seed), model="tiny", n_params=1
-    )
+    rows, _ = draw_all(engine, specs(), run.stopping_rule, Decoding(seed=run.seed), model="tiny", n_params=1)
     return [row.tally for row in rows]
 
 
@@ -116,8 +114,8 @@ def test_another_seed_draws_something_else(world: World) -> None:
 def test_overshoot_is_drawn_and_accounted_for_but_does_not_count(world: World) -> None:
     run = world.run(r=2, floor=0, cap=200, seed=1)
     finish(run)
-    made = sum(Batch.objects.filter(unit__run=run).values_list("draws", flat=True))
-    assert run.drawn == made
+    batch_draws = sum(Batch.objects.filter(unit__run=run).values_list("draws", flat=True))
+    assert run.drawn == batch_draws
     assert run.draws == sum(draws for draws, _, _ in counts(run))
     assert run.drawn > run.draws
     for draws, passes, stopped_at in counts(run):
@@ -128,7 +126,7 @@ def test_overshoot_is_drawn_and_accounted_for_but_does_not_count(world: World) -
 def test_the_stored_bits_are_the_outcomes_in_draw_order(world: World) -> None:
     run = world.run(r=3, seed=4)
     finish(run)
-    rule = rule_from_dict(run.rule)
+    rule = run.stopping_rule
     for unit in run.units.all():
         bits = stored_bits(unit)
         assert len(bits) == unit.drawn

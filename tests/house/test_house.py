@@ -20,11 +20,11 @@ def tracked(*patterns: str) -> list[Path]:
 def test_platform_is_a_bare_source_root() -> None:
     """A module directly in platform/ would shadow Python's own `platform` for everything started here."""
     assert [path.name for path in (ROOT / "platform").iterdir() if path.suffix == ".py"] == []
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", "import platform; print(platform.python_version())"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert found.stdout.startswith("3.")
+    assert process.stdout.startswith("3.")
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])

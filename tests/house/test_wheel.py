@@ -59,9 +59,9 @@ def python(wheel: Path, home: Path, *words: str | Path) -> subprocess.CompletedP
 def test_the_site_runs_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
     done = python(wheel, tmp_path, "-c", PROGRAM)
     assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout)
-    assert found["login"] == 200
-    for place in (*found["packages"], found["template"], found["css"]):
+    report = json.loads(done.stdout)
+    assert report["login"] == 200
+    for place in (*report["packages"], report["template"], report["css"]):
         assert place.startswith(str(wheel)), place
 
 

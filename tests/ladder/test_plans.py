@@ -43,25 +43,25 @@ def test_tokens_are_twenty_a_parameter_and_the_rate_falls_to_a_tenth(d: int) -> 
 
 
 def test_mixtures_are_shares_and_leave_no_task_out() -> None:
-    found = mixtures(CHOSEN)
-    assert len(found) >= 10
-    for shares in found.values():
+    all_mixtures = mixtures(CHOSEN)
+    assert len(all_mixtures) >= 10
+    for shares in all_mixtures.values():
         assert set(shares) == set(CHOSEN)
         assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
         assert min(shares.values()) > 0.01
 
 
 def test_the_groups_hold_every_mixture_at_four_sizes_and_five_seeds_at_the_small_ones() -> None:
-    found = main_specs() + group_specs()
-    assert len({spec.key for spec in found}) == len(found)
+    models = main_specs() + group_specs()
+    assert len({spec.key for spec in models}) == len(models)
     for d in (*SMALL_WIDTHS, LARGE_WIDTH):
-        assert {s.mixture for s in found if s.d == d and s.seed == 0} == set(mixtures(CHOSEN))
+        assert {s.mixture for s in models if s.d == d and s.seed == 0} == set(mixtures(CHOSEN))
     for d in SMALL_WIDTHS:
-        assert len({s.seed for s in found if s.d == d and s.mixture == "main"}) >= 5
+        assert len({s.seed for s in models if s.d == d and s.mixture == "main"}) >= 5
 
 
 def test_a_stack_holds_one_size_and_every_model_once() -> None:
-    found = specs("full", None)
-    parts = stacks(found, 8)
-    assert sorted(s.key for part in parts for s in part) == sorted(s.key for s in found)
+    models = specs("full", None)
+    parts = stacks(models, 8)
+    assert sorted(s.key for part in parts for s in part) == sorted(s.key for s in models)
     assert all(len({s.d for s in part}) == 1 and len(part) <= 8 for part in parts)

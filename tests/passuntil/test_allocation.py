@@ -18,11 +18,11 @@ from passuntil.rules.allocation import Rounds, neyman, weighted_estimates
 
 def run(rule: DatasetPrecision, p: np.ndarray, generator: np.random.Generator, costs: Any = None) -> Rounds:
     """Draw what the rule asks for until it is done."""
-    counts, made, passed = Rounds.none(p.size), [], []
+    counts, round_draws, round_passes = Rounds.none(p.size), [], []
     while not (answer := rule.allocate(counts, wave=10**9, costs=costs)).done:
-        made.append(answer.draws)
-        passed.append(generator.binomial(answer.draws, p))
-        counts = Rounds(np.array(made), np.array(passed))
+        round_draws.append(answer.draws)
+        round_passes.append(generator.binomial(answer.draws, p))
+        counts = Rounds(np.array(round_draws), np.array(round_passes))
     return counts
 
 
@@ -69,10 +69,10 @@ def test_the_estimate_is_unbiased_and_meets_its_target_at_every_p(mean: float) -
     errors, reported, wide, runs = [], [], 0, 60
     for _ in range(runs):
         counts = run(rule, p, generator)
-        found = rule.estimate(counts)
-        errors.append(found.mean / p.mean() - 1)
-        reported.append(found.se_draws / p.mean())
-        wide += p.mean() in found.sequence
+        estimate = rule.estimate(counts)
+        errors.append(estimate.mean / p.mean() - 1)
+        reported.append(estimate.se_draws / p.mean())
+        wide += p.mean() in estimate.sequence
     error = np.std(errors, ddof=1) / math.sqrt(runs)
     assert abs(np.mean(errors)) < 3.5 * error
     assert np.sqrt(np.mean(np.square(reported))) == pytest.approx(np.std(errors), rel=0.25)
@@ -110,10 +110,10 @@ def test_a_model_like_it_spares_the_pilot_and_a_misleading_one_does_no_harm() ->
         errors, reported = [], []
         for _ in range(60):
             counts = run(rule, p, generator)
-            found = rule.estimate(counts)
-            draws.setdefault(name, []).append(found.draws)
-            errors.append(found.mean / p.mean() - 1)
-            reported.append(found.se_draws / p.mean())
+            estimate = rule.estimate(counts)
+            draws.setdefault(name, []).append(estimate.draws)
+            errors.append(estimate.mean / p.mean() - 1)
+            reported.append(estimate.se_draws / p.mean())
         assert abs(np.mean(errors)) < 3.5 * np.std(errors) / math.sqrt(60), name
         assert np.sqrt(np.mean(np.square(reported))) == pytest.approx(np.std(errors), rel=0.3), name
         assert np.sqrt(np.mean(np.square(reported))) < 0.13, name
@@ -193,17 +193,17 @@ def test_a_target_beyond_the_cap_is_said_and_ends_at_the_cap() -> None:
     answer = rule.allocate(counts, wave=10)
     assert not answer.reachable
     assert "cannot be reached with at most 200 draws" in answer.note
-    found = rule.estimate(counts)
-    assert not found.met
-    assert found.se_draws > 1e-4
+    estimate = rule.estimate(counts)
+    assert not estimate.met
+    assert estimate.se_draws > 1e-4
 
 
 def test_no_pass_at_all_ends_with_a_bound() -> None:
     rule = DatasetPrecision(0.05, relative=True, cap=500)
     counts = run(rule, np.zeros(5), np.random.default_rng(0))
-    found = rule.estimate(counts)
-    assert (found.mean, found.low, found.se_draws) == (0.0, 0.0, 0.0)
-    assert 0 < found.high < 0.02
+    estimate = rule.estimate(counts)
+    assert (estimate.mean, estimate.low, estimate.se_draws) == (0.0, 0.0, 0.0)
+    assert 0 < estimate.high < 0.02
     every = rule.estimate(run(DatasetPrecision(0.05, cap=500), np.ones(5), np.random.default_rng(0)))
     assert every.mean == every.high == 1.0
     assert 0.9 < every.low < 1
@@ -212,10 +212,10 @@ def test_no_pass_at_all_ends_with_a_bound() -> None:
 def test_an_estimate_before_the_end_is_provisional() -> None:
     rule = DatasetPrecision(0.01)
     counts = Rounds(np.full((1, 3), 32), np.array([[3, 0, 9]]))
-    found = rule.estimate(counts)
-    assert not found.done
-    assert found.interval().method == "provisional"
-    assert found.mean == pytest.approx(12 / 96)
+    estimate = rule.estimate(counts)
+    assert not estimate.done
+    assert estimate.interval().method == "provisional"
+    assert estimate.mean == pytest.approx(12 / 96)
     with pytest.raises(PassUntilError, match="the pilot is not complete"):
         rule.estimate(Rounds.none(3))
 

@@ -32,11 +32,11 @@ def test_no_smaller_number_of_passes_would_do(epsilon: float, level: float) -> N
 def test_the_promise_is_kept_at_every_p_and_the_estimate_is_unbiased(p: float) -> None:
     generator, runs, k = np.random.default_rng(3), 4000, 17
     stopped = generator.negative_binomial(k, p, runs) + k
-    found = [gamma_estimate(k=k, stopped_at=int(n), seed=i) for i, n in enumerate(stopped)]
-    values = np.array([f.value for f in found])
+    estimates = [gamma_estimate(k=k, stopped_at=int(n), seed=i) for i, n in enumerate(stopped)]
+    values = np.array([f.value for f in estimates])
     assert abs(values.mean() / p - 1) < 4 * values.std() / p / math.sqrt(runs)
     assert (np.abs(values / p - 1) <= 0.5).mean() >= 0.95 - 3 * math.sqrt(0.05 * 0.95 / runs)
-    covered = np.mean([f.low <= p <= f.high for f in found])
+    covered = np.mean([f.low <= p <= f.high for f in estimates])
     # Exactly 95%, but for the cut at 1, which can only let more in.
     assert covered == pytest.approx(0.95, abs=4 * math.sqrt(0.05 * 0.95 / runs)) or (
         p > 0.5 and covered > 0.95

@@ -81,32 +81,32 @@ def test_a_cells_own_deviation_is_integrated_out(passes: int, draws: int) -> Non
 def test_single_instances_come_out_as_scipy_has_them() -> None:
     generator = np.random.default_rng(2)
     draws, passes = until(generator, population(generator, SIZES, 12))
-    found = instance_ml(SIZES, draws, passes)
+    fits = instance_ml(SIZES, draws, passes)
     some = np.flatnonzero(passes.any(axis=1))
-    assert np.isnan(found.alpha).sum() == 12 - some.size
+    assert np.isnan(fits.alpha).sum() == 12 - some.size
     for i in some:
 
         def value(theta: NDArray[Any], i: int = i) -> float:
             return -float(log_likelihood(theta[0] - theta[1] * np.log(SIZES), draws[i], passes[i]).sum())
 
         best = minimize(value, [2.0, 0.2], method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-9})
-        assert [found.log_c[i], found.alpha[i]] == pytest.approx(best.x, abs=1e-3)
+        assert [fits.log_c[i], fits.alpha[i]] == pytest.approx(best.x, abs=1e-3)
 
 
 def test_the_likelihood_fits_of_table_2_come_out_and_one_rejects_the_law() -> None:
     sizes = [0.036, 0.109, 0.241, 0.499, 0.892, 1.542]
-    found = instance_ml(sizes, np.full((2, 6), 1600), [[0, 0, 0, 1, 3, 13], [6, 82, 561, 580, 909, 1275]])
-    assert np.exp(found.log_c) == pytest.approx([5.806, 0.445], abs=1e-3)
-    assert found.alpha == pytest.approx([0.421, 0.793], abs=6e-4)
-    assert found.predict(2.45) == pytest.approx([0.0186, 0.8035], abs=1e-4)
-    assert found.deviance == pytest.approx([0.35, 211], abs=0.5)
-    assert found.p_value[0] > 0.9
-    assert found.p_value[1] < 1e-30
+    fits = instance_ml(sizes, np.full((2, 6), 1600), [[0, 0, 0, 1, 3, 13], [6, 82, 561, 580, 909, 1275]])
+    assert np.exp(fits.log_c) == pytest.approx([5.806, 0.445], abs=1e-3)
+    assert fits.alpha == pytest.approx([0.421, 0.793], abs=6e-4)
+    assert fits.predict(2.45) == pytest.approx([0.0186, 0.8035], abs=1e-4)
+    assert fits.deviance == pytest.approx([0.35, 211], abs=0.5)
+    assert fits.p_value[0] > 0.9
+    assert fits.p_value[1] < 1e-30
 
 
 def test_an_instance_without_a_maximum_is_nan_and_not_a_number_from_nowhere() -> None:
-    found = instance_ml([1, 2, 4], np.full((3, 3), 100), [[0, 0, 0], [100, 100, 100], [1, 5, 20]])
-    assert np.isnan(found.alpha).tolist() == [True, True, False]
+    fits = instance_ml([1, 2, 4], np.full((3, 3), 100), [[0, 0, 0], [100, 100, 100], [1, 5, 20]])
+    assert np.isnan(fits.alpha).tolist() == [True, True, False]
 
 
 def test_hyper_parameters_are_recovered_and_zeros_do_not_flatten_the_slope() -> None:
@@ -141,10 +141,10 @@ def test_the_interval_covers_and_the_forecast_is_unbiased(training: float) -> No
     for _ in range(repeats):
         p = population(generator, np.append(SIZES, TARGET), 100, training)
         draws, passes = until(generator, p[:, :-1])
-        found = InstanceLikelihood(n_samples=400).fit(SIZES, draws, passes).forecast(TARGET)
+        forecast = InstanceLikelihood(n_samples=400).fit(SIZES, draws, passes).forecast(TARGET)
         truth = p[:, -1].mean()
-        hits += found.low <= truth <= found.high
-        errors.append(np.log(found.mean / truth))
+        hits += forecast.low <= truth <= forecast.high
+        errors.append(np.log(forecast.mean / truth))
     # A share of .9 in 80 has a standard error of .034.
     assert hits / repeats > 0.9 - 3 * 0.034
     assert abs(np.mean(errors)) < 3 * np.std(errors) / np.sqrt(repeats) + 0.02
@@ -157,8 +157,8 @@ def test_without_deviations_the_interval_is_narrow_and_wrong_on_a_noisy_series()
         draws, passes = until(generator, p[:, :-1])
         for deviation in (None, "estimate"):
             law = InstanceLikelihood(n_samples=300, deviation=deviation).fit(SIZES, draws, passes)
-            found = law.forecast(TARGET)
-            hit = found.low <= p[:, -1].mean() <= found.high
+            forecast = law.forecast(TARGET)
+            hit = forecast.low <= p[:, -1].mean() <= forecast.high
             bare, full = bare + (hit and deviation is None), full + (hit and deviation is not None)
     assert bare < 15 < full
 
@@ -204,11 +204,11 @@ def test_bootstrap_replicates_scatter_about_the_fit_as_instances_do() -> None:
     generator = np.random.default_rng(14)
     draws, passes = until(generator, population(generator, SIZES, 100), r=20, cap=10**6)
     law = InstanceLikelihood().fit(SIZES, draws, passes)
-    found = law.bootstrap(200, n_params=TARGET)
-    assert found.mean.shape == (200, 2)
-    assert found.mean.mean(0) == pytest.approx(law.mean_, abs=0.03)
-    assert found.mean[:, 1].std() == pytest.approx(np.sqrt(law.covariance_[1, 1] / 100), rel=0.4)
-    assert found.task_mean.std() > 0
+    bootstrap = law.bootstrap(200, n_params=TARGET)
+    assert bootstrap.mean.shape == (200, 2)
+    assert bootstrap.mean.mean(0) == pytest.approx(law.mean_, abs=0.03)
+    assert bootstrap.mean[:, 1].std() == pytest.approx(np.sqrt(law.covariance_[1, 1] / 100), rel=0.4)
+    assert bootstrap.task_mean.std() > 0
 
 
 def test_it_is_a_scikit_learn_estimator() -> None:

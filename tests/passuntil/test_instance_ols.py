@@ -39,9 +39,9 @@ def test_a_cell_that_was_not_measured_is_left_out() -> None:
 
 def test_a_lawful_population_is_forecast_within_its_interval() -> None:
     values = np.exp(-np.multiply.outer([2.0, 4.0, 8.0], SIZES**-0.3))
-    found = InstanceOLS().fit(SIZES, values).forecast(2.45)
-    assert found.mean == pytest.approx(np.exp(-np.array([2, 4, 8]) * 2.45**-0.3).mean())
-    assert found.low <= found.mean <= found.high
+    forecast = InstanceOLS().fit(SIZES, values).forecast(2.45)
+    assert forecast.mean == pytest.approx(np.exp(-np.array([2, 4, 8]) * 2.45**-0.3).mean())
+    assert forecast.low <= forecast.mean <= forecast.high
 
 
 @pytest.mark.parametrize(

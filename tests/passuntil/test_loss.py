@@ -56,10 +56,10 @@ def test_lines_that_lean_on_each_other_predict_better_than_each_alone() -> None:
     for _ in range(20):
         y = np.log(losses(generator, noise=0.4))
         clean = y[:, -1]
-        found, variance = shrunken_lines(np.log(SIZES), y[:, :-1], np.log([TARGET]))
+        predictions, variance = shrunken_lines(np.log(SIZES), y[:, :-1], np.log([TARGET]))
         fits = np.polyfit(np.log(SIZES), y[:, :-1].T, 1)
         alone.append(((fits[0] * np.log(TARGET) + fits[1] - clean) ** 2).mean())
-        shrunken.append(((found[:, 0] - clean) ** 2).mean())
+        shrunken.append(((predictions[:, 0] - clean) ** 2).mean())
     assert np.mean(shrunken) < 0.9 * np.mean(alone)
     assert variance[0, 0] == pytest.approx(np.mean(shrunken), rel=0.25)
 
@@ -103,12 +103,12 @@ def test_the_intervals_of_the_loss_law_cover() -> None:
         law = LossLaw().fit(SIZES, y)
         ends = law.intervals(0.9)
         new = 0.8 * TARGET**-0.35 + 1.6 + 0.01 * generator.standard_normal()
-        found = law.forecast(TARGET, level=0.9)
+        forecast = law.forecast(TARGET, level=0.9)
         pairs = [
             (ends["c"], 0.8),
             (ends["alpha"], 0.35),
             (ends["floor"], 1.6),
-            ((found.low, found.high), new),
+            ((forecast.low, forecast.high), new),
         ]
         hits += [low <= value <= high for (low, high), value in pairs]
     # Three standard errors of a share of .9 in 200 are .064; the profile errs to the safe side.

@@ -38,14 +38,14 @@ def test_the_answer_is_needed_at_its_level_and_within_a_third_of_the_most(
 ) -> None:
     cap = 4000
     passes = min(int(draws * share), r - 1)
-    (found,) = draws_needed([draws], [passes], r=r, floor=floor, cap=cap, level=level).tolist()
+    (needed,) = draws_needed([draws], [passes], r=r, floor=floor, cap=cap, level=level).tolist()
     sure = min(max(r - passes, floor - draws), cap - draws)
-    assert sure <= found <= cap - draws
-    if found > sure:
+    assert sure <= needed <= cap - draws
+    if needed > sure:
         a, b = JEFFREYS.a + passes, JEFFREYS.b + draws - passes
-        at = probability_needed([found, found * 4 // 3 + 2], missing=r - passes, a=a, b=b)
+        at = probability_needed([needed, needed * 4 // 3 + 2], missing=r - passes, a=a, b=b)
         assert at[0] >= level
-        assert at[1] < level or found * 4 // 3 + 2 > cap - draws
+        assert at[1] < level or needed * 4 // 3 + 2 > cap - draws
 
 
 def test_levels_stand_beside_each_other_and_a_sharper_prior_asks_for_more() -> None:

@@ -69,7 +69,7 @@ def test_an_empty_stopped_at_means_that_the_cap_came_first(tmp_path: Path) -> No
         (HEADER + "a,inf,,q,10,1,,,,,\n", "line 2, column n_params: n_params must be finite"),
         (HEADER + "a,1e30,,q,10,1,,,,,\n", "line 2, column n_params: n_params must be above 0 and at most"),
         (HEADER + "a,0,,q,10,1,,,,,\n", "line 2, column n_params: n_params must be above 0"),
-        (HEADER + "a,1B,,q,10,1,,,,,\n", "line 2, column n_params: '1B' is not a number"),
+        (HEADER + "a,1X,,q,10,1,,,,,\n", "line 2, column n_params: '1X' is not a size; write one as"),
         (HEADER + "a,1,-5,q,10,1,,,,,\n", "line 2, column tokens: tokens must be above 0"),
         (HEADER + "a,1,,q,10,1,,,,,-2\n", "line 2, column nll: nll must lie between 0 and"),
         (HEADER + "a,1,,q,10,1,,,,,\na,1,,q,10,1,,,,,\n", "line 3, column instance: .* appears twice"),

@@ -19,7 +19,7 @@ def world(seed: int = 0, models: int = 18, tasks: int = 9) -> tuple[np.ndarray, 
 
 def test_it_is_the_algorithm_as_written() -> None:
     x, y = world()
-    found = choose_metric(x, y, subset=10, top=3, rounds=60, seed=5)
+    choice = choose_metric(x, y, subset=10, top=3, rounds=60, seed=5)
     chosen = draw_subsets(18, 10, 60, np.random.default_rng(5))
     for metric in ("pearson", "spearman"):  # Kendall's ties need the rule of the next test
 
@@ -28,9 +28,9 @@ def test_it_is_the_algorithm_as_written() -> None:
             return set(frame.corrwith(pd.Series(y[models]), method=metric).sort_values().index[-3:])  # type: ignore[arg-type]
 
         whole, rounds = best(np.arange(18)), [best(models) for models in chosen]
-        assert found.metrics[metric].baseline == pytest.approx(np.mean([len(r & whole) / 3 for r in rounds]))
+        assert choice.metrics[metric].baseline == pytest.approx(np.mean([len(r & whole) / 3 for r in rounds]))
         pairs = [len(a & b) / 3 for a, b in itertools.combinations(rounds, 2)]
-        assert found.metrics[metric].sampling == pytest.approx(np.mean(pairs))
+        assert choice.metrics[metric].sampling == pytest.approx(np.mean(pairs))
 
 
 def test_ties_at_the_edge_go_to_the_better_mean_rank_then_to_the_earlier_task() -> None:
@@ -68,9 +68,9 @@ def test_it_prefers_ranks_where_outliers_move_pearson() -> None:
     x, y = world(4, models=30)
     rng = np.random.default_rng(0)
     x[rng.integers(0, 30, 9), np.arange(9)] *= 60
-    found = choose_metric(x, y, subset=12, top=3, rounds=300)
-    assert found.metric in ("spearman", "kendall")
-    assert found.metrics["pearson"].sampling < found.metrics[found.metric].sampling
+    choice = choose_metric(x, y, subset=12, top=3, rounds=300)
+    assert choice.metric in ("spearman", "kendall")
+    assert choice.metrics["pearson"].sampling < choice.metrics[choice.metric].sampling
 
 
 def test_the_same_seed_gives_the_same_and_the_result_says_its_settings() -> None:

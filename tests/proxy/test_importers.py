@@ -156,7 +156,7 @@ def test_several_files_become_one_table_and_are_read_back(tmp_path: Path) -> Non
     ("name", "text", "message"),
     [
         ("a.json", "{", "line 1: not JSON"),
-        ("a.json", "[1]", "a JSON list"),
+        ("a.json", "[1]", "JSON list of no known form"),
         ("a.json", '{"a": 1}', "JSON of no known form; give a result file of .* or OpenCompass, or a CSV"),
         ("a.json", "{}", "JSON of no known form"),
         ("a.json", json.dumps({**OLD_LM_EVAL, "config": {}}), "says no model name"),

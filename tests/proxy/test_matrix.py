@@ -119,8 +119,8 @@ def test_flags_name_constant_repeated_and_guessed_tasks_and_gaps() -> None:
         },
         baseline={"guess": 0.25},
     )  # fmt: skip
-    found = {(flag.kind, flag.name) for flag in flag_tasks(matrix)}
-    assert found == {
+    flags = {(flag.kind, flag.name) for flag in flag_tasks(matrix)}
+    assert flags == {
         ("zero_variance", "flat"), ("duplicate_task", "two"), ("near_chance", "guess"), ("gaps", "holes"),
     }  # fmt: skip
 

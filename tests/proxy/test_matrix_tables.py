@@ -1,6 +1,7 @@
 """SCORES.csv in both forms, and tables joined with one another."""
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from proxy.scores import read_mapping
 
 
 @pytest.fixture
-def csv(tmp_path: Path):  # type: ignore[no-untyped-def]
+def csv(tmp_path: Path) -> Callable[..., Path]:
     """A function that writes lines to a file and gives its path."""
 
     def write(*lines: str, name: str = "scores.csv") -> Path:
@@ -22,14 +23,14 @@ def csv(tmp_path: Path):  # type: ignore[no-untyped-def]
     return write
 
 
-def test_the_wide_form(csv) -> None:  # type: ignore[no-untyped-def]
+def test_the_wide_form(csv: Callable[..., Path]) -> None:
     matrix = read_scores(csv("Model,family,mmlu,loss", "a,x,25.5,2.0", "b,y,,1.5", "c,z,-,1"))
     assert (matrix.models, matrix.tasks) == (("a", "b", "c"), ("mmlu", "loss"))
     assert np.isnan(matrix.scores[1:, 0]).all()
     assert matrix.notes == ("columns without a name or numbers were left out: family",)
 
 
-def test_the_long_form_with_what_it_may_know(csv) -> None:  # type: ignore[no-untyped-def]
+def test_the_long_form_with_what_it_may_know(csv: Callable[..., Path]) -> None:
     matrix = read_scores(
         csv(
             "model,task,score,stderr,n,direction,baseline",
@@ -47,11 +48,11 @@ def test_the_long_form_with_what_it_may_know(csv) -> None:  # type: ignore[no-un
     assert np.isnan(matrix.scores[1, 1])
 
 
-def test_a_metric_becomes_part_of_the_task(csv) -> None:  # type: ignore[no-untyped-def]
+def test_a_metric_becomes_part_of_the_task(csv: Callable[..., Path]) -> None:
     assert read_scores(csv("model,task,metric,score", "a,q,acc,1", "a,q,f1,2")).tasks == ("q:acc", "q:f1")
 
 
-def test_the_two_forms_agree_and_are_read_back_equal(csv, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_two_forms_agree_and_are_read_back_equal(csv: Callable[..., Path], tmp_path: Path) -> None:
     matrix = ScoreMatrix(
         ("a", "b"), ("q", "l"), np.array([[0.1, 3.25], [1 / 3, np.nan]]), stderr=np.array([[0.1, np.nan], [0.2, 0.3]]),
         direction={"l": -1}, baseline={"q": 0.25},
@@ -88,12 +89,14 @@ def test_a_gzipped_file_and_several_name_columns(tmp_path: Path) -> None:
         (['model,q', '"a,1'], "not a CSV line"),
     ],
 )  # fmt: skip
-def test_bad_files_are_refused_with_the_place(csv, lines: list[str], message: str) -> None:  # type: ignore[no-untyped-def]
+def test_bad_files_are_refused_with_the_place(
+    csv: Callable[..., Path], lines: list[str], message: str
+) -> None:
     with pytest.raises(ProxyError, match=message):
         read_scores(csv(*lines))
 
 
-def test_duplicates_can_be_merged_and_that_is_said(csv) -> None:  # type: ignore[no-untyped-def]
+def test_duplicates_can_be_merged_and_that_is_said(csv: Callable[..., Path]) -> None:
     path = csv("model,q", "a,1", "a,1", "b,2", "b,4")
     assert read_scores(path, duplicates="first").scores.ravel().tolist() == [1, 2]
     mean = read_scores(path, duplicates="mean")
@@ -128,7 +131,7 @@ def test_two_candidates_for_a_guess_are_no_match() -> None:
     assert [m.left for m in join_scores(base, other, guess=True).matches] == ["same"]
 
 
-def test_joins_that_cannot_be_are_refused(csv) -> None:  # type: ignore[no-untyped-def]
+def test_joins_that_cannot_be_are_refused(csv: Callable[..., Path]) -> None:
     one, two = (ScoreMatrix((name,), (task,), np.array([[1.0]])) for name, task in (("a", "q"), ("b", "t")))
     with pytest.raises(ProxyError, match="no model is in both"):
         join_scores(one, two)

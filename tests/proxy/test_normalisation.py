@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy.stats import zscore
@@ -82,6 +84,6 @@ def test_other_models_are_put_on_the_scale_of_the_fitted_ones() -> None:
         (lambda: FeatureNormaliser().fit([[1.0, np.nan], [2.0, 3.0]]), "task 1 has fewer than 2"),
     ],
 )
-def test_wrong_uses_are_refused(call, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_wrong_uses_are_refused(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ProxyError, match=message):
         call()

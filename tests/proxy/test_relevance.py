@@ -1,5 +1,6 @@
 """Relevance: what is left out and why, the null and its correction, intervals, stability, the factor."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +35,11 @@ def world() -> ScoreMatrix:
 def test_the_related_tasks_come_first_and_only_they_are_found(world: ScoreMatrix) -> None:
     study = study_relevance(world, "target", rounds=200, permutations=499)
     assert set(study.ranking()[:3]) == {"t0", "t1", "t2"}
-    found = {task for task, row in study.tables["raw"].items() if row.p_adjusted[study.metric] <= 0.05}
-    assert found >= {"t0", "t1"}
-    assert not found & {"t3", "t4", "t5"}
+    related_tasks = {
+        task for task, row in study.tables["raw"].items() if row.p_adjusted[study.metric] <= 0.05
+    }
+    assert related_tasks >= {"t0", "t1"}
+    assert not related_tasks & {"t3", "t4", "t5"}
     assert set(study.tables) == {"raw", "two_way"}
     assert study.metric == study.consistency["raw"].metric
 
@@ -84,7 +87,9 @@ def test_candidates_that_cannot_be_used_are_left_out_with_the_reason(world: Scor
         ),
     ],
 )
-def test_what_cannot_show_a_relation_is_refused(world: ScoreMatrix, change, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_cannot_show_a_relation_is_refused(
+    world: ScoreMatrix, change: Callable[[np.ndarray], np.ndarray], message: str
+) -> None:
     scores = change(np.array(world.scores))
     with pytest.raises(ProxyError, match=message):
         study_relevance(ScoreMatrix(world.models[: len(scores)], world.tasks, scores), "target")
@@ -180,23 +185,23 @@ def test_partial_relevance_is_the_correlation_of_residuals() -> None:
     special = rng.normal(size=60)
     x[:, 0] += special
     y = g + special + 0.3 * rng.normal(size=60)
-    found, share = partial_correlations(x, y, correlations(x, y))
+    partials, share = partial_correlations(x, y, correlations(x, y))
     others = np.delete((x - x.mean(0)) / x.std(0), 0, axis=1)
     factor = np.linalg.svd(others, full_matrices=False)[0][:, :1]
     basis = np.column_stack([np.ones(60), factor])
     residuals = [v - basis @ np.linalg.lstsq(basis, v, rcond=None)[0] for v in (x[:, 0], y)]
-    assert found["pearson"][0] == pytest.approx(np.corrcoef(*residuals)[0, 1])
-    assert found["kendall"][0] > 0.4 > np.abs(found["kendall"][1:]).max()
+    assert partials["pearson"][0] == pytest.approx(np.corrcoef(*residuals)[0, 1])
+    assert partials["kendall"][0] > 0.4 > np.abs(partials["kendall"][1:]).max()
     assert 0.5 < share < 1
 
 
 def test_the_json_is_complete_and_without_nan(world: ScoreMatrix) -> None:
     import json
 
-    found = study_relevance(world, "target", rounds=20, permutations=0).as_dict()
-    text = json.dumps(found, allow_nan=False)
+    report = study_relevance(world, "target", rounds=20, permutations=0).as_dict()
+    text = json.dumps(report, allow_nan=False)
     assert json.loads(text)["tasks"][0].keys() >= {"task", "relevance", "raw", "two_way"}
-    assert found["tasks"][0]["raw"]["p_value"] is None
+    assert report["tasks"][0]["raw"]["p_value"] is None
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the real score tables are not beside this checkout")

@@ -32,24 +32,24 @@ def test_the_p_value_is_uniform_where_the_groups_are_alike() -> None:
 
 
 def test_unequal_groups_and_gaps_are_taken_as_they_are() -> None:
-    found = group_ratio([1.0, 2.0, 4.0, np.nan, 9.0], [3.0, 3.5, np.nan])
-    assert (found.n_data, found.n_noise) == (4, 2)
-    assert found.ratio == pytest.approx(np.var([1, 2, 4, 9], ddof=1) / np.var([3, 3.5], ddof=1))
-    assert found.signal_to_noise == pytest.approx(8 / np.std([3, 3.5], ddof=1))
+    variance_ratio = group_ratio([1.0, 2.0, 4.0, np.nan, 9.0], [3.0, 3.5, np.nan])
+    assert (variance_ratio.n_data, variance_ratio.n_noise) == (4, 2)
+    assert variance_ratio.ratio == pytest.approx(np.var([1, 2, 4, 9], ddof=1) / np.var([3, 3.5], ddof=1))
+    assert variance_ratio.signal_to_noise == pytest.approx(8 / np.std([3, 3.5], ddof=1))
 
 
 def test_no_noise_is_an_infinite_ratio_said_and_capped() -> None:
-    found = group_ratio([1.0, 2.0, 3.0], [0.7, 0.7, 0.7], cap=50)
-    assert (found.infinite, found.capped) == (True, 50)
-    assert "infinite and counts as 50" in found.note()
-    assert found.as_dict()["ratio"] is None
-    assert found.as_dict()["infinite"] is True
+    variance_ratio = group_ratio([1.0, 2.0, 3.0], [0.7, 0.7, 0.7], cap=50)
+    assert (variance_ratio.infinite, variance_ratio.capped) == (True, 50)
+    assert "infinite and counts as 50" in variance_ratio.note()
+    assert variance_ratio.as_dict()["ratio"] is None
+    assert variance_ratio.as_dict()["infinite"] is True
 
 
 def test_where_nothing_moves_robustness_is_undefined() -> None:
-    found = group_ratio([2.0, 2.0], [2.0, 2.0])
-    assert np.isnan(found.ratio)
-    assert "undefined" in found.note()
+    variance_ratio = group_ratio([2.0, 2.0], [2.0, 2.0])
+    assert np.isnan(variance_ratio.ratio)
+    assert "undefined" in variance_ratio.note()
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_a_group_of_one_model_is_refused(data: list[float], noise: list[float]) 
 def test_groups_as_tables_and_a_task_with_several_metrics() -> None:
     data = group({"q": [1.0, 5, 9], "r:acc": [1.0, 2, 3], "r:f1": [1.0, 9, 20], "r:em": [1.0, 1.1, 1.2]})
     noise = group({"q": [1.0, 2], "r:acc": [1.0, 2], "r:f1": [1.0, 2], "r:em": [1.0, 2], "s": [1.0, 2]})
-    found = study_robustness(data, noise, tasks=["q", "r", "s"])
-    assert set(found) == {"q", "r"}
-    assert found["r"].ratio == pytest.approx(1 / 0.5)
+    ratios = study_robustness(data, noise, tasks=["q", "r", "s"])
+    assert set(ratios) == {"q", "r"}
+    assert ratios["r"].ratio == pytest.approx(1 / 0.5)
     assert set(study_robustness(data, noise)) == {"q", "r:acc", "r:f1", "r:em"}
 
 

@@ -42,23 +42,23 @@ def groups(world: ScoreMatrix, **spread: float) -> tuple[ScoreMatrix, ScoreMatri
 def test_weights_are_relevance_times_phi_normalised(world: ScoreMatrix) -> None:
     data, noise = groups(world, good=9.0, fair=3.0)
     for phi, factor in (("ratio", lambda r: r / (1 + r)), ("sigmoid", expit), ("none", lambda r: 1.0)):
-        found = select_proxies(
+        selection = select_proxies(
             world, "target", data_group=data, noise_group=noise, candidates=["good", "fair", "noise"],
             metric="kendall", phi=phi, rounds=20, permutations=0,
         )  # fmt: skip
-        relevance = found.relevance.values()
+        relevance = selection.relevance.values()
         raw = {"good": relevance["good"] * factor(9.0), "fair": relevance["fair"] * factor(3.0)}
-        assert found.weights == pytest.approx(
+        assert selection.weights == pytest.approx(
             {task: value / sum(raw.values()) for task, value in raw.items()}
         )
-        (out,) = [row for row in found.tasks if row.task == "noise"]
+        (out,) = [row for row in selection.tasks if row.task == "noise"]
         assert (out.kept, out.weight) == (False, 0.0)
         assert "below 0.3" in out.why
 
 
 def test_a_task_that_moves_by_chance_may_not_weigh(world: ScoreMatrix) -> None:
     data, noise = groups(world, fair=0.5)
-    found = select_proxies(
+    selection = select_proxies(
         world,
         "target",
         data_group=data,
@@ -67,16 +67,16 @@ def test_a_task_that_moves_by_chance_may_not_weigh(world: ScoreMatrix) -> None:
         rounds=20,
         permutations=0,
     )
-    assert list(found.weights) == ["good"]
-    assert "variance ratio of 0.5, below 1" in next(row.why for row in found.tasks if row.task == "fair")
+    assert list(selection.weights) == ["good"]
+    assert "variance ratio of 0.5, below 1" in next(row.why for row in selection.tasks if row.task == "fair")
 
 
 def test_a_task_at_the_level_of_guessing_may_not_weigh(world: ScoreMatrix) -> None:
     known = world.with_facts(baseline={"guess": 25.0})
     options = {"candidates": ["good", "guess"], "rounds": 20, "permutations": 0}
-    found = select_proxies(known, "target", **options)  # type: ignore[arg-type]
-    assert list(found.weights) == ["good"]
-    assert "not above guessing" in next(row.why for row in found.tasks if row.task == "guess")
+    selection = select_proxies(known, "target", **options)  # type: ignore[arg-type]
+    assert list(selection.weights) == ["good"]
+    assert "not above guessing" in next(row.why for row in selection.tasks if row.task == "guess")
     assert set(select_proxies(known, "target", alpha=1.0, **options).weights) == {"good", "guess"}  # type: ignore[arg-type]
 
 
@@ -85,7 +85,7 @@ def test_the_groups_not_the_large_models_are_asked_whether_a_task_is_above_guess
 ) -> None:
     known = world.with_facts(baseline={"good": 30.0, "fair": 20.0})
     data, noise = groups(world)
-    found = select_proxies(
+    selection = select_proxies(
         known,
         "target",
         data_group=data,
@@ -94,13 +94,13 @@ def test_the_groups_not_the_large_models_are_asked_whether_a_task_is_above_guess
         rounds=20,
         permutations=0,
     )
-    assert list(found.weights) == ["fair"]  # the groups score 30 on both
+    assert list(selection.weights) == ["fair"]  # the groups score 30 on both
 
 
 def test_zero_noise_is_said_and_capped(world: ScoreMatrix) -> None:
     data, noise = groups(world)
     still = matrix_of(np.where(np.arange(5) == 0, 30.0, noise.scores), TASKS)
-    found = select_proxies(
+    selection = select_proxies(
         world,
         "target",
         data_group=data,
@@ -109,24 +109,24 @@ def test_zero_noise_is_said_and_capped(world: ScoreMatrix) -> None:
         rounds=20,
         permutations=0,
     ).as_dict()
-    row = next(row for row in found["tasks"] if row["task"] == "good")
+    row = next(row for row in selection["tasks"] if row["task"] == "good")
     assert row["robustness"] == 1000
     assert row["robustness_details"]["infinite"] is True
     assert "infinite" in row["why"]
-    json.dumps(found, allow_nan=False)
+    json.dumps(selection, allow_nan=False)
 
 
 def test_raw_scores_of_two_scales_are_not_averaged(world: ScoreMatrix) -> None:
     with pytest.raises(ProxyError, match="bring them to one scale, or aggregate z-scores"):
         select_proxies(world, "target", candidates=["good", "loss"], rounds=20, permutations=0)
-    found = select_proxies(
+    selection = select_proxies(
         world, "target", candidates=["good", "loss"], aggregate="z", rounds=20, permutations=0
     )
     expected = np.zeros(25)
-    for task, weight in found.weights.items():
+    for task, weight in selection.weights.items():
         column = world.column(task) * (-1 if task == "loss" else 1)
         expected += weight * (column - column.mean()) / column.std()
-    assert np.allclose(found.predict(world), expected)
+    assert np.allclose(selection.predict(world), expected)
 
 
 @pytest.mark.parametrize(

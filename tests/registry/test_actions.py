@@ -47,10 +47,14 @@ def register(world: World, name: str, folder: str | None = None, digest: str | N
 
 
 def test_a_registered_checkpoint_has_the_facts_of_its_files(world: World) -> None:
-    made = world.checkpoint
-    assert (made.n_params, made.dtype, made.architecture) == (12_352, "float32", "LlamaForCausalLM")
-    assert (made.context_length, made.planned) == (256, False)
-    assert made.digest.startswith("sha256:")
+    checkpoint = world.checkpoint
+    assert (checkpoint.n_params, checkpoint.dtype, checkpoint.architecture) == (
+        12_352,
+        "float32",
+        "LlamaForCausalLM",
+    )
+    assert (checkpoint.context_length, checkpoint.planned) == (256, False)
+    assert checkpoint.digest.startswith("sha256:")
     assert AuditEvent.objects.filter(verb="registered checkpoint", subject__contains="tiny").count() == 1
 
 

@@ -37,13 +37,17 @@ def values(**changes: Any) -> dict[str, Any]:
 
 
 def test_an_endpoint_is_saved_and_changed_with_an_audit_line_of_the_site(administrator: User) -> None:
-    made = save_endpoint(
+    endpoint = save_endpoint(
         administrator, **values(base_url=" http://127.0.0.1:8000/v1/ ", served=["m", " m ", "", "b"])
     )
-    assert (made.base_url, made.served, made.enabled) == ("http://127.0.0.1:8000/v1", ["m", "b"], True)
-    save_endpoint(administrator, made, **values(parallel=3, enabled=False))
-    made.refresh_from_db()
-    assert (made.served, made.parallel, made.enabled) == (["m"], 3, False)
+    assert (endpoint.base_url, endpoint.served, endpoint.enabled) == (
+        "http://127.0.0.1:8000/v1",
+        ["m", "b"],
+        True,
+    )
+    save_endpoint(administrator, endpoint, **values(parallel=3, enabled=False))
+    endpoint.refresh_from_db()
+    assert (endpoint.served, endpoint.parallel, endpoint.enabled) == (["m"], 3, False)
     events = AuditEvent.objects.order_by("id")
     assert [(e.verb, e.team, e.actor) for e in events] == [
         ("created endpoint", None, administrator),
@@ -137,10 +141,10 @@ def test_a_served_checkpoint_opens_with_its_endpoints_and_tokenizer(
     world: World, administrator: User
 ) -> None:
     save_endpoint(administrator, **values())
-    made = register(world, tokenizer="tiny", tokens=100)
-    assert (made.location, made.served_model, made.planned) == ("endpoint:m", "m", False)
-    assert (made.n_params, made.tokens, made.digest) == (7_000_000_000, 100, "")
-    model, options = engine_arguments(made)
+    checkpoint = register(world, tokenizer="tiny", tokens=100)
+    assert (checkpoint.location, checkpoint.served_model, checkpoint.planned) == ("endpoint:m", "m", False)
+    assert (checkpoint.n_params, checkpoint.tokens, checkpoint.digest) == (7_000_000_000, 100, "")
+    model, options = engine_arguments(checkpoint)
     assert model == "m"
     assert options == {"endpoints": tuple(addresses_of("m")), "tokenizer": world.models / "tiny"}
     assert AuditEvent.objects.filter(verb="registered served checkpoint", team=world.team).count() == 1
@@ -153,10 +157,10 @@ def test_a_checkpoint_in_a_folder_opens_with_its_folder(world: World) -> None:
 
 def test_an_endpoint_that_is_gone_is_said_when_it_is_used(world: World, administrator: User) -> None:
     row = save_endpoint(administrator, **values())
-    made = register(world)
+    checkpoint = register(world)
     save_endpoint(administrator, row, **values(enabled=False))
     with pytest.raises(Refused, match="no enabled endpoint serves 'm': ask an administrator"):
-        engine_arguments(made)
+        engine_arguments(checkpoint)
 
 
 @pytest.mark.parametrize(

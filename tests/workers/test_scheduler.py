@@ -26,33 +26,33 @@ def unit(
 
 def run(scheduler: Scheduler) -> dict[Hashable, tuple[list[bool], list[Progress]]]:
     """Everything that came of the units, waves in the order in which they were handed on."""
-    found: dict[Hashable, tuple[list[bool], list[Progress]]] = {}
+    outcomes: dict[Hashable, tuple[list[bool], list[Progress]]] = {}
     while not scheduler.idle:
         for progress in scheduler.step():
-            bits, steps = found.setdefault(progress.key, ([], []))
+            bits, steps = outcomes.setdefault(progress.key, ([], []))
             for wave in progress.waves:
                 # the next one in draw order, nothing missing, nothing twice
                 assert wave.first_draw == len(bits)
                 bits.extend(wave.passed.tolist())
             steps.append(progress)
-    return found
+    return outcomes
 
 
 def tallies(engine: SimulatedEngine, rule: UntilPasses, units: int) -> list[Tally]:
     scheduler = Scheduler(engine, clock=lambda: engine.now)
     scheduler.add(unit(k, f"u{k}", rule) for k in range(units))
-    found = run(scheduler)
-    return [rule.settle(found[k][0]) for k in range(units)]
+    outcomes = run(scheduler)
+    return [rule.settle(outcomes[k][0]) for k in range(units)]
 
 
 def test_what_finishes_first_does_not_decide_what_counts() -> None:
     """Draws that pass take five times as long: counted as they end, p would come out far too low."""
     p, units = 0.2, 300
     engine = SimulatedEngine({f"u{k}": p for k in range(units)}, capacity=64, passes_are_long=True)
-    found = tallies(engine, UntilPasses(5, cap=10**4), units)
-    values = np.array([tally.estimate() for tally in found])
+    unit_tallies = tallies(engine, UntilPasses(5, cap=10**4), units)
+    values = np.array([tally.estimate() for tally in unit_tallies])
     assert abs(values.mean() - p) < 3.5 * values.std() / units**0.5
-    assert all(tally.finished for tally in found)
+    assert all(tally.finished for tally in unit_tallies)
 
 
 @pytest.mark.parametrize("capacity", [4, 64, 1000])
@@ -114,9 +114,9 @@ def test_waves_in_flight_of_a_finished_unit_are_given_up_and_accounted_for() -> 
     engine = SimulatedEngine({"a": 0.2, "b": 0.0}, capacity=8)
     scheduler = Scheduler(engine, grain=64)
     scheduler.add([unit("a", "a", UntilPasses(2, cap=1000)), unit("b", "b", FixedDraws(2000))])
-    found = run(scheduler)
-    assert found["a"][1][-1].finished
-    assert len(found["b"][0]) == 2000
+    outcomes = run(scheduler)
+    assert outcomes["a"][1][-1].finished
+    assert len(outcomes["b"][0]) == 2000
     stream = SimulatedStream(engine)
     stream.submit("x", DrawRequest("a", "?", 0, 50, 0, (), 9))
     assert stream.abort(["x", "unknown"]) >= 0
@@ -153,10 +153,10 @@ def test_out_of_memory_halves_what_is_in_flight_and_nothing_is_lost() -> None:
     rule = UntilPasses(5, cap=2000)
     scheduler = Scheduler(engine)
     scheduler.add(unit(name, name, rule) for name in rates)
-    found = run(scheduler)
+    outcomes = run(scheduler)
     assert scheduler.most <= 100
     for name in rates:
-        assert rule.settle(found[name][0]) == rule.settle(engine.outcomes(name, 0, 2000)[0])
+        assert rule.settle(outcomes[name][0]) == rule.settle(engine.outcomes(name, 0, 2000)[0])
 
 
 def test_out_of_memory_at_the_least_size_twice_in_a_row_is_the_end() -> None:
@@ -188,9 +188,9 @@ def test_a_refused_unit_leaves_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "stream", lambda: _Picky(engine))
     scheduler = Scheduler(engine)
     scheduler.add([unit("bad", "bad"), unit("a", "a")])
-    found = run(scheduler)
-    assert [progress.refused for progress in found["bad"][1]] == ["too long"]
-    assert found["a"][1][-1].finished
+    outcomes = run(scheduler)
+    assert [progress.refused for progress in outcomes["bad"][1]] == ["too long"]
+    assert outcomes["a"][1][-1].finished
 
 
 def test_a_unit_that_no_grader_can_judge_is_refused_before_a_draw_and_leaves_alone() -> None:
@@ -198,11 +198,11 @@ def test_a_unit_that_no_grader_can_judge_is_refused_before_a_draw_and_leaves_alo
     scheduler = Scheduler(engine)
     bad = DrawnUnit("bad", InstanceSpec("bad", "?", "(?=a)b", "regex"), RULE, Decoding())
     scheduler.add([bad, unit("a", "a")])
-    found = run(scheduler)
-    [progress] = found["bad"][1]
+    outcomes = run(scheduler)
+    [progress] = outcomes["bad"][1]
     assert "RE2 has no lookahead" in progress.refused
     assert {request.instance for request in engine.submitted} == {"a"}
-    assert found["a"][1][-1].finished
+    assert outcomes["a"][1][-1].finished
 
 
 def test_garbage_stops_everything(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,6 +227,6 @@ def test_the_devices_time_is_shared_out_in_full() -> None:
     engine = SimulatedEngine({f"u{k}": 0.1 for k in range(20)}, capacity=32)
     scheduler = Scheduler(engine, clock=lambda: engine.now)
     scheduler.add(unit(k, f"u{k}", FixedDraws(200)) for k in range(20))
-    found = run(scheduler)
-    seconds = sum(wave.seconds for _, steps in found.values() for step in steps for wave in step.waves)
+    outcomes = run(scheduler)
+    seconds = sum(wave.seconds for _, steps in outcomes.values() for step in steps for wave in step.waves)
     assert seconds == pytest.approx(engine.now)

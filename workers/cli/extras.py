@@ -8,6 +8,9 @@ EXTRAS = {
     "site": ("celery", "csp", "dj_database_url", "django", "django_htmx", "gunicorn", "redis", "whitenoise"),
     "postgres": ("psycopg",),
     "plots": ("matplotlib",),
+    "parquet": ("pyarrow",),
+    "yaml": ("yaml",),
+    "inspect": ("inspect_ai",),
     "torch": ("torch",),
     "vllm": ("vllm",),
 }

@@ -8,12 +8,16 @@ from typing import Any
 
 from passuntil import TallyRow, read_tallies
 from passuntil.forecasting import SCALES
+from workers.cli.progress import stages
 
 
 def add_commands(commands: Any) -> None:
     parser = commands.add_parser("forecast")
     parser.add_argument(
-        "tallies", type=Path, metavar="TALLIES.csv", help="draws and passes of each instance and model"
+        "tallies",
+        type=Path,
+        metavar="TALLIES.csv",
+        help="draws and passes of each instance and model; - is standard input",
     )
     parser.add_argument(
         "--target",
@@ -65,27 +69,29 @@ def add_commands(commands: Any) -> None:
 
 
 def forecast(arguments: argparse.Namespace) -> int:
-    rows, task = read_tallies(arguments.tallies), arguments.task
-    if arguments.beside:
-        named = {row.task for row in rows}
-        task = task or (named.pop() if len(named) == 1 else None)
-        rows += [row for path in arguments.beside for row in _beside(path)]
-    from passuntil import (
-        forecast_tallies,  # half a second, which a file that cannot be read need not wait for
-    )
-    from passuntil.laws import read_losses
+    with stages() as progress:
+        progress(f"reading {arguments.tallies}")
+        rows, task = read_tallies(arguments.tallies), arguments.task
+        if arguments.beside:
+            named = {row.task for row in rows}
+            task = task or (named.pop() if len(named) == 1 else None)
+            rows += [row for path in arguments.beside for row in _beside(path)]
+        # Half a second, which a file that cannot be read need not wait for.
+        from passuntil import forecast_tallies
+        from passuntil.laws import read_losses
 
-    result = forecast_tallies(
-        rows,
-        targets=arguments.target,
-        hold_out=tuple(arguments.hold_out),
-        level=arguments.level,
-        scale=arguments.scale,
-        task=task,
-        losses=read_losses(arguments.losses) if arguments.losses else None,
-        guess_rate=arguments.guess_rate,
-        seed=arguments.seed,
-    )
+        result = forecast_tallies(
+            rows,
+            targets=arguments.target,
+            hold_out=tuple(arguments.hold_out),
+            level=arguments.level,
+            scale=arguments.scale,
+            task=task,
+            losses=read_losses(arguments.losses) if arguments.losses else None,
+            guess_rate=arguments.guess_rate,
+            seed=arguments.seed,
+            progress=progress,
+        )
     print(json.dumps(result.as_dict()) if arguments.json else result.table())
     return 0
 

@@ -39,6 +39,7 @@ COMMANDS = {
     ),
     "seeds": Command("how many seeds of each configuration are worth training", "workers.cli.proxy_rank"),
     "import": Command("turn result files of other programs into SCORES.csv", "workers.cli.proxy_import"),
+    "tallies": Command("turn other programs' files of samples into TALLIES.csv", "workers.cli.tallies"),
     "doctor": Command("check this installation", "workers.cli.doctor"),
     "up": Command("run the site on this machine: web server, workers, scheduler", "workers.cli.site", "site"),
     "demo": Command(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import proxy
+from proxy._files import read_text
 from proxy._text import counted
 
 #: With fewer joined models nothing can be studied, and the names are the likely reason.
@@ -20,9 +21,22 @@ def add_scores(parser: argparse.ArgumentParser) -> None:
         "scores",
         type=Path,
         metavar="SCORES.csv",
-        help="a line for each model and a column for each task, or the columns model,task,score",
+        help="a line for each model and a column for each task, or the columns model,task,score; - is standard input",
     )
     parser.add_argument("--tasks", help="comma-separated tasks: use only these")
+    add_table_options(parser)
+    for name, form, meaning in (
+        ("direction", "TASK=-1", "lower is better on this task"),
+        ("baseline", "TASK=SCORE", "the score of guessing on this task"),
+        ("scale", "TASK=1|100", "the scores on this task are fractions (1) or percent (100)"),
+    ):
+        parser.add_argument(
+            f"--{name}", action="append", default=[], metavar=form, help=f"{meaning}; repeatable"
+        )
+
+
+def add_table_options(parser: argparse.ArgumentParser) -> None:
+    """How to read a table whose names of models need care."""
     parser.add_argument(
         "--model-column",
         action="append",
@@ -41,14 +55,15 @@ def add_scores(parser: argparse.ArgumentParser) -> None:
         default="refuse",
         help="of models whose names differ only in case: refuse, or take the first (default refuse)",
     )
-    for name, form, meaning in (
-        ("direction", "TASK=-1", "lower is better on this task"),
-        ("baseline", "TASK=SCORE", "the score of guessing on this task"),
-        ("scale", "TASK=1|100", "the scores on this task are fractions (1) or percent (100)"),
-    ):
-        parser.add_argument(
-            f"--{name}", action="append", default=[], metavar=form, help=f"{meaning}; repeatable"
-        )
+
+
+def table_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The same as keyword arguments of `read_scores`."""
+    return {
+        "model_columns": arguments.model_column or ("model",),
+        "duplicates": arguments.duplicates,
+        "case": arguments.case,
+    }
 
 
 def read_matrix(arguments: argparse.Namespace) -> proxy.ScoreMatrix:
@@ -61,9 +76,7 @@ def read_matrix(arguments: argparse.Namespace) -> proxy.ScoreMatrix:
     matrix = proxy.read_scores(
         arguments.scores,
         tasks=tasks,
-        model_columns=arguments.model_column or ("model",),
-        duplicates=arguments.duplicates,
-        case=arguments.case,
+        **table_options(arguments),
         direction={task: int(value) for task, value in _facts("direction", arguments.direction).items()},
         baseline=_facts("baseline", arguments.baseline),
         scale=_facts("scale", arguments.scale),
@@ -108,9 +121,10 @@ def _facts(name: str, given: list[str]) -> dict[str, float]:
 
 def read_weights(path: Path) -> dict[str, float]:
     """Weights from `select`'s JSON, or from a plain object {task: weight}."""
+    text = read_text(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        content = json.loads(text)
+    except (ValueError, RecursionError):
         raise proxy.ProxyError(f"{path}: not JSON; give what `firstlight select --json` prints") from None
     weights = content.get("weights", content) if isinstance(content, dict) else None
     if not isinstance(weights, dict) or not weights:

@@ -78,7 +78,7 @@ def read_pieces(tokenizer: Tokenizer, vocab: int) -> Pieces | None:
     for token, pair in enumerate(_each_behind(tokenizer, [anchor], vocab)):
         name = tokenizer.id_to_token(token)
         text = pair.removeprefix(start)
-        piece = text.encode() if "\ufffd" not in text else _bytes_of(name, text, byte_level=byte_level)
+        piece = text.encode() if "\ufffd" not in text else _bytes_of(name or "", text, byte_level=byte_level)
         if not pair.startswith(start) or piece.decode("utf-8", errors) != text:
             return None
         raw.append(UNDECODABLE.encode() if name is None else piece)

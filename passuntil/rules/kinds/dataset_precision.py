@@ -10,13 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from passuntil._arrays import Ints
 from passuntil._checks import confidence, positive, real, whole
 from passuntil.errors import PassUntilError
 from passuntil.rules._counts import Counts, not_less, pair
 from passuntil.rules._dataset_plan import dataset_plan
-from passuntil.rules._replay import checked_costs, cut, replay
-from passuntil.rules._rounds import LEAST, Aim, Step
+from passuntil.rules._replay import answer, checked_costs, cut, replay
+from passuntil.rules._rounds import LEAST, Aim
 from passuntil.rules.adaptive import AdaptiveEstimate, summarise
 from passuntil.rules.allocation import Allocation, Rounds
 from passuntil.rules.instance_rule import InstanceRule
@@ -88,7 +87,7 @@ class DatasetPrecision(RunRule):
     """
 
     kind: ClassVar[str] = "dataset_precision"
-    title: ClassVar[str] = "Until the mean over all instances is precise"
+    title: ClassVar[str] = "The mean over all instances is precise"
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting(
             name="target",
@@ -198,10 +197,10 @@ class DatasetPrecision(RunRule):
         closed, steps = replay(self._aim, counts, checked_costs(costs, counts.draws.shape[1]))
         step = steps[-1]
         if len(closed) == len(steps):
-            return _answer(step, np.zeros_like(step.target), done=True)
+            return answer(step, np.zeros_like(step.target), done=True)
         # `counts` may end with the last closed round; then the open one has not begun.
         begun = counts.draws[len(closed)] if counts.draws.shape[0] > len(closed) else 0 * step.target
-        return _answer(step, np.minimum(step.target - begun, wave), done=False)
+        return answer(step, np.minimum(step.target - begun, wave), done=False)
 
     def rounds_of(self, outcomes: Iterable[Any], *, costs: ArrayLike | None = None) -> Rounds:
         return cut(self._aim, outcomes, costs)
@@ -291,16 +290,3 @@ class DatasetPrecision(RunRule):
             like=self.like,
             extended=self.extended or flag("looked", looked),
         )
-
-
-def _answer(step: Step, draws: Ints, *, done: bool) -> Allocation:
-    return Allocation(
-        draws.astype(np.int64),
-        step.number,
-        step.target,
-        step.weight,
-        step.last,
-        done,
-        not step.note,
-        step.note,
-    )

@@ -46,7 +46,7 @@ class FixedDraws(InstanceRule):
     """
 
     kind: ClassVar[str] = "fixed_draws"
-    title: ClassVar[str] = "A fixed number of draws"
+    title: ClassVar[str] = "Each instance has been drawn n times"
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting(
             name="n",

@@ -52,7 +52,7 @@ class RelativeError(UntilPasses):
     """
 
     kind: ClassVar[str] = "relative_error"
-    title: ClassVar[str] = "Until each instance reaches a relative error"
+    title: ClassVar[str] = "Each instance reaches a relative error"
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting(
             name="epsilon",

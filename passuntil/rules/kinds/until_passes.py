@@ -74,7 +74,7 @@ class UntilPasses(InstanceRule):
     """
 
     kind: ClassVar[str] = "until_passes"
-    title: ClassVar[str] = "Until r passes of each instance"
+    title: ClassVar[str] = "Each instance has passed r times"
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting(
             name="r",

@@ -1,11 +1,11 @@
 from django.urls import path
 
-from firstlight.evaluations import views
+from firstlight.evaluations import new_run, views
 from firstlight.pages.page import page, post
 
 urlpatterns = [
     *page("runs", views.run_list, "run-list"),
-    *page("runs/new", views.run_new, "run-new"),
+    *page("runs/new", new_run.run_new, "run-new"),
     *page("runs/<int:pk>", views.run, "run"),
     path("runs/<int:pk>/live", views.run_live, name="run-live"),
     path("runs/<int:pk>/units.csv", views.run_csv, name="run-csv"),

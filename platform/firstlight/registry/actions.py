@@ -216,9 +216,8 @@ def import_task(
         raise Refused("A task needs at least one instance, but the file is empty.")
     fresh = digest(specs)
     with transaction.atomic():
-        Team.objects.select_for_update().get(
-            pk=team.pk
-        )  # one import at a time, so that versions do not collide
+        # one import at a time, so that versions do not collide
+        Team.objects.select_for_update().get(pk=team.pk)
         same = Task.objects.filter(team=team, name=name, digest=fresh).first()
         if same:
             raise Refused(f"Nothing changed: {same} already holds the same instances.")

@@ -93,7 +93,7 @@ def addresses_of(model: str) -> list[EndpointAddress]:
 
     Raises Refused: there is none, or the variable of a key is not set.
     """
-    found = []
+    addresses = []
     for row in Endpoint.objects.filter(enabled=True).order_by("id"):
         if model not in row.served:
             continue
@@ -103,10 +103,10 @@ def addresses_of(model: str) -> list[EndpointAddress]:
                 f"endpoint {row} needs a key: set {row.key_variable} in the environment of the workers "
                 "(printable characters without a line break)."
             )
-        found.append(EndpointAddress(row.name, row.base_url, key, row.parallel, row.allow_private))
-    if not found:
+        addresses.append(EndpointAddress(row.name, row.base_url, key, row.parallel, row.allow_private))
+    if not addresses:
         raise Refused(f"no enabled endpoint serves {model!r}: ask an administrator to add or enable one.")
-    return found
+    return addresses
 
 
 def engine_arguments(checkpoint: Checkpoint) -> tuple[str | Path, dict[str, Any]]:
@@ -130,13 +130,13 @@ def check_tokenizer(folder: str) -> str:
     """
     if not folder:
         return ""
-    found = resolve_location(folder)
+    path = resolve_location(folder)
     for name in ("tokenizer.json", "config.json"):
-        if not (found / name).is_file():
+        if not (path / name).is_file():
             raise Refused(
-                f"{found} has no {name}: name the folder of the served model, weights are not needed."
+                f"{path} has no {name}: name the folder of the served model, weights are not needed."
             )
-    return str(found)
+    return str(path)
 
 
 def _model_names(served: Sequence[str]) -> list[str]:

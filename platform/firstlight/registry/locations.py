@@ -19,9 +19,8 @@ def resolve_location(text: str) -> Path:
     inside = []
     for candidate in candidates:
         try:
-            resolved = (
-                candidate.resolve()
-            )  # follows symlinks: one that leads out of the roots is refused below
+            # follows symlinks: one that leads out of the roots is refused below
+            resolved = candidate.resolve()
         except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a lone surrogate
             raise Refused(f"{text!r:.200} leads nowhere: check the spelling and the links in it.") from error
         if any(resolved.is_relative_to(root) for root in roots):
@@ -32,10 +31,10 @@ def resolve_location(text: str) -> Path:
             f"{text} is outside the allowed folders ({allowed}): move it there or set FIRSTLIGHT_MODEL_ROOTS."
         )
     # isdir of os.path, which answers False where a name is too long; that of pathlib raises
-    found = next((path for path in inside if os.path.isdir(path)), None)
-    if found is None:
+    folder = next((path for path in inside if os.path.isdir(path)), None)
+    if folder is None:
         raise Refused(f"no such folder: {text}. Check the spelling, or copy the checkpoint there first.")
-    return found
+    return folder
 
 
 def known_folders(limit: int = 200) -> Iterator[str]:

@@ -69,8 +69,8 @@ def calm(folder: Path) -> list[Wave]:
         return connect(opened, serve(opened, folder)).draw(REQUESTS)
 
 
-def assert_same(found: list[Wave], calm: list[Wave]) -> None:
-    for asked, wave, expected in zip(REQUESTS, found, calm, strict=True):
+def assert_same(waves: list[Wave], calm: list[Wave]) -> None:
+    for asked, wave, expected in zip(REQUESTS, waves, calm, strict=True):
         check_wave(asked, wave)
         assert (wave.texts, wave.finish) == (expected.texts, expected.finish)
         assert wave.tokens.tolist() == expected.tokens.tolist()
@@ -140,6 +140,28 @@ TROUBLE: dict[str, Fault] = {
 def test_a_fault_changes_no_draw(stack: ExitStack, folder: Path, calm: list[Wave], fault: Fault) -> None:
     server = serve(stack, folder, faults=lambda number: fault if number in (1, 2, 6) else None)
     assert_same(connect(stack, server).draw(REQUESTS), calm)
+
+
+def test_a_fault_in_a_probe_does_not_change_how_draws_are_cut(
+    stack: ExitStack, folder: Path, calm: list[Wave]
+) -> None:
+    """An endpoint in trouble is probed before it works again; a garbled answer then says nothing of its habits."""
+    server = serve(stack, folder)
+    engine = connect(stack, server)
+    opening = len(server.bodies)
+
+    def probes() -> list[int]:
+        first = server.bodies[0]
+        return [k for k, body in enumerate(server.bodies) if k >= opening and body["prompt"] == first["prompt"]
+                and body["n"] <= first["n"]]  # fmt: skip
+
+    def fault(number: int) -> Fault | None:
+        return changed(drop_a_choice) if number == opening or number in probes()[:1] else None
+
+    server.faults = fault
+    assert_same(engine.draw(REQUESTS), calm)
+    assert len(probes()) >= 2
+    assert min(body["n"] for body in server.asked()) > 1
 
 
 def test_many_faults_at_two_endpoints_change_no_draw(
@@ -237,13 +259,13 @@ def test_an_answer_that_comes_too_late_counts_for_nothing(
     stream = engine.stream()
     for key, asked in enumerate(REQUESTS):
         stream.submit(key, asked)
-    found: dict[Any, Wave] = {}
+    waves: dict[Any, Wave] = {}
     while ended := stream.collect():
-        assert not found.keys() & dict(ended).keys()
-        found |= dict(ended)
+        assert not waves.keys() & dict(ended).keys()
+        waves |= dict(ended)
     time.sleep(1.2)
     assert stream.collect() == []
-    assert_same([found[key] for key in range(len(REQUESTS))], calm)
+    assert_same([waves[key] for key in range(len(REQUESTS))], calm)
 
 
 def test_a_request_that_is_lost_among_others_is_asked_again(

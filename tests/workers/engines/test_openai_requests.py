@@ -183,9 +183,9 @@ def test_a_wait_is_read_and_bounded(text: str, seconds: float | None) -> None:
 
 
 def test_a_wait_may_be_a_date() -> None:
-    found = retry_after(formatdate(time.time() + 30, usegmt=True))
-    assert found is not None
-    assert 28 <= found <= 31
+    seconds = retry_after(formatdate(time.time() + 30, usegmt=True))
+    assert seconds is not None
+    assert 28 <= seconds <= 31
 
 
 # --- Likelihoods ---

@@ -126,11 +126,11 @@ class TestOpenAIWithVllm(EngineContract):
         address = engine._dispatcher.endpoints[0].address  # type: ignore[attr-defined]
         plain = open_engine("openai", "plain", endpoints=[address], choices=256)
         asked = request(draws=200, stop=("\n", "a1", "1"))
-        found, expected = draw(plain, asked)[0], draw(engine, asked)[0]
+        wave, expected = draw(plain, asked)[0], draw(engine, asked)[0]
         plain.close()
-        assert (found.texts, found.finish) == (expected.texts, expected.finish)
-        assert found.tokens.tolist() == expected.tokens.tolist()
-        assert any("<pad>" in text for text in found.texts)
+        assert (wave.texts, wave.finish) == (expected.texts, expected.finish)
+        assert wave.tokens.tolist() == expected.tokens.tolist()
+        assert any("<pad>" in text for text in wave.texts)
 
     def test_a_prompt_that_the_server_makes_room_for_by_shortening_texts_is_refused(
         self, engine: Engine
@@ -147,9 +147,9 @@ class TestOpenAIWithVllm(EngineContract):
         pairs = [("12+34=", "46"), ("7", "<pad>9"), ("a", "")]
         expected = engine.score(pairs, ("\n", "1"))
         monkeypatch.setattr(Server, "scores_ids", False)
-        for found, exact in zip(engine.score(pairs, ("\n", "1")), expected, strict=True):
-            assert found.nll_answer == pytest.approx(exact.nll_answer, abs=1e-4)
-            assert found.nll_terminator == pytest.approx(exact.nll_terminator, abs=1e-4)
+        for score, exact in zip(engine.score(pairs, ("\n", "1")), expected, strict=True):
+            assert score.nll_answer == pytest.approx(exact.nll_answer, abs=1e-4)
+            assert score.nll_terminator == pytest.approx(exact.nll_terminator, abs=1e-4)
 
     def test_abort_frees_the_server(self, engine: Engine) -> None:
         """What is given up is not drawn to its end: the server has no request left long before that."""

@@ -57,8 +57,8 @@ def test_draws_are_those_of_the_reference_engine(tmp_path: Path, kind: str) -> N
     write_tiny_llama(tmp_path, scale=1.5, **KINDS[kind])  # type: ignore[arg-type]
     asked = requests()
     expected = open_engine("reference", tmp_path).draw(asked)
-    found = open_engine("torch", tmp_path, device="cpu", rows=256).draw(asked)
-    for request, one, other in zip(asked, expected, found, strict=True):
+    waves = open_engine("torch", tmp_path, device="cpu", rows=256).draw(asked)
+    for request, one, other in zip(asked, expected, waves, strict=True):
         check_wave(request, other)
         assert (one.texts, one.tokens.tolist(), one.finish) == (
             other.texts,
@@ -74,9 +74,9 @@ def test_rows_side_by_side_change_no_draw(
 ) -> None:
     expected = open_engine("reference", folder).draw(requests(**decoding))
     engine = open_engine("torch", folder, device="cpu", rows=rows, lanes=lanes)
-    found = engine.draw(requests(**decoding))
+    waves = engine.draw(requests(**decoding))
     assert sum(lane.rows for lane in engine.room.lanes) == rows  # type: ignore[attr-defined]
-    assert [wave.texts for wave in found] == [wave.texts for wave in expected]
+    assert [wave.texts for wave in waves] == [wave.texts for wave in expected]
 
 
 @pytest.mark.parametrize("lanes", [1, 2])

@@ -87,8 +87,8 @@ class TestVllmEngine(EngineContract):
         for wave in waves.values():
             kept.update(t for t, end in zip(wave.texts, wave.finish, strict=True) if end == "stop")
         draws = 200 * len(waves)
-        found = np.array([kept[c] for c in "0123456789"])
-        z = (found - draws * np.array(chances)) / np.sqrt(draws * np.array(chances))
+        counts = np.array([kept[c] for c in "0123456789"])
+        z = (counts - draws * np.array(chances)) / np.sqrt(draws * np.array(chances))
         assert len(waves) == 16
         assert np.abs(z).max() < 4
 

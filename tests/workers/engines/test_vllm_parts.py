@@ -45,8 +45,8 @@ def codec(tmp_path_factory: pytest.TempPathFactory) -> TextCodec:
 
 
 def token(codec: TextCodec, text: str) -> int:
-    (found,) = codec.encode_prompt(text)
-    return found
+    (token_id,) = codec.encode_prompt(text)
+    return token_id
 
 
 def test_a_single_character_is_found_by_tokens_alone(codec: TextCodec) -> None:

@@ -102,9 +102,8 @@ class DrawCall:
     def split(self, server: Server) -> tuple[DrawCall, DrawCall | None]:
         prompt = len(self.ids or self.request.prompt)
         a_token = 140 if self._looked_into(server) else 20
-        a_draw = (
-            300 + a_token * self.request.max_tokens + 8 * prompt
-        )  # bytes of its answer, prompt ids repeated
+        # bytes of its answer, prompt ids repeated
+        a_draw = 300 + a_token * self.request.max_tokens + 8 * prompt
         most = max(1, min(server.most_choices, MAX_ANSWER_BYTES // 2 // a_draw))
         if self._greedy or self.count <= most:
             return self, None

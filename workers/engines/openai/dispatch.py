@@ -242,7 +242,9 @@ class Dispatcher:
         began = time.monotonic()
         try:
             async with asyncio.timeout(endpoint.patience):
-                server = await probe(endpoint.connection, self._model, self._choices, self._codec)
+                server = await probe(
+                    endpoint.connection, self._model, self._choices, self._codec, endpoint.server
+                )
             self._welcome(endpoint, server)
         except Exception as error:
             if isinstance(error, TimeoutError):

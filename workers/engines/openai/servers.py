@@ -101,10 +101,14 @@ class Server:
             raise Garbage(f"it answers as model {str(answer.get('model'))[:80]!r}, asked for {self.model!r}")
 
 
-async def probe(connection: Connection, model: str, choices: int, codec: TextCodec | None) -> Server:
+async def probe(
+    connection: Connection, model: str, choices: int, codec: TextCodec | None, known: Server | None = None
+) -> Server:
     """Ask a server what it is, then draw a few tokens: a server that lists its models may be dead inside.
 
-    choices: texts a request that are wished for; a server that gives one only is asked for one.
+    choices: texts a request that are wished for; a server that gives one only is asked for one. known: what it said
+    when it was met first. How many texts it gives is not learnt anew from an endpoint in trouble: the cut of draws
+    into requests, and with it what is drawn, hangs on that.
 
     Raises Trouble: it cannot be used now; `Denied` where it does not serve the model at all.
     """
@@ -123,8 +127,10 @@ async def probe(connection: Connection, model: str, choices: int, codec: TextCod
         model=model,
         names=_names(entry) | {model},
         context_length=_context(entry),
-        most_choices=choices,
+        most_choices=known.most_choices if known else choices,
     )
+    if known:
+        return await _canary(connection, server, codec)
     try:
         return await _canary(connection, server, codec)
     except Impossible as error:

@@ -21,9 +21,8 @@ def sample(
     Raises EngineGarbage: logits that are not finite.
     """
     blocks, vocab, rows = logits.shape
-    step = max(
-        1, _ELEMENTS_AT_ONCE // (vocab * rows)
-    )  # float64 copies of a large vocabulary must not fill memory
+    # float64 copies of a large vocabulary must not fill memory
+    step = max(1, _ELEMENTS_AT_ONCE // (vocab * rows))
     tokens = np.empty((blocks, rows), np.int64)
     for start in range(0, blocks, step):
         part = slice(start, start + step)
