@@ -32,6 +32,7 @@ _LETTERS = {
     "Fuse": "f",
 }
 _JOINED = re.compile(r"[tsr]*(b?(f+s*)?|lf*s*)")
+_AT_ONCE = 4096
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
@@ -70,19 +71,15 @@ def read_pieces(tokenizer: Tokenizer, vocab: int) -> Pieces | None:
         return None
     byte_level = any(kind["type"] == "ByteLevel" for kind in kinds)
     errors = _EACH_BYTE if any(kind["type"] == "ByteFallback" for kind in kinds) else _ONCE
-    alone = _decode(tokenizer, [[token] for token in range(vocab)])
-    anchor = next((token for token, text in enumerate(alone) if len(text) == 1 and text.isalnum()), None)
-    if anchor is None:
-        plain = (token for token, text in enumerate(alone) if text.strip() and "\ufffd" not in text)
-        anchor = next(plain, None)
-    if anchor is None:
+    anchor, start = _anchor(tokenizer, vocab)
+    if not start:
         return None
     raw: list[bytes] = []
-    for token, pair in enumerate(_decode(tokenizer, [[anchor, token] for token in range(vocab)])):
+    for token, pair in enumerate(_each_behind(tokenizer, [anchor], vocab)):
         name = tokenizer.id_to_token(token)
-        text = pair.removeprefix(alone[anchor])
+        text = pair.removeprefix(start)
         piece = text.encode() if "\ufffd" not in text else _bytes_of(name or "", text, byte_level=byte_level)
-        if not pair.startswith(alone[anchor]) or piece.decode("utf-8", errors) != text:
+        if not pair.startswith(start) or piece.decode("utf-8", errors) != text:
             return None
         raw.append(UNDECODABLE.encode() if name is None else piece)
     return Pieces(raw, errors)
@@ -105,9 +102,22 @@ def _letter(step: dict[str, Any]) -> str:
     return _LETTERS.get(step["type"], "?")
 
 
-def _decode(tokenizer: Tokenizer, rows: list[list[int]]) -> list[str]:
-    texts: list[str] = tokenizer.decode_batch(rows, skip_special_tokens=False)
-    return texts
+def _anchor(tokenizer: Tokenizer, vocab: int) -> tuple[int, str]:
+    """A token for others to stand behind, and its text: a letter or a digit, else any text; "" where there is none."""
+    found = (0, "")
+    for token, text in enumerate(_each_behind(tokenizer, [], vocab)):
+        if len(text) == 1 and text.isalnum():
+            return token, text
+        if not found[1] and text.strip() and "\ufffd" not in text:
+            found = token, text
+    return found
+
+
+def _each_behind(tokenizer: Tokenizer, start: list[int], vocab: int) -> Iterator[str]:
+    """The text of each token behind others."""
+    for first in range(0, vocab, _AT_ONCE):
+        rows = [[*start, token] for token in range(first, min(vocab, first + _AT_ONCE))]
+        yield from tokenizer.decode_batch(rows, skip_special_tokens=False)
 
 
 def _bytes_of(name: str, text: str, *, byte_level: bool) -> bytes:

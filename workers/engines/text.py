@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -45,11 +44,13 @@ class TextCodec:
         # a saved padding or truncation would silently change prompts
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        ids = self._tokenizer.get_vocab().values()
-        if len(ids) > vocab:
-            raise EngineRefusal(f"{file} has {len(ids)} tokens, the model only {vocab}")
-        if max(ids, default=0) >= vocab:
-            raise EngineRefusal(f"{file} has a token of id {max(ids)}, the model only ids below {vocab}")
+        size = self._tokenizer.get_vocab_size()
+        if size > vocab:
+            raise EngineRefusal(f"{file} has {size} tokens, the model only {vocab}")
+        if sum(self._tokenizer.id_to_token(token) is not None for token in range(vocab)) < size:
+            last = max(self._tokenizer.get_vocab().values())
+            if last >= vocab:
+                raise EngineRefusal(f"{file} has a token of id {last}, the model only ids below {vocab}")
         self.vocab = vocab
         self.eos = eos
         self._known: dict[str, bool] = {}
@@ -152,11 +153,6 @@ class TextCodec:
         return read_pieces(self._tokenizer, self.vocab)
 
     @cached_property
-    def _added_tokens(self) -> re.Pattern[str]:
-        contents = [token.content for token in self._tokenizer.get_added_tokens_decoder().values()]
-        return re.compile("|".join(map(re.escape, sorted(contents, key=len, reverse=True))) or "(?!)")
-
-    @cached_property
     def _ids(self) -> frozenset[int]:
         return frozenset(self._tokenizer.get_vocab().values())
 
@@ -233,22 +229,27 @@ class TextCodec:
 
     def _refuse_unknown(self, text: str, what: str) -> None:
         """Without an unknown token a tokenizer drops what it does not know: another prompt is answered."""
-        # Each character by itself: with characters dropped the offsets of a text are shifted and do not tell. Those of
-        # an added token need not be known by themselves.
-        for character in dict.fromkeys(self._added_tokens.sub("", text)):
-            known = self._known.get(character)
-            if known is None:
-                known = bool(self._plain(character))
-                known |= self._drops_spaces and character.isspace()
-                self._known[character] = known
-            if not known:
-                raise EngineRefusal(
-                    f"the {what} has {character!r} at character {text.index(character)}, "
-                    "which the tokenizer does not know; remove it"
-                )
+        # Each character by itself: with characters dropped the offsets of a text are shifted and do not tell.
+        dropped = [character for character in dict.fromkeys(text) if not self._knows(character)]
+        if dropped:  # those of an added token need not be known by themselves
+            rest = text
+            for token in self._tokenizer.get_added_tokens_decoder().values():
+                rest = rest.replace(token.content, "")
+            for character in dropped:
+                if character in rest:
+                    raise EngineRefusal(
+                        f"the {what} has {character!r} at character {text.index(character)}, "
+                        "which the tokenizer does not know; remove it"
+                    )
         unknown = getattr(self._tokenizer.model, "unk_token", None)
         if what == "answer" and unknown and self._tokenizer.token_to_id(unknown) in self._plain(text):
             raise EngineRefusal(f"the answer {text[:60]!r} has a character that the tokenizer does not know")
+
+    def _knows(self, character: str) -> bool:
+        if character not in self._known:
+            known = bool(self._plain(character))
+            self._known[character] = known or (self._drops_spaces and character.isspace())
+        return self._known[character]
 
 
 def prompt_tokens(codec: TextCodec, request: DrawRequest, context_length: int) -> list[int]:

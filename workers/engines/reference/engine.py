@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from firstlight.files.model_folder import ModelFolderError, read_model_folder
 from workers.engines.base import DrawRequest, EngineRefusal, Score, Wave
+from workers.engines.heap import trim
 from workers.engines.reference.blas import blas_name, one_blas_thread
 from workers.engines.reference.decoder import Decoder
 from workers.engines.reference.network import Prefix, prefill
@@ -80,7 +81,10 @@ class ReferenceEngine:
             return score_pairs(network, self.codec, self.context_length, pairs, tuple(stop), max_tokens)
 
     def close(self) -> None:
-        """Nothing is held but memory."""
+        """Drop the weights. More than once does no harm."""
+        if hasattr(self, "weights"):
+            del self.weights
+            trim()
 
     def _prompt(self, request: DrawRequest) -> list[int]:
         """The prompt's tokens, or EngineRefusal where the request cannot be."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from workers.engines.base import (
     Score,
     Wave,
 )
+from workers.engines.heap import trim
 from workers.engines.llama import Sizes, read_sizes
 from workers.engines.scoring import TokenJob, TokenScore, score_pairs
 from workers.engines.streams import draw_through
@@ -140,7 +140,7 @@ class TorchEngine:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         else:
-            _trim()
+            trim()
 
     def _prompt(self, request: DrawRequest) -> list[int]:
         """The prompt's tokens, or EngineRefusal where the request cannot be."""
@@ -189,10 +189,3 @@ def _rows(n_params: int, gpu: bool) -> int:
     if not gpu:
         return 512
     return 32768 if n_params < 20e6 else 16384 if n_params < 100e6 else 8192
-
-
-def _trim() -> None:
-    """Give freed memory of the CPU back to the system: glibc keeps it otherwise, more with each checkpoint."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none
-    if trim is not None:
-        trim(0)
