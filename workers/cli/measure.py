@@ -18,6 +18,7 @@ from firstlight.files.errors import Refused
 from firstlight.files.model_folder import read_model_folder
 from firstlight.files.task_file import InstanceSpec, read_task_file
 from passuntil import TallyRow, write_tallies
+from passuntil._text import counted
 from passuntil.rules import Rule
 from workers.cli.options import add_engine_options, add_rule, engine_options, rule_of
 from workers.engines import open_engine
@@ -97,7 +98,8 @@ def passuntil(arguments: argparse.Namespace) -> int:
     else:
         print(
             f"PU {estimate.mean:.4g} [{estimate.low:.4g}, {estimate.high:.4g}] at {estimate.level:.0%}: "
-            f"{summary['passes']} passes in {summary['draws']} draws of {len(rows)} instances, "
+            f"{counted(summary['passes'], 'pass', 'passes')} in {counted(summary['draws'], 'draw')} of "
+            f"{counted(len(rows), 'instance')}, "
             f"{accounts['tokens'] / max(seconds, 1e-9):,.0f} tokens/s",
             file=sys.stderr,
         )
