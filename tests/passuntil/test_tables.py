@@ -106,7 +106,9 @@ def test_a_row_needs_names(name: str) -> None:
         TallyRow(name, 1.0, "q", Tally(1, 0))
 
 
-@pytest.mark.parametrize(("written", "size"), [("7B", 7e9), ('"7,000,000"', 7e6), ("7e9", 7e9), ("1.5M", 1.5e6)])
+@pytest.mark.parametrize(
+    ("written", "size"), [("7B", 7e9), ('"7,000,000"', 7e6), ("7e9", 7e9), ("1.5M", 1.5e6)]
+)
 def test_sizes_are_read_as_people_write_them(tmp_path: Path, written: str, size: float) -> None:
     path = tmp_path / "t.csv"
     path.write_text(f"model,n_params,tokens,instance,draws,passes\na,{written},{written},q,10,1\n")
