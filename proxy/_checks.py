@@ -8,6 +8,9 @@ from typing import Any
 
 from proxy.errors import ProxyError
 
+#: Repetitions (rounds, permutations, seeds) beyond this are a slip: no machine has room for them.
+MOST_REPETITIONS = 10**7
+
 
 def whole(name: str, value: Any, *, least: int = 0, most: int | None = None) -> int:
     """`value` as an int from `least` to `most`; booleans, fractions and text are refused."""

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import f as f_distribution
 
 from proxy._arrays import Floats
-from proxy._checks import confidence, real, whole
+from proxy._checks import MOST_REPETITIONS, confidence, real, whole
 from proxy.errors import ProxyError
 from proxy.ranking.simulation import pair_accuracy
 from proxy.scores.matrix import ScoreMatrix
@@ -129,8 +129,8 @@ def seeds_worth_buying(
     )
     models, noise_runs = whole("models", models, least=2), whole("noise_runs", noise_runs, least=2)
     seeds_had, most, level = (
-        whole("seeds_had", seeds_had, least=1),
-        whole("most", most, least=1),
+        whole("seeds_had", seeds_had, least=1, most=MOST_REPETITIONS),
+        whole("most", most, least=1, most=MOST_REPETITIONS),
         confidence(level),
     )
     if spread == 0 and noise == 0:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from proxy._arrays import Floats
-from proxy._checks import whole
+from proxy._checks import MOST_REPETITIONS, whole
 from proxy._text import counted
 from proxy.choices import METRICS
 from proxy.errors import ProxyError
@@ -212,7 +212,7 @@ def choose_metric(
         raise ProxyError("one candidate task is always on top; Algorithm 1 needs at least 2")
     subset = whole("subset", default_subset(models) if subset is None else subset, least=3, most=models - 1)
     top = whole("top", default_top(tasks) if top is None else top, least=1, most=tasks - 1)
-    rounds = whole("rounds", rounds, least=2)
+    rounds = whole("rounds", rounds, least=2, most=MOST_REPETITIONS)
     metrics = tuple(metrics)
     drawn = draw_subsets(models, subset, rounds, np.random.default_rng(whole("seed", seed)))
     # All models are one more set, the last.

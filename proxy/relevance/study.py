@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from proxy._checks import confidence, one_of, whole
+from proxy._checks import MOST_REPETITIONS, confidence, one_of, whole
 from proxy._text import counted, finite
 from proxy.choices import METRICS
 from proxy.errors import ProxyError
@@ -222,7 +222,7 @@ def study_relevance(
     """
     one_of("metric", metric, ("auto", *METRICS))
     one_of("normalisation", normalisation, NORMALISATIONS)
-    level, permutations = confidence(level), whole("permutations", permutations)
+    level, permutations = confidence(level), whole("permutations", permutations, most=MOST_REPETITIONS)
     scores = usable(matrix, target, candidates)
     x, y = scores.x, scores.y
     notes = list(matrix.notes)

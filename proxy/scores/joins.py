@@ -179,7 +179,11 @@ def read_mapping(path: str | os.PathLike[str]) -> dict[str, str]:
         line.
     """
     name = shown_path(path)
-    rows = [row for row in csv.reader(io.StringIO(read_text(path), newline="")) if row]
+    reader = csv.reader(io.StringIO(read_text(path), newline=""))
+    try:
+        rows = [row for row in reader if row]
+    except csv.Error as error:
+        raise ProxyError(f"{name}, line {reader.line_num}: not a CSV line ({error})") from None
     mapping: dict[str, str] = {}
     for line, row in enumerate(rows[1:], start=2):
         if len(row) < 2 or not row[0].strip() or not row[1].strip():

@@ -5,6 +5,8 @@ Of the commands' modules it imports the one that was asked for, so help and erro
 
 import argparse
 import importlib
+import io
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,31 +84,62 @@ def build_parser(asked: str | None = None) -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status 0, 1 (refused or failed, one line on stderr), 2 (wrong call) or 130 (interrupted)."""
+    """Exit status 0, 1 (refused or failed, one line on stderr), 2 (wrong call), 130 (interrupted) or 141 (unread)."""
     words = sys.argv[1:] if argv is None else argv
     asked = next((word for word in words if not word.startswith("-")), None)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # names of files and models may hold what a terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     try:
         arguments = build_parser(asked).parse_args(words)
-        return int(arguments.run(arguments) or 0)
+        status = int(arguments.run(arguments) or 0)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # who reads our output has seen enough, as `head` does
+        _drop_output()
+        return 141
     except Exception as error:
-        line = _clear_line(error, asked)
-        if line is None:
+        if os.environ.get("FIRSTLIGHT_TRACEBACK") == "1":
             raise
-        print(f"firstlight {asked}: {' '.join(line.split())}", file=sys.stderr)
+        _drop_output()
+        print(f"firstlight {asked}: {' '.join(_line(error, asked).split())}", file=sys.stderr)
         return 1
 
 
-def _clear_line(error: Exception, asked: str | None) -> str | None:
-    """What a person is told; None where the error is a fault of ours, which shows its traceback."""
+def _drop_output() -> None:
+    """What is still to be written goes nowhere; else Python writes it once more at its end, and complains."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    except AttributeError:
+        pass  # standard output is closed
+
+
+def _line(error: Exception, asked: str | None) -> str:
+    """What a person is told."""
     if isinstance(error, ModuleNotFoundError):
-        return remedy(error, COMMANDS[asked].extra if asked in COMMANDS else None)
+        missing = remedy(error, COMMANDS[asked].extra if asked in COMMANDS else None)
+        if missing is not None:
+            return missing
     if isinstance(error, OSError):
         return f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this input"
+    if isinstance(error, RecursionError):
+        return "something in the input is nested too deeply"
     if any(f"{kind.__module__}.{kind.__qualname__}" in CLEAR for kind in type(error).__mro__):
         return str(error)
-    return None
+    return (
+        f"a fault of Firstlight, not of the input: {type(error).__name__}: {error!s:.300} "
+        "(FIRSTLIGHT_TRACEBACK=1 shows where; please report it)"
+    )
 
 
 if __name__ == "__main__":

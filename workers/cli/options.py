@@ -90,4 +90,6 @@ def engine_options(words: list[str]) -> dict[str, Any]:
             options[name] = json.loads(value)
         except ValueError:
             options[name] = value
+        except RecursionError as error:
+            raise Refused(f"--option {name} is nested too deeply: give a plain value.") from error
     return options

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from workers.engines.base import (
     DrawRequest,
@@ -45,6 +47,9 @@ KINDS = {
     "torch": ("workers.engines.torch", "TorchEngine"),
 }
 
+#: The types of plain options, as a person calls them.
+WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "nothing"}
+
 
 def open_engine(kind: str, path: str | Path, **options: Any) -> Engine:
     """Open a checkpoint with an engine of the kind.
@@ -52,10 +57,26 @@ def open_engine(kind: str, path: str | Path, **options: Any) -> Engine:
     path: the checkpoint's folder; for `openai` the model's name at its endpoints.
     options: keyword arguments of that engine.
 
-    Raises EngineRefusal: an unknown kind, or a checkpoint that this engine cannot run.
+    Raises EngineRefusal: an unknown kind, an option that it does not take, or a checkpoint that it cannot run.
     """
     if kind not in KINDS:
         raise EngineRefusal(f"unknown engine {kind!r}; known: {', '.join(KINDS)}")
     module, name = KINDS[kind]
-    engine: Engine = getattr(importlib.import_module(module), name)(path, **options)
+    kind_of_engine = getattr(importlib.import_module(module), name)
+    _check_options(kind, kind_of_engine.__init__, options)
+    engine: Engine = kind_of_engine(path, **options)
     return engine
+
+
+def _check_options(kind: str, init: Callable[..., None], options: dict[str, Any]) -> None:
+    """Refuse what the engine's constructor does not take: a name, or a value of another type."""
+    types = get_type_hints(init)
+    takes = [name for name, one in signature(init).parameters.items() if one.kind is one.KEYWORD_ONLY]
+    for name, value in options.items():
+        if name not in takes:
+            raise EngineRefusal(f"the {kind} engine has no option {name!r}; it takes {', '.join(takes)}")
+        plain = [one for one in (get_args(types[name]) or (types[name],)) if one in WORDS]
+        fits = any(type(value) is one or (one is float and type(value) is int) for one in plain)
+        if plain and not fits and not isinstance(value, Path):
+            wanted = " or ".join(WORDS[one] for one in plain if one is not type(None))
+            raise EngineRefusal(f"option {name} of the {kind} engine must be {wanted}, not {value!r:.60}")

@@ -130,7 +130,10 @@ def _bars(line: str) -> list[str]:
 
 
 def _commas(line: str) -> list[str]:
-    return next(csv.reader(io.StringIO(line)), []) if "," in line else []
+    try:
+        return next(csv.reader(io.StringIO(line)), []) if "," in line else []
+    except csv.Error:  # a cell longer than any of a table
+        return []
 
 
 def _columns(line: str) -> list[str]:

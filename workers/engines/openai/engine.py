@@ -73,6 +73,11 @@ class OpenAIEngine:
     ) -> None:
         if not endpoints:
             raise EngineRefusal("the openai engine needs at least one endpoint")
+        if not all(isinstance(address, EndpointAddress) for address in endpoints):
+            raise EngineRefusal(
+                "option endpoints of the openai engine must be addresses that the site keeps, not text: register the "
+                "endpoint and the model there"
+            )
         if not 1 <= choices <= 1024:
             raise EngineRefusal(f"choices is {choices}, expected 1 to 1024")
         self._model = str(model)
