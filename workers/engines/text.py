@@ -15,8 +15,9 @@ from tokenizers import Tokenizer
 
 from firstlight.files.model_folder import ModelFolder, ModelFolderError, read_config, text_config
 from firstlight.files.strict_json import StrictJsonError, strict_loads
-from workers.engines.base import UNDECODABLE, DrawRequest, EngineRefusal, check_context, check_request
+from workers.engines.base import DrawRequest, EngineRefusal, check_context, check_request
 from workers.engines.pieces import Pieces, read_pieces
+from workers.engines.wholes import Wholes
 
 MAX_GENERATION_CONFIG_BYTES = 1_000_000
 #: Characters in front of a text that its tokens may not merge with.
@@ -133,28 +134,15 @@ class TextCodec:
         """The texts that many id lists add behind the ids of one prompt."""
         if self._pieces is not None:
             return list(map(self._pieces.join, rows))
-        wholes = self._tokenizer.decode_batch([[*behind, *row] for row in rows], skip_special_tokens=False)
-        start = self._tokenizer.decode(list(behind), skip_special_tokens=False)
-        return [
-            _without(start, whole) if self._ids.issuperset(row) else self._added(behind, row)
-            for row, whole in zip(rows, wholes, strict=True)
-        ]
-
-    def _added(self, behind: Sequence[int], row: Sequence[int]) -> str:
-        """The text of a row that holds ids that the tokenizer does not know."""
-        place = next((n for n, token in enumerate(row) if token not in self._ids), None)
-        if place is None:
-            return self.decode(row, behind)
-        known = list(row[:place])
-        return self.decode(known, behind) + UNDECODABLE + self._added([*behind, *known], row[place + 1 :])
+        return self._wholes.decode_many(rows, behind)
 
     @cached_property
     def _pieces(self) -> Pieces | None:
         return read_pieces(self._tokenizer, self.vocab)
 
     @cached_property
-    def _ids(self) -> frozenset[int]:
-        return frozenset(self._tokenizer.get_vocab().values())
+    def _wholes(self) -> Wholes:
+        return Wholes(self._tokenizer)
 
     @property
     def pieces(self) -> list[str | None]:
@@ -270,14 +258,6 @@ def first_stop(text: str, stops: Sequence[str]) -> int:
     """Where the first stop string begins, or -1."""
     places = [place for place in (text.find(stop) for stop in stops) if place >= 0]
     return min(places, default=-1)
-
-
-def _without(start: str, whole: str) -> str:
-    """What a text has behind its start; one that reads otherwise with what follows is left out as far as it agrees."""
-    size = len(start)
-    while not whole.startswith(start[:size]):
-        size -= 1
-    return whole[size:]
 
 
 def codec_of(folder: Path) -> TextCodec:
