@@ -38,7 +38,7 @@ class TestOpenAI(EngineContract):
 
     def test_it_names_itself_and_the_weights(self, engine: Engine) -> None:
         """A server tells no digest of its weights: the model's name stands for them."""
-        assert engine.fingerprint == "openai 1, vllm 0.32.0, plain, at one"
+        assert engine.fingerprint == "openai 2, vllm 0.32.0, plain, at one"
         assert engine.context_length == 256
         assert engine.capacity == 4 * 256
         assert not engine.repeatable

@@ -115,7 +115,7 @@ class TestOpenAIWithVllm(EngineContract):
 
     def test_it_names_itself_and_the_weights(self, engine: Engine) -> None:
         """A server tells no digest of its weights: the model's name stands for them."""
-        assert re.fullmatch(r"openai 1, vllm \d[\w.+]*, plain, at plain", engine.fingerprint)
+        assert re.fullmatch(r"openai 2, vllm \d[\w.+]*, plain, at plain", engine.fingerprint)
         assert engine.context_length == 256
 
     #: each would be a server of its own, and memory of another process

@@ -33,7 +33,7 @@ from workers.engines.scoring import TokenJob, TokenScore, score_pairs
 from workers.engines.streams import draw_through
 from workers.engines.text import TextCodec, codec_of, prompt_tokens
 
-VERSION = "1"
+VERSION = "2"  # raised when a change of the code may change texts or what is asked for
 UNKNOWN_CONTEXT = 2**31 - 1  # the server itself refuses what does not fit
 
 

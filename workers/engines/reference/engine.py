@@ -25,7 +25,7 @@ from workers.engines.scoring import score_pairs
 from workers.engines.streams import CallStream
 from workers.engines.text import TextCodec, eos_ids, first_stop, prompt_tokens
 
-VERSION = "1"  # raised when a change of the code may change draws
+VERSION = "2"  # raised when a change of the code may change draws; 2: texts behind the prompt
 _CACHE_BYTES = 1 << 28
 _POSITIONS_AT_ONCE = 16
 

@@ -30,7 +30,7 @@ from workers.engines.torch.room import Room
 from workers.engines.torch.space import TILE, rotary_table
 from workers.engines.torch.weights import Weights, load_weights, weight_bytes
 
-VERSION = "1"  # raised when a change of the code may change draws
+VERSION = "2"  # raised when a change of the code may change draws; 2: texts behind the prompt
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _TOKENS_AT_ONCE = 4096
 _MARGIN = 600 << 20  # workspaces of the matrix products, graphs, fragments
