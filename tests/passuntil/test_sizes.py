@@ -69,5 +69,5 @@ def test_what_is_no_size_is_refused_in_one_line(text: str, words: str) -> None:
 
 
 def test_the_error_names_what_the_size_is_of() -> None:
-    with pytest.raises(PassUntilError, match="^tokens must be above 0"):
+    with pytest.raises(PassUntilError, match=r"^tokens must be above 0"):
         read_size("-3", "tokens")

@@ -1,7 +1,8 @@
-"""Results of OLMES (oe-eval): metrics-all.jsonl, task-*-metrics.json, metrics.json, and task-*-predictions.jsonl.
+"""Results of OLMES (oe-eval): metrics-all.jsonl, metrics.json, and the metrics and predictions of each task.
 
-The shapes are those of the public OLMES repository: a line of metrics-all.jsonl is the object of a task-*-metrics.json;
-metrics.json lists the same tasks with their aliases under "tasks", in older versions with flat metrics under "metrics".
+The shapes are those of the public OLMES repository: a line of metrics-all.jsonl is the object of a task's metrics file
+(``task-001-gsm8k-metrics.json``); metrics.json lists the same tasks with their aliases under "tasks", in older versions
+with flat metrics under "metrics".
 """
 
 from __future__ import annotations
