@@ -1,6 +1,6 @@
-"""No traceback from any command, whatever it is given: a table of all commands, all their inputs and kinds of bad input.
+"""No traceback from any command, whatever it is given: all commands and their inputs by kinds of bad input.
 
-Each call ends well, or is refused in exactly one line that starts with the command. `refusals` of single cases, with
+Each call ends well, or is refused in exactly one line that starts with the command. Refusals of single cases, with
 the words that they must say, stand in test_bad_input.py; here the kinds are crossed with every place they can come to.
 """
 
@@ -83,7 +83,9 @@ def sound(name: str, folder: Path) -> list[str]:
     return {
         "passuntil": ["model", "task.jsonl", "--fixed", "2", "--out", "o.csv"],
         "exact": ["model", "task.jsonl", "--out", "o.csv"],
-        "forecast": ["tallies.csv", "--target", "8e9", "--losses", "losses.csv", "--beside", "beside.csv", "--task", "a"],
+        "forecast": [
+            "tallies.csv", "--target", "8e9", "--losses", "losses.csv", "--beside", "beside.csv", "--task", "a",
+        ],
         "relevance": [
             "scores.csv", "--target", "t0", "--target-from", "truths.csv", "--pairs", "pairs.csv", "--rounds", "9",
             "--permutations", "9",
