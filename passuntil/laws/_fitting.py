@@ -15,15 +15,15 @@ def fitted(cells: Cells, guess: float, *, with_deviation: bool, with_tau: bool) 
     """The fit; above `LARGE_CELLS` it starts where that of some of the instances ends, which saves most rounds."""
     z, (m, n) = cells.z, cells.draws.shape
     fit = bayes.start(z, cells.draws, cells.passes, guess)
-    tau2 = np.array([bayes.FIRST_TAU2])
+    tau2, last = np.array([bayes.FIRST_TAU2]), TOLERANCE
     if m * n > LARGE_CELLS:
         some = evenly(cells.passes.sum(1) / np.maximum(cells.draws.sum(1), 1.0), LARGE_CELLS // (2 * n))
         near = fitted(cells.of(some), guess, with_deviation=with_deviation, with_tau=with_tau)
         fit.mu, fit.sigma, fit.delta, fit.deviation2 = near.mu, near.sigma, near.delta, near.deviation2
         fit.theta[:] = near.mu[:, None, :]
-        tau2 = near.tau2
+        tau2, last = near.tau2, TOLERANCE / 5.0  # so many instances tell more, so that the last steps count
     # First without tau: far from their place, instances would take their own misfit for scatter.
-    for scattered, tolerance in ((False, WARM_TOLERANCE), (with_tau, TOLERANCE)):
+    for scattered, tolerance in ((False, WARM_TOLERANCE), (with_tau, last)):
         fit.tau2[:] = tau2
         bayes.run(
             fit,

@@ -1,6 +1,6 @@
 """No traceback from any command, whatever it is given: a table of commands, their inputs and kinds of bad input.
 
-Each call ends well, or is refused in exactly one line that starts with the command. `refusals` of single cases, with
+Each call ends well, or is refused in exactly one line that starts with the command. Refusals of single cases, with
 the words that they must say, stand in test_bad_input.py; here the kinds are crossed with every place they can come to.
 """
 

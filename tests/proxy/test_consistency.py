@@ -95,7 +95,7 @@ def test_normalising_within_each_subset_is_another_algorithm() -> None:
     [
         ({"subset": 18}, "subset must be from 3 to 17"),
         ({"top": 9}, "top must be from 1 to 8"),
-        ({"rounds": 1}, "rounds must be at least 2"),
+        ({"rounds": 1}, "rounds must be from 2 to"),
         ({"rounds": 2.5}, "rounds must be a whole number"),
     ],
 )
