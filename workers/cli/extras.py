@@ -5,8 +5,21 @@ from importlib.util import find_spec
 #: The modules that each extra brings (`pyproject.toml` names the distributions they come in).
 EXTRAS = {
     "engine": ("httpcore2", "re2", "rich", "safetensors", "tokenizers"),
-    "site": ("celery", "csp", "dj_database_url", "django", "django_htmx", "gunicorn", "redis", "whitenoise"),
+    "site": (
+        "axes",
+        "celery",
+        "csp",
+        "dj_database_url",
+        "django",
+        "django_htmx",
+        "gunicorn",
+        "ninja",
+        "redis",
+        "whitenoise",
+    ),
     "postgres": ("psycopg",),
+    "sso": ("mozilla_django_oidc",),
+    "hub": ("huggingface_hub",),
     "plots": ("matplotlib",),
     "parquet": ("pyarrow",),
     "yaml": ("yaml",),

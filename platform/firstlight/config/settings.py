@@ -27,6 +27,7 @@ INSTALLED_APPS = [
     "firstlight.registry",
     "firstlight.evaluations",
     "firstlight.forecasts",
+    "firstlight.api",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

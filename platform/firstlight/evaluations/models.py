@@ -11,12 +11,12 @@ from django.db import models
 from django.db.models import Q
 
 from firstlight.files.decoding import Decoding
-from firstlight.registry.models import Checkpoint, Instance, Task
+from firstlight.registry.models import Archivable, Checkpoint, Excludable, Instance, Task
 from passuntil import rule_from_dict
 from passuntil.rules import Rule, RunRule
 
 
-class Run(models.Model):
+class Run(Archivable, Excludable):
     """checkpoint x task x stopping rule x decoding x seed."""
 
     TEAM_PATH = "checkpoint__series__team"
@@ -35,6 +35,7 @@ class Run(models.Model):
 
     checkpoint = models.ForeignKey(Checkpoint, on_delete=models.PROTECT, related_name="runs")
     task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="runs")
+    name = models.CharField("a name that people gave it", max_length=120, blank=True)
     rule = models.JSONField()
     temperature = models.FloatField(default=1.0)
     top_p = models.FloatField(default=1.0)

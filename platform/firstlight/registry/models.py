@@ -8,6 +8,24 @@ from firstlight.files.task_file import InstanceSpec
 from firstlight.teams.models import Team
 
 
+class Archivable(models.Model):
+    """What people can put away: it leaves the lists and the choices of forms, and its evidence stands."""
+
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class Excludable(models.Model):
+    """What people can leave out of fits, with the reason; empty where it counts."""
+
+    left_out = models.CharField("why fits leave it out", max_length=300, blank=True)
+
+    class Meta:
+        abstract = True
+
+
 class Endpoint(models.Model):
     """A server with OpenAI's completions API. The site's administrators keep these rows; no team owns one.
 
@@ -30,7 +48,7 @@ class Endpoint(models.Model):
         return self.name
 
 
-class Series(models.Model):
+class Series(Archivable):
     """Models that differ in size only (or in tokens)."""
 
     TEAM_PATH = "team"
@@ -55,7 +73,7 @@ class Series(models.Model):
         return self.name
 
 
-class TrainingConfiguration(models.Model):
+class TrainingConfiguration(Archivable, Excludable):
     """A recipe: data mixture and hyper-parameters. Immutable once a checkpoint uses it."""
 
     TEAM_PATH = "team"
@@ -79,11 +97,17 @@ class TrainingConfiguration(models.Model):
         return self.name
 
 
-class Checkpoint(models.Model):
+class Checkpoint(Archivable, Excludable):
     """One trained model, or a planned one: it has N and no weights, and forecasts aim at it."""
 
     TEAM_PATH = "series__team"
     SERVED = "endpoint:"
+
+    class DigestState(models.TextChoices):
+        KNOWN = "known", "Known"
+        WAITING = "waiting", "Waiting for a worker"
+        READING = "reading", "Being read"
+        FAILED = "failed", "Failed"
 
     series = models.ForeignKey(Series, on_delete=models.PROTECT, related_name="checkpoints")
     configuration = models.ForeignKey(
@@ -98,7 +122,14 @@ class Checkpoint(models.Model):
     location = models.CharField("folder, or a model of the endpoints", max_length=1000, blank=True)
     tokenizer = models.CharField("folder of a served model's tokenizer", max_length=1000, blank=True)
     dtype = models.CharField(max_length=40, blank=True)
+    source = models.CharField("hub id and commit that the folder came from", max_length=300, blank=True)
     digest = models.CharField(max_length=80, blank=True)
+    # A worker reads all the bytes of the weights: runs wait until their digest is known.
+    digest_state = models.CharField(max_length=8, choices=DigestState, default=DigestState.KNOWN)
+    digest_read = models.PositiveBigIntegerField("bytes read so far", default=0)
+    digest_size = models.PositiveBigIntegerField("bytes to read", default=0)
+    digest_lease_until = models.DateTimeField(null=True)
+    digest_error = models.CharField(max_length=500, blank=True)
     architecture = models.CharField(max_length=80, blank=True)
     context_length = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -106,6 +137,14 @@ class Checkpoint(models.Model):
     class Meta:
         ordering = ["n_params", "id"]
         constraints = [models.UniqueConstraint(fields=["series", "name"], name="one_checkpoint_a_name")]
+        indexes = [
+            models.Index(fields=["series", "digest"]),
+            models.Index(
+                fields=["id"],
+                name="digests_to_read",
+                condition=models.Q(digest_state__in=("waiting", "reading")),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -117,7 +156,7 @@ class Checkpoint(models.Model):
         return self.location.removeprefix(self.SERVED) if served else ""
 
 
-class Task(models.Model):
+class Task(Archivable, Excludable):
     """A versioned set of instances; a new version whenever a score could change."""
 
     TEAM_PATH = "team"

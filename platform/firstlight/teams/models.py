@@ -47,6 +47,68 @@ class AuditEvent(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        indexes = [models.Index(fields=["team", "-id"])]
 
     def __str__(self) -> str:
         return f"{self.verb} {self.subject}"
+
+
+class Invitation(models.Model):
+    """A link that lets one person join a team in a role. The link's secret is kept as a digest only.
+
+    Without a team it is the first link of a fresh site: it makes the owner's account and the first team.
+    """
+
+    team = models.ForeignKey(
+        Team, null=True, blank=True, on_delete=models.CASCADE, related_name="invitations"
+    )
+    role = models.CharField(max_length=10, choices=Membership.Role, default=Membership.Role.MEMBER)
+    email = models.EmailField("address it was sent to", blank=True)
+    digest = models.CharField("SHA-256 of the link's secret", max_length=64, unique=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    withdrawn_at = models.DateTimeField(null=True)
+    accepted_at = models.DateTimeField(null=True)
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"invitation {self.pk} to {self.team or 'the first team'} ({self.role})"
+
+
+class ApiToken(models.Model):
+    """What a script signs in with: it may do what its person may do, within its scopes and, if given, one team.
+
+    The token is shown once; the row holds its first characters, to know it by, and its digest.
+    """
+
+    class Scope(models.TextChoices):
+        READ = "read", "Read"
+        WRITE = "write", "Register, run, forecast"
+        MANAGE = "manage", "Manage members, tokens and endpoints"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
+    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=80)
+    scope = models.CharField(
+        "widest scope; each holds those before it", max_length=6, choices=Scope, default=Scope.WRITE
+    )
+    prefix = models.CharField(max_length=12)
+    digest = models.CharField("SHA-256 of the token", max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
