@@ -72,6 +72,13 @@ class Site:
         children = Path(f"/proc/{supervisor.pid}/task").glob("*/children")
         return [int(pid) for file in children for pid in file.read_text().split()]
 
+    def wait_for_engines(self, supervisor: subprocess.Popen[bytes], count: int, seconds: float) -> list[int]:
+        """The engines of a supervisor, once there are that many, or after `seconds`."""
+        end = time.monotonic() + seconds
+        while len(engines := self.engines(supervisor)) != count and time.monotonic() < end:
+            time.sleep(0.5)
+        return engines
+
     def kill(self, worker: subprocess.Popen[bytes]) -> None:
         """kill -9 of a worker and of its pool at once, as when the machine's memory runs out."""
         os.killpg(worker.pid, signal.SIGKILL)
