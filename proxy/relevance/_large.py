@@ -22,11 +22,11 @@ BLOCK = 2_000
 HALVINGS = 60
 
 
-def partner_kendall(a: Floats, b: Floats, partners: int) -> Floats:
+def partner_kendall(a: Floats, b: Floats, partners: int, known: NDArray[np.bool_] | None = None) -> Floats:
     """Kendall's tau-b of every row of a with every row of b, over the pairs of each column with so many others.
 
     The columns stand in a circle in random order, each beside its partners. Under a permutation, sqrt(1 + 1.75 /
-    partners) is how much wider this scatters than tau over all pairs.
+    partners) is how much wider this scatters than tau over all pairs. What is not `known` of a is in no pair.
     """
     order = np.random.default_rng(0).permutation(a.shape[1])
     reach = min(partners, (len(order) - 1) // 2)
@@ -34,17 +34,26 @@ def partner_kendall(a: Floats, b: Floats, partners: int) -> Floats:
         np.concatenate([r, r[:, :reach]], axis=1) for r in (row_ranks(a[:, order]), row_ranks(b[:, order]))
     )
     agreement = np.zeros((len(a), len(b)))
-    of_a, of_b = np.zeros(len(a)), np.zeros(len(b))
+    of_a, of_b = np.zeros(len(a)), np.zeros((1 if known is None else len(a), len(b)))
+    has, ties = None, bool((v.max(axis=1) < len(order) - 1).any())
+    if known is not None:
+        has = known[:, order]
+        has = np.concatenate([has, has[:, :reach]], axis=1)
     for begin in range(0, len(order), BLOCK):
         end = min(begin + BLOCK, len(order))
         for step in range(1, reach + 1):
             x, y = (
                 np.sign(r[:, begin + step : end + step] - r[:, begin:end]).astype(np.float32) for r in (u, v)
             )
+            if has is None:
+                of_b += (y * y).sum(axis=1)
+            else:
+                both = (has[:, begin + step : end + step] & has[:, begin:end]).astype(np.float32)
+                x *= both
+                of_b += both @ (y * y).T if ties else both.sum(axis=1)[:, None]
             agreement += x @ y.T
             of_a += (x * x).sum(axis=1)
-            of_b += (y * y).sum(axis=1)
-    return ratio(agreement, of_a[:, None], of_b[None, :])
+    return ratio(agreement, of_a[:, None], of_b)
 
 
 def first_components_without_each(z: Floats) -> Floats:

@@ -54,8 +54,17 @@ def _by_model(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> 
     }
 
 
-def by_set(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> dict[str, Floats]:
-    """For small sets among very many models, and for very many tasks: all pairs of each set. As `by_model`."""
+def by_set(
+    x: Floats,
+    y: Floats,
+    z: NDArray[Any],
+    metrics: Sequence[str],
+    known: NDArray[np.bool_] | None = None,
+) -> dict[str, Floats]:
+    """For small sets among very many models, and for very many tasks: all pairs of each set. As `by_model`.
+
+    Scores that are not `known` are in no pair.
+    """
     out = {metric: np.full((len(z), x.shape[1]), np.nan) for metric in metrics}
     # In 16 bits where they hold all differences of ranks, since most of the time goes by the byte.
     kind = np.int16 if len(x) < 2**15 else np.int32
@@ -68,7 +77,7 @@ def by_set(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> dic
             chunk = alike[start : start + step]
             rows, models = np.nonzero(z[chunk])
             members = np.repeat(models, z[chunk][rows, models].astype(np.intp)).reshape(len(chunk), size).T
-            sums = pair_sums(x[members], y[members])
+            sums = pair_sums(x[members], y[members], None if known is None else known[members])
             for metric in metrics:
                 out[metric][chunk] = sums[metric]
     return out

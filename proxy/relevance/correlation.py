@@ -12,10 +12,9 @@ from scipy.stats import kendalltau, rankdata
 from proxy._arrays import Floats
 from proxy.choices import METRICS
 from proxy.errors import ProxyError
+from proxy.relevance._gaps import ROUNDING, masked_permuted_correlations, masked_set_correlations
 from proxy.relevance._large import LARGE, partner_kendall
 from proxy.relevance._rank_correlations import by_model, by_set, ratio
-
-#: The correlations that Algorithm 1 chooses among, in the order of the paper.
 
 #: Above so many models the sign matrices of all of them no longer fit ...
 MOST_MODELS = 1500
@@ -23,8 +22,6 @@ MOST_MODELS = 1500
 MOST_MEMBERS = 400
 #: A correlation of fewer models is no number.
 LEAST_MODELS = 3
-#: Variances below this share of what they are the difference of are rounding.
-ROUNDING = 1e-10
 
 
 def set_correlations(
@@ -69,6 +66,8 @@ def set_correlations(
         raise ProxyError(
             f"sets of shape {z.shape} for {len(y)} models; give a row for each set and a column for each model"
         )
+    if x.size > LARGE and np.isnan(x).any():
+        return {metric: values.T for metric, values in _with_gaps(x, y, z, metrics).items()}
     out = {metric: np.full((x.shape[1], len(z)), np.nan) for metric in metrics}
     for tasks, rows in _patterns(x):
         for metric, values in _complete(x[np.ix_(rows, tasks)], y[rows], z[:, rows], metrics).items():
@@ -145,6 +144,10 @@ def permuted_correlations(
     """
     x = np.asarray(candidates, dtype=np.float64)
     many = np.asarray(targets, dtype=np.float64)
+    if partners is not None and np.isnan(x).any():
+        values = masked_permuted_correlations(x, many, metrics, partners=partners)
+        few = np.isfinite(x).sum(axis=0) < LEAST_MODELS
+        return {metric: np.where(few[:, None], np.nan, one) for metric, one in values.items()}
     out = {metric: np.full((x.shape[1], len(many)), np.nan) for metric in metrics}
     for tasks, rows in _patterns(x):
         a, b = x[np.ix_(rows, tasks)].T, many[:, rows]
@@ -171,6 +174,21 @@ def _patterns(x: Floats) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         rows = np.flatnonzero(known[:, tasks[0]])
         if len(rows) >= LEAST_MODELS:
             yield np.array(tasks), rows
+
+
+def _with_gaps(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> dict[str, Floats]:
+    """metric -> sets x tasks, where very many scores have gaps."""
+    known = np.isfinite(x)
+    results = masked_set_correlations(x, y, z, metrics, most_members=MOST_MEMBERS)
+    ranked = [metric for metric in metrics if metric != "pearson"]
+    for place in np.flatnonzero(z.sum(axis=1) > MOST_MEMBERS):
+        drawn = np.repeat(np.arange(len(y)), z[place].astype(int))
+        for task in range(x.shape[1]) if ranked else ():
+            own = drawn[known[drawn, task]]
+            for metric in ranked:
+                results[metric][place, task] = rank_correlation(metric, x[own, task], y[own])
+    few = (z > 0).astype(np.float64) @ known < LEAST_MODELS
+    return {metric: np.where(few, np.nan, values) for metric, values in results.items()}
 
 
 def _complete(x: Floats, y: Floats, z: NDArray[Any], metrics: Sequence[str]) -> dict[str, Floats]:

@@ -13,7 +13,7 @@ from proxy._checks import MOST_REPETITIONS, confidence, one_of, whole
 from proxy._text import counted, finite
 from proxy.choices import METRICS
 from proxy.errors import ProxyError
-from proxy.relevance._large import LARGE, PARTNERS
+from proxy.relevance._large import LARGE, MOST_LEFT_OUT_OF_LARGE, PARTNERS
 from proxy.relevance._task_tables import fitted_normaliser, task_table, two_way_nulls
 from proxy.relevance._usable import usable
 from proxy.relevance.consistency import Consistency, choose_metric
@@ -258,6 +258,11 @@ def study_relevance(
     if x.size > LARGE and permutations and len(y) > 2 * PARTNERS:
         notes.append(
             f"{x.size:,} scores: in permutations, Kendall's correlation compares each model with {PARTNERS} others"
+        )
+    if x.size > LARGE and len(y) > MOST_LEFT_OUT_OF_LARGE:
+        notes.append(
+            f"{x.size:,} scores of more than {MOST_LEFT_OUT_OF_LARGE} models: no model is left out in turn, so nothing "
+            "is said of the influence of single models"
         )
     rng = np.random.default_rng(seed)
     orders = rng.permuted(np.tile(np.arange(len(y)), (permutations, 1)), axis=1)
