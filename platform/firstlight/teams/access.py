@@ -1,8 +1,10 @@
 """The access helpers: every view and action reaches objects through these, so another team's object is a 404.
 
 A model says in `TEAM_PATH` how its team is reached, e.g. `"checkpoint__series__team"`.
+A person who came with a token carries its limits (`token_scope`, `token_team_id`), and all helpers heed them.
 """
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -23,13 +25,18 @@ def _id(user: User) -> int:
 
 
 def teams_of(user: User) -> models.QuerySet[Team]:
-    return Team.objects.filter(memberships__user_id=_id(user))
+    """The teams whose objects `user` sees. With a token that is limited to a team: that one at most."""
+    teams = Team.objects.filter(memberships__user_id=_id(user))
+    limit = getattr(user, "token_team_id", None)
+    return teams if limit is None else teams.filter(pk=limit)
 
 
 def visible(model: type[M], user: User) -> models.QuerySet[M]:
     """All rows of `model` that belong to a team of `user`."""
     path = model.TEAM_PATH  # type: ignore[attr-defined]
-    return model._default_manager.filter(**{f"{path}__memberships__user_id": user.pk})
+    rows = model._default_manager.filter(**{f"{path}__memberships__user_id": user.pk})
+    limit = getattr(user, "token_team_id", None)
+    return rows if limit is None else rows.filter(**{path: limit})
 
 
 def get_visible(model: type[M], user: User, **lookup: Any) -> M:
@@ -40,31 +47,76 @@ def get_visible(model: type[M], user: User, **lookup: Any) -> M:
     return row
 
 
+def get_visible_team(user: User, **lookup: Any) -> Team:
+    """One team of the person; raises Http404 for any other."""
+    team = teams_of(user).filter(**lookup).first()
+    if team is None:
+        raise Http404("No team matches.")
+    return team
+
+
 def writable_teams(user: User) -> models.QuerySet[Team]:
     """The teams in which this person may change things."""
-    memberships = Membership.objects.filter(user_id=_id(user), role__in=WRITERS)
+    return _teams_by_role(user, WRITERS, ("write", "manage"))
+
+
+def managed_teams(user: User) -> models.QuerySet[Team]:
+    """The teams whose members, invitations and tokens this person looks after."""
+    return _teams_by_role(user, (Membership.Role.OWNER,), ("manage",))
+
+
+def _teams_by_role(user: User, roles: Sequence[str], scopes: Sequence[str]) -> models.QuerySet[Team]:
+    if getattr(user, "token_scope", None) not in (None, *scopes):
+        return Team.objects.none()
+    memberships = Membership.objects.filter(user_id=_id(user), role__in=roles)
     return teams_of(user).filter(pk__in=memberships.values("team")).order_by("name")
+
+
+def why_read_only(user: User) -> str:
+    """Why a person may change nothing anywhere, with the remedy; "" where something can be changed."""
+    if writable_teams(user).exists():
+        return ""
+    if getattr(user, "token_scope", None) == "read":
+        return "This token only reads: make one with the scope write."
+    if teams_of(user).exists():
+        return "Your role is read-only in every team: ask an owner to make you a member."
+    return "You are in no team yet: ask for an invitation, or create a team."
 
 
 def require_some_team(user: User) -> None:
     """Raises PermissionDenied for a person who may change nothing anywhere."""
-    if not writable_teams(user).exists():
-        raise PermissionDenied("Your role is read-only in every team: ask an owner to make you a member.")
+    if why := why_read_only(user):
+        raise PermissionDenied(why)
 
 
 def may_write(user: User, team: Team) -> bool:
-    return Membership.objects.filter(team=team, user_id=_id(user), role__in=WRITERS).exists()
+    return writable_teams(user).filter(pk=team.pk).exists()
 
 
 def require_writer(user: User, team: Team) -> None:
     """Raises PermissionDenied unless `user` may change things of `team`."""
     if not may_write(user, team):
+        if getattr(user, "token_scope", None) == "read":
+            raise PermissionDenied(why_read_only(user))
         raise PermissionDenied(f"Your role in {team} is read-only: ask an owner to make you a member.")
+
+
+def may_manage(user: User, team: Team) -> bool:
+    return managed_teams(user).filter(pk=team.pk).exists()
+
+
+def require_manager(user: User, team: Team) -> None:
+    """Raises PermissionDenied unless `user` looks after the people of `team`."""
+    if not may_manage(user, team):
+        raise PermissionDenied(f"Only an owner of {team} may change its people: ask one of them.")
 
 
 def is_administrator(user: User) -> bool:
     """Whether `user` looks after this site: what belongs to no team (endpoints) is theirs."""
-    return bool(user.is_active and getattr(user, "is_staff", False))
+    scope, team = getattr(user, "token_scope", None), getattr(user, "token_team_id", None)
+    return bool(
+        user.is_active and getattr(user, "is_staff", False) and scope in (None, "manage") and team is None
+    )
 
 
 def require_administrator(user: User) -> None:
