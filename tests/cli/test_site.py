@@ -191,7 +191,7 @@ def test_a_worker_that_cannot_be_is_told_why(
     [
         ({"checkpoint": "huge"}, ("'huge'", "register it first")),
         ({"task": "sums"}, ("'sums'", "upload it on the site first")),
-        ({"user": "stranger"}, ("'stranger'", "createsuperuser")),
+        ({"user": "stranger"}, ("'stranger'", "firstlight user add")),
         ({"passes": 1}, ("not 1", "take r >= 2")),
         ({"floor": 100, "cap": 50}, ("cap (50)", "floor (100)")),
         ({"seed": -1}, ("not -1",)),

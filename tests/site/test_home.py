@@ -9,7 +9,8 @@ def test_an_empty_site_says_the_next_step(db: None) -> None:
     client = Client()
     client.force_login(User.objects.create_user("new"))
     page = client.get("/").content.decode()
-    assert "ask an owner" in page
+    assert "You are in no team yet" in page
+    assert "Create a team" in page
     assert "firstlight demo" in page
 
 

@@ -124,7 +124,7 @@ def test_every_page_is_written_in_plain_english(
     for path in addresses:
         answer = staff.get(path)
         assert answer.status_code in (200, 404), path
-        if bad := faults(answer.content.decode()):
+        if bad := faults(answer.getvalue().decode()):
             wrong[path] = bad
     lock_forecast(world.owner, measured.forecast)
     locked = faults(staff.get(reverse("forecast", args=[measured.forecast.pk])).content.decode())

@@ -48,6 +48,9 @@ COMMANDS = {
         "measure the ladder, forecast its largest model, serve the result", "workers.cli.site", "site"
     ),
     "worker": Command("run engine processes that draw for the site", "workers.cli.worker", "site"),
+    "user": Command("make accounts, list them, set passwords by a link", "workers.cli.people", "site"),
+    "team": Command("make teams and list them", "workers.cli.people", "site"),
+    "token": Command("make a token for scripts, or revoke one", "workers.cli.people", "site"),
     "register": Command("register a checkpoint folder in a series", "workers.cli.records", "site"),
     "run": Command("create a PassUntil run for the site's workers to draw", "workers.cli.records", "site"),
 }

@@ -113,9 +113,11 @@ def _who(username: str) -> tuple[Any, Any]:
     user = get_user_model().objects.filter(username=username).first()
     if user is None:
         raise Refused(
-            f"no user {username!r}: create one with manage.py createsuperuser, or run firstlight demo."
+            f"no user {username!r}: firstlight user add {username} makes one, firstlight user list shows who is there."
         )
     team = teams_of(user).order_by("id").first()
     if team is None:
-        raise Refused(f"{username} belongs to no team: ask an owner.")
+        raise Refused(
+            f"{username} belongs to no team: firstlight team add NAME --owner {username} makes one."
+        )
     return user, team

@@ -47,10 +47,29 @@ def up_command(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     supervisor = bring_up(host=arguments.host, port=arguments.port, processes=arguments.workers)
     address = site_address(arguments.host, arguments.port)
-    print(f"Firstlight serves on {address} ({places.summary()}). Press Ctrl-C to stop.", flush=True)
+    print(f"Firstlight serves on {address} ({places.summary()}). Press Ctrl-C to stop.")
+    print(entrance(address), flush=True)
     wait_for_signal()
     supervisor.stop()
     return 0
+
+
+def entrance(address: str) -> str:
+    """How to get in, and where models may lie."""
+    from firstlight.teams.invitations import first_link
+
+    secret = first_link()
+    roots = []
+    for root in places.model_roots():
+        if root.is_relative_to(places.home()):
+            root.mkdir(parents=True, exist_ok=True)
+        roots.append(f"{root}{'' if root.is_dir() else ' (absent)'}")
+    way = (
+        f"Make your account and your team here (the link works once): {address}/welcome/{secret}"
+        if secret
+        else f"Sign in: {address}/login (firstlight user list shows who has an account)"
+    )
+    return f"{way}\nModel folders may lie below: {', '.join(roots)} (FIRSTLIGHT_MODEL_ROOTS)"
 
 
 def demo_command(arguments: argparse.Namespace) -> int:

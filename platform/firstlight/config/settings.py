@@ -1,6 +1,7 @@
 """Django's settings. Every choice that a deployment makes is an environment variable named FIRSTLIGHT_*."""
 
 import os
+from datetime import timedelta
 
 import dj_database_url
 from csp.constants import NONE, SELF
@@ -23,6 +24,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_htmx",
     "csp",
+    "axes",
     "firstlight.teams",
     "firstlight.registry",
     "firstlight.evaluations",
@@ -41,6 +43,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "firstlight.config.urls"
 WSGI_APPLICATION = "firstlight.config.wsgi.application"
@@ -80,6 +83,31 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+
+# Wrong passwords for one name from one address close signing in with it for a while (django-axes).
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_FAILURE_LIMIT = 8
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_CALLABLE = "firstlight.accounts.entry.locked_out"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+# The address of a person behind a proxy is the proxy's word: believed only where a deployment says how many there are.
+AXES_IPWARE_PROXY_COUNT = int(os.environ.get("FIRSTLIGHT_PROXIES", "0")) or None
+
+# --- Mail: without a server links are shown, to be sent by hand. ---
+MAIL_READY = bool(os.environ.get("FIRSTLIGHT_MAIL_HOST"))
+EMAIL_HOST = os.environ.get("FIRSTLIGHT_MAIL_HOST", "")
+EMAIL_PORT = int(os.environ.get("FIRSTLIGHT_MAIL_PORT", "587"))
+EMAIL_HOST_USER = os.environ.get("FIRSTLIGHT_MAIL_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("FIRSTLIGHT_MAIL_PASSWORD", "")
+EMAIL_USE_TLS = os.environ.get("FIRSTLIGHT_MAIL_TLS", "1") == "1"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = os.environ.get("FIRSTLIGHT_MAIL_FROM", "firstlight@localhost")
 
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -25,6 +25,7 @@ from firstlight.evaluations.figures import (
 )
 from firstlight.evaluations.models import Batch, Run, Sample, Unit
 from firstlight.evaluations.tallies import losses, precision_facts
+from firstlight.pages.exports import safe_cell
 from firstlight.pages.listing import keyset, whole_parameter
 from firstlight.pages.page import attempt, render_page
 from firstlight.registry.models import Series, Task
@@ -263,11 +264,6 @@ def run_csv(request: HttpRequest, pk: int) -> HttpResponse:
     answer["Content-Disposition"] = f'attachment; filename="run-{run.pk}-tallies.csv"'
     rows = export_rows(run)
     text = io.StringIO()
-    write_tallies(text, [replace(r, model=guarded(r.model), instance=guarded(r.instance)) for r in rows])
+    write_tallies(text, [replace(r, model=safe_cell(r.model), instance=safe_cell(r.instance)) for r in rows])
     answer.write(text.getvalue())
     return answer
-
-
-def guarded(text: str) -> str:
-    """A spreadsheet would run a cell that begins with these as a formula: a leading quote keeps it text."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -12,7 +12,7 @@ from firstlight.forecasts.models import Forecast
 from firstlight.forecasts.views import forecast_facts
 from firstlight.pages.page import render_page
 from firstlight.registry.models import Checkpoint, Series, Task
-from firstlight.teams.access import User, visible, writable_teams
+from firstlight.teams.access import User, teams_of, visible, why_read_only, writable_teams
 
 SHOWN = 6
 
@@ -64,8 +64,10 @@ def run_line(run: Run) -> dict[str, Any]:
 
 def next_step(user: User) -> dict[str, str] | None:
     """What to do where nothing is measured yet: a sentence, and the button that leads there."""
-    if not writable_teams(user).exists():
-        return _step("You cannot change anything yet: ask an owner of a team to make you a member.")
+    if why := why_read_only(user):
+        if not teams_of(user).exists():
+            return _step(why, "Create a team", reverse("team-new"))
+        return _step(why)
     if not visible(Series, user).exists():
         return _step(
             "Create a series: models that differ in size only.", "Create a series", reverse("series-new")

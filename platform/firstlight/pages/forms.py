@@ -20,13 +20,7 @@ class SiteForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **({"label_suffix": ""} | kwargs))
-        for field in self.fields.values():
-            widget = field.widget
-            kind = "form-select" if isinstance(widget, forms.Select) else "form-control"
-            if not isinstance(widget, forms.HiddenInput | forms.CheckboxInput):
-                widget.attrs["class"] = f"{kind} {widget.attrs.get('class', '')}".strip()
-            if isinstance(field, forms.ModelChoiceField):
-                field.empty_label = "choose one"
+        style(self)
 
     def attempt(self, action: Callable[[], T]) -> T | None:
         """The action's answer, or None with its refusal as an error of this form."""
@@ -35,6 +29,17 @@ class SiteForm(forms.Form):
         except Refused as error:
             self.add_error(None, str(error))
             return None
+
+
+def style(form: forms.Form) -> None:
+    """Bootstrap's classes for the fields of a form."""
+    for field in form.fields.values():
+        widget = field.widget
+        kind = "form-select" if isinstance(widget, forms.Select) else "form-control"
+        if not isinstance(widget, forms.HiddenInput | forms.CheckboxInput):
+            widget.attrs["class"] = f"{kind} {widget.attrs.get('class', '')}".strip()
+        if isinstance(field, forms.ModelChoiceField):
+            field.empty_label = "choose one"
 
 
 def whole(label: str, *, least: int = 0, required: bool = False, help_text: str = "") -> forms.IntegerField:

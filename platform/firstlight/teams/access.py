@@ -19,14 +19,14 @@ M = TypeVar("M", bound=models.Model)
 WRITERS = (Membership.Role.MEMBER, Membership.Role.REVIEWER, Membership.Role.OWNER)
 
 
-def _id(user: User) -> int:
+def id_of(user: User) -> int:
     """The row of a person; 0, which no row has, for somebody who is not signed in."""
     return int(user.pk or 0)
 
 
 def teams_of(user: User) -> models.QuerySet[Team]:
     """The teams whose objects `user` sees. With a token that is limited to a team: that one at most."""
-    teams = Team.objects.filter(memberships__user_id=_id(user))
+    teams = Team.objects.filter(memberships__user_id=id_of(user))
     limit = getattr(user, "token_team_id", None)
     return teams if limit is None else teams.filter(pk=limit)
 
@@ -68,7 +68,7 @@ def managed_teams(user: User) -> models.QuerySet[Team]:
 def _teams_by_role(user: User, roles: Sequence[str], scopes: Sequence[str]) -> models.QuerySet[Team]:
     if getattr(user, "token_scope", None) not in (None, *scopes):
         return Team.objects.none()
-    memberships = Membership.objects.filter(user_id=_id(user), role__in=roles)
+    memberships = Membership.objects.filter(user_id=id_of(user), role__in=roles)
     return teams_of(user).filter(pk__in=memberships.values("team")).order_by("name")
 
 

@@ -172,3 +172,12 @@ def _team_name(name: str) -> str:
     if not name or len(name) > 80 or not name.isprintable():
         raise Refused(f"The name of a team must have 1 to 80 printable characters, not {name[:90]!r}.")
     return name
+
+
+def open_account(user: DjangoUser, active: bool) -> DjangoUser:
+    """Close an account, so that it and its tokens open nothing, or open it again; from the machine of the site."""
+    with transaction.atomic():
+        user.is_active = active
+        user.save(update_fields=["is_active"])
+        record(None, None, "opened account" if active else "closed account", user)
+    return user

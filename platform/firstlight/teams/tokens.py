@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from firstlight.files.errors import Refused
-from firstlight.teams.access import User, get_visible_team, managed_teams, record
+from firstlight.teams.access import User, get_visible_team, id_of, managed_teams, record
 from firstlight.teams.models import ApiToken, Team
 from firstlight.teams.secrets import digest_of, fresh_secret
 
@@ -37,7 +37,7 @@ def create_token(
     text = PREFIX + fresh_secret()
     with transaction.atomic():
         token = ApiToken.objects.create(
-            user_id=actor.pk,
+            user_id=id_of(actor),
             team=team,
             name=name,
             scope=scope,

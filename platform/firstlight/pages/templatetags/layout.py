@@ -13,7 +13,12 @@ from django.utils.safestring import SafeString
 
 register = template.Library()
 
-_SECTIONS = {"checkpoint": "series", "configuration": "series", "curve": "forecasts", "forecast": "forecasts"}
+_SECTIONS = {
+    "checkpoint": "series",
+    "configuration": "configurations",
+    "curve": "forecasts",
+    "forecast": "forecasts",
+}
 
 
 @register.filter
