@@ -13,7 +13,6 @@ from django.db import close_old_connections
 
 from firstlight.evaluations import leases
 from firstlight.evaluations.engine_workers import say_goodbye
-from firstlight.evaluations.models import Run
 from firstlight.evaluations.processes import worker_id
 from firstlight.registry.models import Checkpoint
 from workers import engine_cache
@@ -53,13 +52,13 @@ def serve(kind: str, stop: threading.Event) -> None:
 def sweep(kind: str) -> None:
     """Free what dead processes of this host hold; close runs whose last worker died before it could."""
     leases.release_dead_leases()
-    for run in Run.objects.filter(state__in=Run.OPEN, engine=kind).values_list("pk", flat=True):
+    for run in leases.open_runs().filter(engine=kind).values_list("pk", flat=True):
         finish(run)
 
 
 def next_checkpoint(kind: str) -> Checkpoint | None:
     """The one that is loaded, while its units are due and KEEP_SECONDS have not passed; else the longest waiting."""
-    runs = Run.objects.filter(state__in=Run.OPEN, engine=kind).order_by("pk")
+    runs = leases.open_runs().filter(engine=kind).order_by("pk")
     due = [run for run in runs.select_related("checkpoint__series") if leases.due_units(run.pk).exists()]
     loaded = engine_cache.kept()
     at_hand = [run for run in due if loaded and run.checkpoint_id == loaded.checkpoint]

@@ -88,7 +88,7 @@ def finish(run_id: int) -> None:
 
 def ring_due(checkpoint: int, kind: str) -> bool:
     """Ring for a run of the checkpoint that has due units. False where there is none."""
-    runs = leases.open_runs(checkpoint, kind).values_list("pk", flat=True)
+    runs = leases.open_runs().filter(checkpoint_id=checkpoint, engine=kind).values_list("pk", flat=True)
     unit = leases.due_units(*runs).select_related("run").order_by("run_id", "id").first()
     if unit is None:
         return False
@@ -143,7 +143,11 @@ class Slice:
             self.fail(f"{type(error).__name__}: {error}")
         finally:
             left = self.held()
-            runs = leases.open_runs(self.checkpoint.pk, self.kind).values_list("pk", flat=True)
+            runs = (
+                leases.open_runs()
+                .filter(checkpoint_id=self.checkpoint.pk, engine=self.kind)
+                .values_list("pk", flat=True)
+            )
             # While units wait, the ring passed on waits too: one more at each slice would pile up without end.
             rings = not passed_on or not leases.due_units(*runs).exists()
             leases.release(left)

@@ -12,7 +12,8 @@ from firstlight.evaluations import leases
 from firstlight.evaluations.doorbell import deliver_outbox, queue_of, ring
 from firstlight.evaluations.models import Run
 from firstlight.evaluations.progress import reconcile as reconcile_run
-from workers import engine_cache
+from firstlight.forecasts.actions import make_again, stale
+from workers import digests, engine_cache
 from workers.heartbeat import keep_saying
 from workers.slices import finish, keep_on, work_slice
 from workers.supervisor import die_with_parent
@@ -27,12 +28,27 @@ def work(run_id: int) -> None:
         work_slice(run_id)
 
 
+@shared_task(name="workers.read_digest", time_limit=24 * 3600, soft_time_limit=24 * 3600 - 60)
+def read_digest(checkpoint_id: int) -> None:
+    """Weights were registered whose digest is not known."""
+    digests.read_digest(checkpoint_id)
+
+
+@shared_task(name="workers.make_forecast")
+def make_forecast(forecast_id: int) -> None:
+    """What a forecast is made of changed."""
+    make_again(forecast_id)
+
+
 @shared_task(name="workers.sweep")
 def sweep() -> None:
     """Every 30 s: deliver the outbox, free the leases of dead workers, ring for due runs whose ring was lost."""
     deliver_outbox()
     leases.release_dead_leases()
-    for run in Run.objects.filter(state__in=Run.OPEN).order_by("id"):
+    digests.ring_for_waiting()
+    for pk in stale().values_list("pk", flat=True)[:20]:
+        make_again(pk)
+    for run in leases.open_runs().order_by("id"):
         finish(run.pk)
         if leases.due_units(run.pk).exists() and _silent(run):
             with transaction.atomic():

@@ -31,7 +31,7 @@ def configuration_of(world: World) -> TrainingConfiguration:
     return TrainingConfiguration.objects.get(name="recipe")
 
 
-def register(world: World, name: str, folder: str | None = None, digest: str | None = None) -> Checkpoint:
+def register(world: World, name: str, folder: str | None = None, seen: str = "") -> Checkpoint:
     location = str(world.models / (folder or name))
     return actions.register_checkpoint(
         world.user,
@@ -39,7 +39,7 @@ def register(world: World, name: str, folder: str | None = None, digest: str | N
         configuration_of(world),
         name=name,
         location=location,
-        expected_digest=digest,
+        seen=seen,
     )
 
 
@@ -59,11 +59,11 @@ def test_a_registered_checkpoint_has_the_facts_of_its_files(world: World) -> Non
 
 
 def test_a_folder_that_changed_since_it_was_shown_is_refused(world: World) -> None:
-    shown = actions.read_location("tiny").digest
+    shown = actions.read_location("tiny").seen
     write_tiny_llama(world.models / "tiny", d=32, layers=1, heads=1, seed=9)
     with pytest.raises(Refused, match="changed since it was read"):
-        register(world, "copy", "tiny", digest=shown)
-    assert register(world, "copy", "tiny", digest=actions.read_location("tiny").digest).pk
+        register(world, "copy", "tiny", seen=shown)
+    assert register(world, "copy", "tiny", seen=actions.read_location("tiny").seen).pk
 
 
 def test_a_broken_folder_is_refused_in_the_words_of_its_reader(world: World) -> None:

@@ -19,7 +19,9 @@ TABLE: dict[str, tuple[str, str, int, int, int]] = {
     "series-list": ("", "get", 200, 200, 200),
     "series-new": ("", "get", 200, 403, 200),
     "series": ("series", "get", 404, 200, 200),
+    "checkpoints-register": ("", "get", 200, 403, 200),
     "checkpoint-register": ("series", "get", 404, 403, 200),
+    "checkpoint-digest": ("checkpoint", "post", 404, 403, 302),
     "checkpoint-plan": ("series", "get", 404, 403, 200),
     "checkpoint-serve": ("series", "get", 404, 403, 200),
     "checkpoint": ("checkpoint", "get", 404, 200, 200),
@@ -62,6 +64,12 @@ TABLE: dict[str, tuple[str, str, int, int, int]] = {
     "curve": ("series", "get", 404, 200, 200),
     "forecast-make": ("", "post", 404, 403, 302),
     "forecast-refresh": ("forecast", "post", 404, 403, 302),
+    "forecast-remove": ("forecast", "post", 404, 403, 302),
+    "series-change": ("series", "post", 404, 403, 302),
+    "checkpoint-change": ("checkpoint", "post", 404, 403, 302),
+    "configuration-change": ("configuration", "post", 404, 403, 302),
+    "task-change": ("task", "post", 404, 403, 302),
+    "run-change": ("run", "post", 404, 403, 302),
     "forecast-lock": ("forecast", "post", 404, 403, 302),
 }
 #: What the administrators of the site see. Elsewhere they see what other people of their team see.

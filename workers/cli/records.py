@@ -63,7 +63,8 @@ def register_command(arguments: argparse.Namespace) -> int:
             step=arguments.step,
             seed=arguments.seed,
         )
-    print(f"registered {checkpoint}: N = {checkpoint.n_params:,}, {checkpoint.dtype}, {checkpoint.digest}")
+    digest = checkpoint.digest or "a worker reads its digest"
+    print(f"registered {checkpoint}: N = {checkpoint.n_params:,}, {checkpoint.dtype}, {digest}")
     return 0
 
 

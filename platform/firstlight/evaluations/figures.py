@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from django.core.cache import cache
-from django.db.models import Count, F, Max, Min, Sum
+from django.db.models import Count, F, Max, Min, QuerySet, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -160,6 +160,18 @@ def mean_over(cells: Sequence[Tally], *, level: float) -> dict[str, Any] | None:
         return estimate_facts(dataset_estimate(cells, level=level))
     except PassUntilError:
         return None
+
+
+def counting(runs: QuerySet[Run]) -> QuerySet[Run]:
+    """Runs that fits use: neither they nor their checkpoints, configurations or tasks are left out."""
+    paths = ("left_out", "checkpoint__left_out", "checkpoint__configuration__left_out", "task__left_out")
+    return runs.filter(**dict.fromkeys(paths, ""))
+
+
+def why_left_out(run: Run) -> str:
+    """The reason why fits leave a run out, or ""."""
+    checkpoint = run.checkpoint
+    return run.left_out or checkpoint.left_out or checkpoint.configuration.left_out or run.task.left_out
 
 
 def newest_by_checkpoint(runs: Iterable[Run]) -> dict[tuple[int, int], Run]:

@@ -8,6 +8,7 @@ from django import forms
 from firstlight.evaluations.actions import ENGINES, parse_rule
 from firstlight.evaluations.engine_workers import living
 from firstlight.pages.forms import SiteForm, whole
+from firstlight.registry.endings import current
 from firstlight.registry.models import Checkpoint, Task
 from firstlight.teams.access import User, visible, writable_teams
 from passuntil.rules import RULES, Setting
@@ -61,12 +62,12 @@ class RunForm(SiteForm):
         assert isinstance(checkpoint, forms.ModelChoiceField)
         assert isinstance(task, forms.ModelChoiceField)
         checkpoint.queryset = (
-            visible(Checkpoint, user)
+            current(visible(Checkpoint, user))
             .filter(planned=False, series__team__in=teams)
             .select_related("series")
             .order_by("series__name", "n_params", "id")
         )
-        task.queryset = visible(Task, user).filter(team__in=teams).order_by("name", "-version")
+        task.queryset = current(visible(Task, user)).filter(team__in=teams).order_by("name", "-version")
         self.fields["seed"].initial = DEFAULTS["seed"]
         alive = living()
         engine = self.fields["engine"]

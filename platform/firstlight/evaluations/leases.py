@@ -20,6 +20,7 @@ from firstlight.evaluations.models import Batch, Run, Sample, Unit
 from firstlight.evaluations.processes import is_alive, this_host
 from firstlight.evaluations.progress import settle_state
 from firstlight.evaluations.rounds import next_round
+from firstlight.registry.models import Checkpoint
 from passuntil.rules import Rule
 
 log = logging.getLogger(__name__)
@@ -67,17 +68,18 @@ class NewBatch:
 
 def claim_units(run_id: int, worker: str, limit: int) -> list[Claim]:
     """Lease up to `limit` due units of an open run to `worker`; an empty list where nothing is due."""
-    return _claim(Run.objects.filter(pk=run_id, state__in=Run.OPEN), worker, limit)
+    return _claim(open_runs().filter(pk=run_id), worker, limit)
 
 
 def claim_of_checkpoint(checkpoint_id: int, engine: str, worker: str, limit: int) -> list[Claim]:
     """The same over all open runs of one checkpoint with one kind of engine, the oldest run first."""
-    return _claim(open_runs(checkpoint_id, engine), worker, limit)
+    return _claim(open_runs().filter(checkpoint_id=checkpoint_id, engine=engine), worker, limit)
 
 
-def open_runs(checkpoint_id: int, engine: str) -> QuerySet[Run]:
-    """Runs that may be due, of one checkpoint and one kind of engine."""
-    return Run.objects.filter(checkpoint_id=checkpoint_id, engine=engine, state__in=Run.OPEN)
+def open_runs() -> QuerySet[Run]:
+    """Runs that may be due: open, and of weights whose digest is known, so that what is drawn can be told."""
+    known = Checkpoint.DigestState.KNOWN
+    return Run.objects.filter(state__in=Run.OPEN, checkpoint__digest_state=known)
 
 
 def _claim(runs: QuerySet[Run], worker: str, limit: int) -> list[Claim]:

@@ -28,6 +28,7 @@ from firstlight.evaluations.tallies import losses, precision_facts
 from firstlight.pages.exports import safe_cell
 from firstlight.pages.listing import keyset, whole_parameter
 from firstlight.pages.page import attempt, render_page
+from firstlight.registry import endings
 from firstlight.registry.models import Series, Task
 from firstlight.teams.access import get_visible, may_write, visible, writable_teams
 from passuntil import write_tallies
@@ -35,7 +36,9 @@ from passuntil import write_tallies
 
 def run_list(request: HttpRequest) -> HttpResponse:
     """Runs, the newest first; `?state=`, `?task=`, `?series=` narrow them."""
-    rows = visible(Run, request.user).select_related("checkpoint__series", "task", "created_by")
+    archived = request.GET.get("archived") == "1"
+    rows = endings.current(visible(Run, request.user), archived=archived)
+    rows = rows.select_related("checkpoint__series", "task", "created_by")
     state = request.GET.get("state", "")
     if state == "open":
         rows = rows.filter(state__in=(*Run.OPEN, Run.State.PAUSED))
@@ -49,10 +52,12 @@ def run_list(request: HttpRequest) -> HttpResponse:
     data = {
         **listing.facts(),
         "filters": {"state": state, **chosen},
+        "archived": archived,
         "runs": [
             {
                 "id": run.pk,
                 "url": reverse("run", args=[run.pk]),
+                "name": run.name,
                 "series": run.checkpoint.series.name,
                 "checkpoint": run.checkpoint.name,
                 "checkpoint_url": reverse("checkpoint", args=[run.checkpoint_id]),
@@ -157,6 +162,11 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     run = _run(request, pk)
     data = {
         "title": f"Run {run.pk}",
+        "name": run.name,
+        **endings.facts(run, "run"),
+        "digest_state": run.checkpoint.digest_state,
+        "digest_read": run.checkpoint.digest_read,
+        "digest_size": run.checkpoint.digest_size,
         "series": run.checkpoint.series.name,
         "series_url": reverse("series", args=[run.checkpoint.series_id]),
         "checkpoint": run.checkpoint.name,
@@ -175,7 +185,8 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         **live_facts(request, run),
         "samples": _samples(request, run),
     }
-    return render_page(request, "evaluations/run.html", data, **_live_context(request, run))
+    context = _live_context(request, run) | endings.choices(run)
+    return render_page(request, "evaluations/run.html", data, **context)
 
 
 @login_not_required

@@ -2,14 +2,15 @@
 
 N, the size that scaling laws use, is the number of non-embedding parameters: the input embedding and the
 output head (tied or not) are left out, norm weights are counted. No weights are loaded and no code of the
-folder runs.
+folder runs. The headers are read in milliseconds; the digest reads every byte, and is taken apart from them.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,10 @@ class ModelFolder:
     n_params_active: non-embedding parameters that one token uses; equals n_params for a dense model.
     n_params_total: parameters of all tensors, a tied head counted once.
     counted_from: ``config+tensors`` where every tensor was checked against the config, else ``tensors``.
-    digest: ``sha256:<hex>`` over config.json, tokenizer.json and every safetensors file.
+    digest: ``sha256:<hex>`` over config.json, tokenizer.json and every safetensors file; "" after headers alone.
+    seen: a short text that changes when a file of the folder does (names, sizes, times), to tell what was shown from
+    what is there now.
+    bytes: of the files that the digest reads.
     context_length: ``max_position_embeddings``, or None if the config does not say.
     tied: whether the head is the embedding.
     tensors: every tensor of the files, by name.
@@ -52,6 +56,8 @@ class ModelFolder:
     architecture: str
     model_type: str
     digest: str
+    seen: str
+    bytes: int
     context_length: int | None
     vocab_size: int
     tied: bool
@@ -74,10 +80,16 @@ class ModelFolder:
 
 
 def read_model_folder(path: str | Path) -> ModelFolder:
-    """Read and check one checkpoint folder.
+    """Read and check one checkpoint folder, and take its digest.
 
     Raises ModelFolderError: no such folder, a file missing, broken or truncated, or tensors unlike the config.
     """
+    folder = read_headers_of(path)
+    return replace(folder, digest=take_digest(folder))
+
+
+def read_headers_of(path: str | Path) -> ModelFolder:
+    """What the headers of a checkpoint folder say, without its digest; raises as `read_model_folder`."""
     folder = Path(path)
     if not folder.exists():
         raise ModelFolderError(f"{folder}: no such folder")
@@ -117,7 +129,9 @@ def read_model_folder(path: str | Path) -> ModelFolder:
         dtype=_dtype(tensors),
         architecture=_architecture(config),
         model_type=model_type,
-        digest=_digest(folder, files),
+        digest="",
+        seen=_seen(folder, files),
+        bytes=sum(file.stat().st_size for file in _digested(folder, files)),
         context_length=context,
         vocab_size=vocab,
         tied=tied,
@@ -232,14 +246,31 @@ def _dtype(tensors: dict[str, TensorEntry]) -> str:
     return DTYPE_NAMES.get(most, most.lower())
 
 
-def _digest(folder: Path, files: list[Path]) -> str:
-    """Streamed; each file is framed by its name and length, so that no two different folders hash alike."""
-    total = hashlib.sha256()
-    for file in (folder / "config.json", folder / "tokenizer.json", *files):
-        if not file.is_file():
-            continue  # a folder without tokenizer.json is a checkpoint that only an endpoint serves
-        total.update(f"{file.name}\n{file.stat().st_size}\n".encode())
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                total.update(block)
+def take_digest(folder: ModelFolder, progress: Callable[[int], None] = lambda done: None) -> str:
+    """The digest of a folder's bytes, `progress` told how many were read.
+
+    Streamed; each file is framed by its name and length, so that no two different folders hash alike.
+    """
+    total, done = hashlib.sha256(), 0
+    try:
+        for file in _digested(folder.path, folder.weight_files):
+            total.update(f"{file.name}\n{file.stat().st_size}\n".encode())
+            with file.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    total.update(block)
+                    done += len(block)
+                    progress(done)
+    except OSError as error:
+        raise ModelFolderError(f"{error.filename} cannot be read: {error.strerror}") from error
     return f"sha256:{total.hexdigest()}"
+
+
+def _digested(folder: Path, files: Sequence[Path]) -> list[Path]:
+    """A folder without tokenizer.json is a checkpoint that only an endpoint serves."""
+    return [file for file in (folder / "config.json", folder / "tokenizer.json", *files) if file.is_file()]
+
+
+def _seen(folder: Path, files: Sequence[Path]) -> str:
+    stats = [(file.name, file.stat()) for file in _digested(folder, files)]
+    facts = repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
+    return hashlib.sha256(facts.encode("utf-8", "surrogatepass")).hexdigest()[:32]

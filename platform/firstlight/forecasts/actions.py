@@ -3,15 +3,16 @@
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
+from firstlight.evaluations.figures import why_left_out
 from firstlight.evaluations.models import Run
 from firstlight.evaluations.tallies import run_estimate
 from firstlight.files.errors import Refused
 from firstlight.forecasts.inputs import ForecastInputs, gather
 from firstlight.forecasts.models import Forecast
-from firstlight.registry.models import Checkpoint, Task
+from firstlight.registry.models import Checkpoint, Task, TrainingConfiguration
 from firstlight.teams.access import User, record, require_writer
 
 LEVEL = 0.9
@@ -23,6 +24,8 @@ def make_forecast(actor: User, task: Task, target: Checkpoint) -> Forecast:
     require_writer(actor, team)
     if task.team_id != team.pk:
         raise Refused(f"{task} belongs to another team than {target}: import it for {team}.")
+    if task.left_out:
+        raise Refused(f"Fits leave {task} out ({task.left_out}): use it in fits again first.")
     _, early = gather(task, target, LEVEL)
     answer = early.answer()  # seconds of computing, before anything is locked
     with transaction.atomic():
@@ -76,7 +79,7 @@ def run_finished(run: Run) -> None:
         ):
             runs, inputs = gather(forecast.task, forecast.target, forecast.level)
             _store(forecast, runs, inputs, inputs.answer())
-        if run.state == Run.State.COMPLETE:
+        if run.state == Run.State.COMPLETE and not why_left_out(run):
             measured = run_estimate(run, level=LEVEL)
             for forecast in forecasts.filter(target=checkpoint, measured_run=None).exclude(mean=None):
                 forecast.measured_run = run
@@ -85,6 +88,56 @@ def run_finished(run: Run) -> None:
                 forecast.scored_at = run.finished_at
                 forecast.save()
                 record(None, run.checkpoint.series.team, "scored forecast", forecast, hit=forecast.hit)
+
+
+def remove_forecast(actor: User, forecast: Forecast) -> None:
+    """Take away one that has no result; what said something stays on record."""
+    team = forecast.series.team
+    require_writer(actor, team)
+    with transaction.atomic():
+        forecast = Forecast.objects.select_for_update().get(pk=forecast.pk)
+        if forecast.mean is not None or forecast.locked_at or forecast.scored_at:
+            raise Refused(f"the forecast of {forecast} has a result, so it stays on record.")
+        record(actor, team, "removed forecast", forecast)
+        forecast.delete()
+
+
+def mark_stale(subject: Checkpoint | TrainingConfiguration | Task | Run) -> list[int]:
+    """Forecasts that a changed choice of what fits use touches: unlocked and unscored. Returns their ids.
+
+    An empty digest says that they wait to be made again, which takes seconds each and is a worker's job.
+    """
+    rows = Forecast.objects.filter(locked_at=None, scored_at=None)
+    if isinstance(subject, Run):
+        subject = subject.checkpoint
+    if isinstance(subject, Task):
+        rows = rows.filter(series__team=subject.team)
+    elif isinstance(subject, Checkpoint):
+        rows = rows.filter(series=subject.series)
+    else:
+        rows = rows.filter(series__checkpoints__configuration=subject).distinct()
+    touched = list(rows.values_list("pk", flat=True))
+    Forecast.objects.filter(pk__in=touched).update(inputs_digest="")
+    return touched
+
+
+def stale() -> QuerySet[Forecast]:
+    """Forecasts that wait to be made again."""
+    return Forecast.objects.filter(inputs_digest="", locked_at=None, scored_at=None)
+
+
+def make_again(pk: int) -> bool:
+    """Make one forecast again that waits for it. False where it does not."""
+    forecast = stale().filter(pk=pk).first()
+    if forecast is None:
+        return False
+    runs, inputs = gather(forecast.task, forecast.target, forecast.level)
+    answer: dict[str, Any] | str = inputs.answer()
+    with transaction.atomic():
+        locked = Forecast.objects.select_for_update().filter(pk=pk, locked_at=None, scored_at=None).first()
+        if locked is not None:
+            _store(locked, runs, inputs, answer)
+    return True
 
 
 def _store(forecast: Forecast, runs: list[Run], inputs: ForecastInputs, answer: dict[str, Any] | str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.urls import reverse
 
-from firstlight.evaluations.figures import mean_over, newest_by_checkpoint, tallies
+from firstlight.evaluations.figures import mean_over, newest_by_checkpoint, tallies, why_left_out
 from firstlight.evaluations.models import Run
 from firstlight.forecasts.models import Forecast
 from firstlight.registry.models import Checkpoint, Task
@@ -61,7 +61,11 @@ def build(
     inputs = newest_by_checkpoint(
         run
         for run in complete
-        if (run.pk in frozen if frozen is not None else target is None or run.checkpoint_id != target.pk)
+        if (
+            run.pk in frozen
+            if frozen is not None
+            else not why_left_out(run) and (target is None or run.checkpoint_id != target.pk)
+        )
     )
     by_checkpoint = {checkpoint: run for (checkpoint, _), run in inputs.items()}
     cells = tallies(by_checkpoint.values())
@@ -165,7 +169,7 @@ def _why_not(
     """Say why a checkpoint is no point."""
     if target is not None and checkpoint.pk == target.pk:
         return
-    measured = (run for run in runs if run.checkpoint_id == checkpoint.pk)
+    measured = [run for run in runs if run.checkpoint_id == checkpoint.pk]
     newest = max(measured, key=lambda run: run.pk, default=None)
     if checkpoint.planned:
         return
@@ -178,6 +182,8 @@ def _why_not(
         )
     elif newest is None:
         _drop(curve, checkpoint, "not measured on this task yet", None)
+    elif why := why_left_out(newest):
+        _drop(curve, checkpoint, f"left out of fits: {why}", newest)
     elif newest.state == Run.State.COMPLETE and forecast is not None:
         since = "it is locked" if forecast.locked_at else "refresh the forecast to take it in"
         _drop(curve, checkpoint, f"measured after this forecast was made: {since}", newest)

@@ -3,6 +3,7 @@
 from django import forms
 
 from firstlight.pages.forms import SiteForm
+from firstlight.registry.endings import current
 from firstlight.registry.models import Checkpoint, Task
 from firstlight.teams.access import User, visible
 
@@ -16,4 +17,4 @@ class ForecastForm(SiteForm):
         for name, model in (("task", Task), ("target", Checkpoint)):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = visible(model, user)
+            field.queryset = current(visible(model, user))

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from typing import Any
 
+from firstlight.evaluations.figures import counting
 from firstlight.evaluations.models import Run
 from firstlight.evaluations.tallies import tally_rows
 from firstlight.registry.models import Checkpoint, Task
@@ -60,11 +61,13 @@ def gather(task: Task, target: Checkpoint, level: float) -> tuple[list[Run], For
 def latest_runs(task: Task, target: Checkpoint) -> list[Run]:
     """The newest complete run of every smaller checkpoint of the series, the smallest first."""
     newest: dict[int, Run] = {}
-    complete = Run.objects.filter(
-        task=task,
-        checkpoint__series=target.series,
-        checkpoint__n_params__lt=target.n_params,
-        state=Run.State.COMPLETE,
+    complete = counting(
+        Run.objects.filter(
+            task=task,
+            checkpoint__series=target.series,
+            checkpoint__n_params__lt=target.n_params,
+            state=Run.State.COMPLETE,
+        )
     ).select_related("checkpoint", "task")
     for run in complete.order_by("id"):
         newest[run.checkpoint_id] = run
@@ -78,7 +81,9 @@ def neighbours(task: Task, runs: list[Run]) -> list[Run]:
     newest version counts, and the most widely measured tasks, at most `MOST_NEIGHBOURS`.
     """
     complete = (
-        Run.objects.filter(checkpoint__in=[run.checkpoint_id for run in runs], state=Run.State.COMPLETE)
+        counting(
+            Run.objects.filter(checkpoint__in=[run.checkpoint_id for run in runs], state=Run.State.COMPLETE)
+        )
         .exclude(task__name=task.name)
         .select_related("checkpoint", "task")
         .order_by("task__version", "id")

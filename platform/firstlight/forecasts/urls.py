@@ -7,5 +7,6 @@ urlpatterns = [
     *page("series/<int:pk>/curve", views.curve, "curve"),
     *post("forecasts/make", views.forecast_make, "forecast-make"),
     *post("forecasts/<int:pk>/refresh", views.forecast_refresh, "forecast-refresh"),
+    *post("forecasts/<int:pk>/remove", views.forecast_remove, "forecast-remove"),
     *post("forecasts/<int:pk>/lock", views.forecast_lock, "forecast-lock"),
 ]

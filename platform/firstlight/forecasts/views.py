@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -17,7 +17,7 @@ from firstlight.pages.listing import keyset, whole_parameter
 from firstlight.pages.page import attempt, render_page
 from firstlight.pages.templatetags.words import method_name, told
 from firstlight.registry.models import Checkpoint, Series, Task
-from firstlight.teams.access import get_visible, may_write, visible
+from firstlight.teams.access import get_visible, may_write, require_writer, visible
 
 HIT = Q(measured__gte=F("low"), measured__lte=F("high"))
 SCORED = Q(measured__isnull=False, low__isnull=False)
@@ -142,7 +142,7 @@ def _curve_page(
     tasks = _tasks(request, series) if tasks is None else tasks
     every = visible(Checkpoint, request.user).filter(series=series)
     checkpoints = list(every.order_by("-n_params", "-id")[:MOST_POINTS])[::-1]
-    runs = list(visible(Run, request.user).filter(task=task, checkpoint__in=checkpoints)) if task else []
+    runs = list(_runs(request, task, checkpoints)) if task else []
     drawn = curves.build(checkpoints, runs, target, forecast) if task else curves.Curve()
     address = reverse("curve", args=[series.pk])
     diagnostics = forecast.result.get("diagnostics", {}) if forecast else {}
@@ -190,6 +190,23 @@ def _curve_page(
         by=forecast.created_by.get_username() if forecast and forecast.created_by else "",
         can_write=may_write(request.user, series.team),
         measured_already=target is not None and any(r.checkpoint_id == target.pk and r.draws for r in runs),
+    )
+
+
+def _runs(request: HttpRequest, task: Task, checkpoints: list[Checkpoint]) -> QuerySet[Run]:
+    rows = visible(Run, request.user).filter(task=task, checkpoint__in=checkpoints)
+    return rows.select_related("checkpoint__configuration", "task")
+
+
+def forecast_remove(request: HttpRequest, pk: int) -> HttpResponse:
+    forecast = get_visible(Forecast, request.user, pk=pk)
+    require_writer(request.user, forecast.series.team)
+    back = f"{reverse('curve', args=[forecast.series_id])}?task={forecast.task_id}"
+    return attempt(
+        request,
+        lambda: actions.remove_forecast(request.user, forecast),
+        back,
+        done="The forecast without a result is removed.",
     )
 
 

@@ -9,6 +9,7 @@ from firstlight.evaluations.figures import estimates, newest_by_checkpoint
 from firstlight.evaluations.models import Run
 from firstlight.pages.listing import keyset
 from firstlight.pages.page import render_page
+from firstlight.registry import endings
 from firstlight.registry.models import Checkpoint, Series
 from firstlight.teams.access import get_visible, may_write, visible
 
@@ -16,9 +17,13 @@ from firstlight.teams.access import get_visible, may_write, visible
 def series(request: HttpRequest, pk: int) -> HttpResponse:
     """The checkpoints of a series and the newest estimate of each on each task."""
     series = get_visible(Series, request.user, pk=pk)
-    rows = visible(Checkpoint, request.user).filter(series=series).select_related("configuration")
+    archived = request.GET.get("archived") == "1"
+    every = visible(Checkpoint, request.user).filter(series=series, archived_at__isnull=not archived)
+    rows = every.select_related("configuration")
     page = keyset(request, rows, {"size": "n_params", "newest": "-id", "name": "name"}, default="size")
-    complete = visible(Run, request.user).filter(checkpoint__in=page.rows, state=Run.State.COMPLETE)
+    complete = visible(Run, request.user).filter(
+        checkpoint__in=page.rows, state=Run.State.COMPLETE, left_out="", archived_at=None
+    )
     newest = newest_by_checkpoint(complete.select_related("task"))
     values = estimates(newest.values())
     tasks = sorted({run.task for run in newest.values()}, key=lambda task: (task.name, -task.version))
@@ -37,6 +42,7 @@ def series(request: HttpRequest, pk: int) -> HttpResponse:
         "name": series.name,
         "description": series.description,
         "scale_axis": series.get_scale_axis_display(),
+        **endings.facts(series, "series"),
         **page.facts(),
         "checkpoints": [checkpoint_facts(c) for c in page.rows],
         "tasks": [
@@ -70,6 +76,8 @@ def series(request: HttpRequest, pk: int) -> HttpResponse:
         data,
         chart=chart,
         team=series.team,
+        archived=archived,
+        **endings.choices(series),
         can_write=may_write(request.user, series.team),
     )
 
@@ -103,6 +111,13 @@ def checkpoint_facts(c: Checkpoint) -> dict[str, Any]:
         "configuration_url": reverse("configuration", args=[c.configuration_id]),
         "dtype": c.dtype,
         "digest": c.digest,
+        "digest_state": c.digest_state,
+        "digest_read": c.digest_read,
+        "digest_size": c.digest_size,
+        "digest_error": c.digest_error,
+        "source": c.source,
+        "left_out": c.left_out,
+        "archived_at": c.archived_at,
         "step": c.step,
         "seed": c.seed,
         "created_at": c.created_at,
@@ -117,6 +132,7 @@ def checkpoint(request: HttpRequest, pk: int) -> HttpResponse:
     values = estimates(page.rows)
     data = {
         **checkpoint_facts(checkpoint),
+        **endings.facts(checkpoint, "checkpoint"),
         "series": checkpoint.series.name,
         "series_url": reverse("series", args=[checkpoint.series_id]),
         "location": checkpoint.location,
@@ -146,5 +162,9 @@ def checkpoint(request: HttpRequest, pk: int) -> HttpResponse:
         ],
     }
     return render_page(
-        request, "home/checkpoint.html", data, can_write=may_write(request.user, checkpoint.series.team)
+        request,
+        "home/checkpoint.html",
+        data,
+        can_write=may_write(request.user, checkpoint.series.team),
+        **endings.choices(checkpoint),
     )

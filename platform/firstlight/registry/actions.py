@@ -7,8 +7,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from firstlight.files.errors import Refused
-from firstlight.files.model_folder import ModelFolder, ModelFolderError, read_model_folder
+from firstlight.files.model_folder import ModelFolder, ModelFolderError, read_headers_of
 from firstlight.files.task_file import InstanceSpec, digest
+from firstlight.registry import digests
 from firstlight.registry.endpoints import check_tokenizer, served_models
 from firstlight.registry.locations import resolve_location
 from firstlight.registry.models import Checkpoint, Instance, Series, Task, TrainingConfiguration
@@ -81,11 +82,11 @@ def create_configuration(
 def update_configuration(
     actor: User, configuration: TrainingConfiguration, *, recipe: dict[str, Any], status: str
 ) -> TrainingConfiguration:
-    """A used configuration keeps its recipe for good; its status may still move."""
+    """A used configuration keeps its recipe for good, once there is one; its status may still move."""
     require_writer(actor, configuration.team)
     with transaction.atomic():
         configuration = TrainingConfiguration.objects.select_for_update().get(pk=configuration.pk)
-        if recipe != configuration.recipe and configuration.checkpoints.exists():
+        if configuration.recipe not in ({}, recipe) and configuration.checkpoints.exists():
             raise Refused(
                 f"{configuration} is used by checkpoints, so its recipe is fixed: create a new configuration."
             )
@@ -96,9 +97,9 @@ def update_configuration(
 
 
 def read_location(location: str) -> ModelFolder:
-    """What the folder holds (N, dtype, digest ...); raises Refused with the reader's own line."""
+    """What the headers of the folder say (N, dtype ...); raises Refused with the reader's own line."""
     try:
-        return read_model_folder(resolve_location(location))
+        return read_headers_of(resolve_location(location))
     except ModelFolderError as error:
         raise Refused(str(error)) from error
 
@@ -113,13 +114,18 @@ def register_checkpoint(
     tokens: int | None = None,
     step: int | None = None,
     seed: int | None = None,
-    expected_digest: str | None = None,
+    seen: str = "",
 ) -> Checkpoint:
-    """Register trained weights. `expected_digest` is what the person was shown: another one is refused."""
+    """Register trained weights. `seen` is of what the person was shown: a folder that changed since is refused.
+
+    Headers are read here; the bytes of large weights are read by a worker, and runs wait for their digest.
+    """
     _same_team(actor, series, configuration)
     folder = read_location(location)
-    if expected_digest and folder.digest != expected_digest:
-        raise Refused("The folder has changed since it was read: read it again and check it before saving.")
+    if seen and folder.seen != seen:
+        raise Refused(
+            f"The folder {location} has changed since it was read: read it again and check it before saving."
+        )
     checkpoint = Checkpoint(
         series=series,
         configuration=configuration,
@@ -129,7 +135,10 @@ def register_checkpoint(
         seed=_whole("seed", seed),
         **_facts(location, folder),
     )
-    return _save_new(actor, checkpoint, "registered checkpoint")
+    with transaction.atomic():
+        _save_new(actor, checkpoint, "registered checkpoint")
+        digests.begin(checkpoint, folder)
+    return checkpoint
 
 
 def register_served_checkpoint(
@@ -202,7 +211,8 @@ def attach_weights(actor: User, checkpoint: Checkpoint, *, location: str) -> Che
             setattr(checkpoint, field, value)
         checkpoint.planned = False
         checkpoint.save()
-        record(actor, checkpoint.series.team, "attached weights", checkpoint, digest=folder.digest)
+        record(actor, checkpoint.series.team, "attached weights", checkpoint)
+        digests.begin(checkpoint, folder)
     return checkpoint
 
 
@@ -283,7 +293,6 @@ def _facts(location: str, folder: ModelFolder) -> dict[str, Any]:
         "location": str(resolve_location(location)),
         "n_params": folder.n_params,
         "dtype": folder.dtype,
-        "digest": folder.digest,
         "architecture": folder.architecture,
         "context_length": folder.context_length,
     }

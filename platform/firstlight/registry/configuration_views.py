@@ -12,7 +12,7 @@ from django.urls import reverse
 from firstlight.pages.forms import form_facts
 from firstlight.pages.listing import keyset, whole_parameter
 from firstlight.pages.page import render_page
-from firstlight.registry import actions
+from firstlight.registry import actions, endings
 from firstlight.registry.forms import ConfigurationEditForm, ConfigurationForm
 from firstlight.registry.models import Checkpoint, TrainingConfiguration
 from firstlight.teams.access import (
@@ -27,7 +27,9 @@ from firstlight.teams.access import (
 
 def configuration_list(request: HttpRequest) -> HttpResponse:
     rows = (
-        visible(TrainingConfiguration, request.user)
+        endings.current(
+            visible(TrainingConfiguration, request.user), archived=request.GET.get("archived") == "1"
+        )
         .select_related("team")
         .annotate(used=Count("checkpoints"))
     )
@@ -38,6 +40,7 @@ def configuration_list(request: HttpRequest) -> HttpResponse:
     data = {
         **page.facts(),
         "status": status,
+        "archived": request.GET.get("archived") == "1",
         "configurations": [
             {
                 "id": c.pk,
@@ -99,8 +102,9 @@ def configuration(request: HttpRequest, pk: int) -> HttpResponse:
         "id": configuration.pk,
         "name": configuration.name,
         "status": configuration.status,
+        **endings.facts(configuration, "configuration"),
         "recipe": configuration.recipe,
-        "fixed": bool(used),
+        "fixed": bool(used) and bool(configuration.recipe),
         "created_at": configuration.created_at,
         "used_by": [
             {
@@ -122,6 +126,7 @@ def configuration(request: HttpRequest, pk: int) -> HttpResponse:
         lines=sorted(flat(configuration.recipe).items()),
         text=json.dumps(configuration.recipe, indent=2, ensure_ascii=False),
         others=others,
+        **endings.choices(configuration),
         can_write=may_write(request.user, configuration.team),
     )
 
@@ -129,7 +134,8 @@ def configuration(request: HttpRequest, pk: int) -> HttpResponse:
 def configuration_edit(request: HttpRequest, pk: int) -> HttpResponse:
     configuration = get_visible(TrainingConfiguration, request.user, pk=pk)
     require_writer(request.user, configuration.team)
-    fixed = visible(Checkpoint, request.user).filter(configuration=configuration).exists()
+    used = visible(Checkpoint, request.user).filter(configuration=configuration).exists()
+    fixed = used and bool(configuration.recipe)
     start = {
         "status": configuration.status,
         "recipe": json.dumps(configuration.recipe, indent=2, ensure_ascii=False),

@@ -1,5 +1,8 @@
 """Forms of the registry. Choices are what the person may see, so a foreign id is no valid choice."""
 
+import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from django import forms
@@ -10,7 +13,9 @@ from django.template.defaultfilters import filesizeformat
 from firstlight.files.strict_json import StrictJsonError, strict_loads
 from firstlight.files.task_file import MAX_LINE_BYTES, InstanceSpec, TaskFileError, parse_task_lines
 from firstlight.pages.forms import SiteForm, SizeField, only_choice, whole
+from firstlight.registry.endings import current
 from firstlight.registry.endpoints import KEY_PREFIX, MOST_PARALLEL, served_models
+from firstlight.registry.folders import FoundFolder
 from firstlight.registry.models import Series, Task, TrainingConfiguration
 from firstlight.teams.access import User, visible, writable_teams
 from firstlight.teams.models import Team
@@ -103,7 +108,8 @@ class _ConfiguredForm(SiteForm):
         super().__init__(*args, **kwargs)
         field = self.fields["configuration"]
         assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = visible(TrainingConfiguration, user).filter(team=series.team).order_by("name")
+        rows = visible(TrainingConfiguration, user).filter(team=series.team)
+        field.queryset = current(rows).order_by("name")
         only_choice(field)
 
 
@@ -118,15 +124,99 @@ class FolderForm(SiteForm):
             attrs={"list": "known-folders", "class": "mono", "autocomplete": "off", "spellcheck": "false"}
         ),
     )
-    expected_digest = forms.CharField(required=False, max_length=80, widget=forms.HiddenInput)
 
 
-class RegisterForm(_ConfiguredForm, FolderForm):
-    tokens = SizeField("Training tokens D", help_text="Needed for the training compute C = 6ND.")
-    step = whole("Training step")
-    seed = whole("Training seed")
+class RegisterForm(TeamForm):
+    """Where checkpoints go: names of a series and of a configuration, which are made where they are new."""
 
-    field_order = ("location", "name", "configuration", "tokens", "step", "seed")
+    location = forms.CharField(
+        label="Folder",
+        max_length=1000,
+        help_text="A folder with a config.json and safetensors files, or one that holds such folders.",
+        widget=forms.TextInput(
+            attrs={"list": "known-folders", "class": "mono", "autocomplete": "off", "spellcheck": "false"}
+        ),
+    )
+    series = forms.CharField(
+        max_length=120,
+        help_text="Models that differ in size only. A new name makes a new series.",
+        widget=forms.TextInput(attrs={"list": "known-series", "autocomplete": "off"}),
+    )
+    configuration = forms.CharField(
+        label="Training configuration",
+        max_length=120,
+        help_text="The recipe that they are trained with. A new name makes a new configuration.",
+        widget=forms.TextInput(attrs={"list": "known-configurations", "autocomplete": "off"}),
+    )
+
+    field_order = ("location", "team", "series", "configuration")
+    folder_error = ""
+
+    def __init__(self, user: User, series: Series | None, *args: Any, **kwargs: Any) -> None:
+        super().__init__(user, *args, **kwargs)
+        self.chosen_series = series
+        if series is not None:
+            team = self.fields["team"]
+            assert isinstance(team, forms.ModelChoiceField)
+            team.queryset = Team.objects.filter(pk=series.team_id)
+            only_choice(team)
+            self.fields["series"].initial = series.name
+
+    def suggest(self, found: Sequence[FoundFolder]) -> None:
+        """Names from the folder, where the person gave none."""
+        if not found:
+            return
+        root = (
+            Path(found[0].location)
+            if len(found) == 1
+            else Path(os.path.commonpath([f.location for f in found]))
+        )
+        known = current(visible(TrainingConfiguration, self.user)).order_by("-id")
+        only = known.first() if known.count() == 1 else None
+        for name, suggestion in (("series", root.name), ("configuration", only.name if only else root.name)):
+            if not self.initial.get(name):
+                self.initial[name] = self.fields[name].initial or suggestion
+
+    def known_series(self) -> list[str]:
+        return list(current(visible(Series, self.user)).values_list("name", flat=True)[:200])
+
+    def known_configurations(self) -> list[str]:
+        rows = current(visible(TrainingConfiguration, self.user))
+        return list(rows.values_list("name", flat=True)[:200])
+
+
+class FoundForm(SiteForm):
+    """One checkpoint of a folder, as found and as the person corrects it."""
+
+    use = forms.BooleanField(label="Register", required=False)
+    name = forms.CharField(max_length=120, required=False)
+    tokens = SizeField("Training tokens D")
+    step = whole("Step")
+    seed = whole("Seed")
+    location = forms.CharField(max_length=1000, widget=forms.HiddenInput)
+    seen = forms.CharField(max_length=40, required=False, widget=forms.HiddenInput)
+    # shown again where something else was refused; what is saved is read from the folder
+    n_params = forms.CharField(required=False, widget=forms.HiddenInput)
+    dtype = forms.CharField(required=False, widget=forms.HiddenInput)
+    refused = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def measures(self) -> list[dict[str, Any]]:
+        """Tokens, step and seed, each with where its first value came from."""
+        told = self.initial.get("told") or {}
+        return [{"field": self[name], "told": told.get(name, "")} for name in ("tokens", "step", "seed")]
+
+    def clean_name(self) -> str:
+        name = str(self.cleaned_data["name"]).strip()
+        if self.cleaned_data.get("use") and not name:
+            raise forms.ValidationError("Give it a name.")
+        return name
+
+    def chosen(self) -> dict[str, Any] | None:
+        """What to register, or None where the box is not ticked."""
+        values = self.cleaned_data
+        if not values.get("use"):
+            return None
+        return {name: values[name] for name in ("location", "name", "tokens", "step", "seed", "seen")}
 
 
 class PlanForm(_ConfiguredForm):

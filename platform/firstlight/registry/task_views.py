@@ -12,7 +12,7 @@ from django.urls import reverse
 from firstlight.pages.forms import form_facts
 from firstlight.pages.listing import keyset
 from firstlight.pages.page import attempt, render_page
-from firstlight.registry import actions
+from firstlight.registry import actions, endings
 from firstlight.registry.forms import ExcludeForm, TaskForm
 from firstlight.registry.models import Instance, Task
 from firstlight.teams.access import get_visible, may_write, require_some_team, visible, writable_teams
@@ -20,7 +20,7 @@ from firstlight.teams.access import get_visible, may_write, require_some_team, v
 
 def task_list(request: HttpRequest) -> HttpResponse:
     rows = (
-        visible(Task, request.user)
+        endings.current(visible(Task, request.user), archived=request.GET.get("archived") == "1")
         .select_related("team")
         .annotate(
             instance_count=Count("instances"),
@@ -30,6 +30,7 @@ def task_list(request: HttpRequest) -> HttpResponse:
     page = keyset(request, rows, {"newest": "-id", "name": "name"}, default="newest")
     data = {
         **page.facts(),
+        "archived": request.GET.get("archived") == "1",
         "tasks": [
             {
                 "id": t.pk,
@@ -92,6 +93,7 @@ def task(request: HttpRequest, pk: int) -> HttpResponse:
         "name": task.name,
         "version": task.version,
         "title": str(task),
+        **endings.facts(task, "task"),
         "description": task.description,
         "digest": task.digest,
         "created_at": task.created_at,
@@ -130,6 +132,7 @@ def task(request: HttpRequest, pk: int) -> HttpResponse:
         data,
         shows=[("included", "Included"), ("excluded", "Left out")],
         can_write=may_write(request.user, task.team),
+        **endings.choices(task),
     )
 
 

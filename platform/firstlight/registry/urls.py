@@ -1,10 +1,12 @@
 from firstlight.pages.page import page, post
-from firstlight.registry import configuration_views, endpoint_views, task_views, views
+from firstlight.registry import configuration_views, endpoint_views, register_views, task_views, views
 
 urlpatterns = [
     *page("series", views.series_list, "series-list"),
     *page("series/new", views.series_new, "series-new"),
-    *page("series/<int:pk>/register", views.checkpoint_register, "checkpoint-register"),
+    *page("checkpoints/register", register_views.checkpoints_register, "checkpoints-register"),
+    *page("series/<int:pk>/register", register_views.series_register, "checkpoint-register"),
+    *post("checkpoints/<int:pk>/digest", register_views.digest_again, "checkpoint-digest"),
     *page("series/<int:pk>/serve", endpoint_views.checkpoint_serve, "checkpoint-serve"),
     *page("series/<int:pk>/plan", views.checkpoint_plan, "checkpoint-plan"),
     *page("checkpoints/<int:pk>/attach", views.checkpoint_attach, "checkpoint-attach"),

@@ -1,23 +1,18 @@
 """The list of series, and the forms of series and checkpoints; what was measured of one is shown by `home`."""
 
-from typing import Any
-
 from django.contrib import messages
 from django.db.models import Count, Max, Min, Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import reverse
 
-from firstlight.files.errors import Refused
-from firstlight.files.model_folder import ModelFolder
 from firstlight.pages.forms import form_facts
 from firstlight.pages.listing import keyset
 from firstlight.pages.page import render_page
-from firstlight.registry import actions
+from firstlight.registry import actions, endings
 from firstlight.registry.forms import (
     FolderForm,
     PlanForm,
-    RegisterForm,
     SeriesForm,
 )
 from firstlight.registry.locations import known_folders
@@ -34,7 +29,7 @@ from firstlight.teams.access import (
 def series_list(request: HttpRequest) -> HttpResponse:
     """All series with their sizes."""
     rows = (
-        visible(Series, request.user)
+        endings.current(visible(Series, request.user), archived=request.GET.get("archived") == "1")
         .select_related("team")
         .annotate(
             checkpoint_count=Count("checkpoints"),
@@ -47,6 +42,7 @@ def series_list(request: HttpRequest) -> HttpResponse:
     page = keyset(request, rows, {"newest": "-id", "name": "name"}, default="newest")
     data = {
         **page.facts(),
+        "archived": request.GET.get("archived") == "1",
         "series": [
             {
                 "id": s.pk,
@@ -88,65 +84,6 @@ def series_new(request: HttpRequest) -> HttpResponse:
         lead="Models that differ in size only (or in tokens).",
         back=reverse("series-list"),
     )
-
-
-def checkpoint_register(request: HttpRequest, pk: int) -> HttpResponse:
-    """Read a folder, look at what it holds, save. Two steps, with or without JavaScript."""
-    series = get_visible(Series, request.user, pk=pk)
-    require_writer(request.user, series.team)
-    form = RegisterForm(request.user, series, request.POST or None)
-    folder: ModelFolder | None = None
-    if request.method == "POST" and request.POST.get("do") != "save":
-        form, folder = _read_folder(request, RegisterForm(request.user, series, initial=request.POST.dict()))
-        if request.headers.get("HX-Request") == "true":
-            return render(request, "registry/_folder.html", _folder_context(form, folder))
-    elif form.is_valid():
-        values = dict(form.cleaned_data)
-        if not values["expected_digest"]:
-            form, folder = _read_folder(request, form)
-            if folder:
-                form.add_error(None, "Check what was found in the folder, then save.")
-        else:
-            checkpoint = form.attempt(lambda: actions.register_checkpoint(request.user, series, **values))
-            if checkpoint:
-                messages.success(request, f"{checkpoint} is registered with N = {checkpoint.n_params:,}.")
-                return redirect("checkpoint", checkpoint.pk)
-    return render_page(
-        request,
-        "registry/register.html",
-        form_facts(form),
-        form=form,
-        title="Register a checkpoint",
-        lead="Choose a folder, read it, check what was found, and save. "
-        "Only safetensors files are read, and no code from the folder is run.",
-        save="Save checkpoint",
-        back=reverse("series", args=[series.pk]),
-        series=series,
-        folders=list(known_folders()),
-        **_folder_context(form, folder),
-    )
-
-
-def _read_folder(request: HttpRequest, form: Any) -> tuple[Any, ModelFolder | None]:
-    """What the posted folder holds; a refusal goes to the form, where it is bound, else beside the folder."""
-    asked = FolderForm(request.POST)
-    asked.is_valid()
-    try:
-        folder = actions.read_location(asked.cleaned_data.get("location", ""))
-    except Refused as error:
-        form.folder_error = str(error)
-        return form, None
-    return form, folder
-
-
-def _folder_context(form: Any, folder: ModelFolder | None) -> dict[str, Any]:
-    return {
-        "folder": folder,
-        "folder_error": getattr(form, "folder_error", ""),
-        "digest_read": folder.digest
-        if folder
-        else (form.data.get("expected_digest", "") if form.is_bound else ""),
-    }
 
 
 def checkpoint_plan(request: HttpRequest, pk: int) -> HttpResponse:

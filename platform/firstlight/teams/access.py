@@ -55,6 +55,15 @@ def get_visible_team(user: User, **lookup: Any) -> Team:
     return team
 
 
+def team_of(row: models.Model) -> Team:
+    """The team that a row belongs to, along its model's TEAM_PATH."""
+    value: Any = row
+    for name in row.TEAM_PATH.split("__"):  # type: ignore[attr-defined]
+        value = getattr(value, name)
+    assert isinstance(value, Team)
+    return value
+
+
 def writable_teams(user: User) -> models.QuerySet[Team]:
     """The teams in which this person may change things."""
     return _teams_by_role(user, WRITERS, ("write", "manage"))
