@@ -37,29 +37,11 @@ def test_from_signing_in_to_a_run(
     page = open_page()
     sign_in(page, site, "ada", "first-light-4")
 
-    page.get_by_role("link", name="Create a series").click()
-    page.get_by_label("Name").fill("ladder")
-    page.get_by_role("button", name="Create series").click()
-    page.get_by_role("heading", name="ladder", exact=True).wait_for()
-
     page.goto(f"{site}/configurations/new")
     page.get_by_label("Name").fill("base")
     page.get_by_label("Recipe").fill('{"learning_rate": 0.003}')
     page.get_by_role("button", name="Create configuration").click()
     page.get_by_text("learning_rate", exact=True).wait_for()
-
-    page.goto(f"{site}/series")
-    page.get_by_role("link", name="ladder").click()
-    page.get_by_role("link", name="Register a checkpoint").first.click()
-    page.get_by_label("Folder").fill(str(folder))
-    page.get_by_role("button", name="Read folder").click()
-    facts = page.locator("#folder-facts")
-    facts.get_by_text(f"{read_model_folder(folder).n_params:,}", exact=True).wait_for()
-    assert page.url.endswith("/register"), "the fragment was swapped in, the page was not left"
-    page.get_by_label("Name").fill("tiny")
-    page.get_by_role("button", name="Save checkpoint").click()
-    page.get_by_role("heading", name="tiny", exact=True).wait_for()
-    assert Checkpoint.objects.get().digest == read_model_folder(folder).digest
 
     page.goto(f"{site}/tasks/new")
     page.get_by_label("Name").fill("sums")
@@ -67,12 +49,25 @@ def test_from_signing_in_to_a_run(
     page.get_by_role("button", name="Upload").click()
     page.get_by_text("6 instances").wait_for()
 
-    page.get_by_role("link", name="New run").click()
-    page.get_by_label("Checkpoint").select_option(index=1)
+    page.get_by_role("link", name="Home").click()
+    page.get_by_role("link", name="Register checkpoints").click()
+    page.get_by_label("Folder").fill(str(folder))
+    page.get_by_role("button", name="Read folder").click()
+    found = page.locator("#found")
+    found.get_by_role("textbox", name="Name").wait_for()
+    assert page.url.endswith("/register"), "the fragment was swapped in, the page was not left"
+    assert page.get_by_label("Training configuration").input_value() == "base"
+    page.get_by_label("Series").fill("ladder")
+    page.get_by_role("button", name="Register", exact=True).click()
+    page.get_by_role("heading", name="New runs").wait_for()
+    assert Checkpoint.objects.get().digest == read_model_folder(folder).digest
+
+    page.get_by_label("sums v1").check()
+    page.get_by_text("Stopping rule and decoding").click()
     page.get_by_label("Cap").fill("200")
-    page.get_by_role("button", name="Show the cost").click()
+    page.get_by_label("Cap").blur()
     page.locator("#cost").get_by_text("384 – 1.2k").wait_for()
-    page.get_by_role("button", name="Start run").click()
+    page.get_by_role("button", name="Start", exact=True).click()
     page.get_by_role("heading", name="tiny on sums v1").wait_for()
     page.get_by_text("0 of 6 instances done").wait_for()
 
@@ -185,5 +180,5 @@ def test_without_javascript_the_folder_is_read_too(site: str, open_page: OpenPag
     page.goto(f"{site}/series/{series.pk}/register")
     page.get_by_label("Folder").fill(str(folder))
     page.get_by_role("button", name="Read folder").click()
-    page.get_by_text(f"{read_model_folder(folder).n_params:,}", exact=True).wait_for()
+    assert page.get_by_role("textbox", name="Name").input_value() == "tiny"
     assert page.get_by_label("Folder").input_value() == str(folder)

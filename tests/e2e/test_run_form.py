@@ -31,6 +31,7 @@ def test_each_rule_shows_its_own_fields(
 ) -> None:
     page = signed_in(site, open_page, world, width)
     page.goto(f"{site}/runs/new?checkpoint={world.checkpoint.pk}&task={world.task.pk}")
+    page.get_by_text("Stopping rule and decoding").click()
     everything = set().union(*FIELDS.values())
     for kind, fields in FIELDS.items():
         page.get_by_label("Stop when", exact=True).select_option(kind)

@@ -64,6 +64,7 @@ TABLE: dict[str, tuple[str, str, int, int, int]] = {
     "curve": ("series", "get", 404, 200, 200),
     "forecast-make": ("", "post", 404, 403, 302),
     "forecast-refresh": ("forecast", "post", 404, 403, 302),
+    "size-forecast": ("series", "post", 404, 403, 302),
     "forecast-remove": ("forecast", "post", 404, 403, 302),
     "series-change": ("series", "post", 404, 403, 302),
     "checkpoint-change": ("checkpoint", "post", 404, 403, 302),

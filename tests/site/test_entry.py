@@ -24,7 +24,7 @@ def test_the_first_link_leads_to_the_home_page_of_a_new_owner(db: None) -> None:
     assert "no-store" in page.headers["Cache-Control"]
     answer = client.post(address, NEW | {"team": "Dawn"}, follow=True)
     assert answer.redirect_chain == [("/", 302)]
-    assert "Create a series" in answer.content.decode()
+    assert "Register checkpoints" in answer.content.decode()
     assert Membership.objects.get().role == "owner"
     again = Client().get(address)
     assert (again.status_code, "has its owner" in again.content.decode()) == (410, True)

@@ -148,7 +148,7 @@ def test_a_foreign_id_is_no_choice(client: Client, world: World, field: str) -> 
 def test_the_same_again(client: Client, world: World) -> None:
     run = world.run(cap=77)
     fields = client.get(f"/runs/new.json?clone={run.pk}").json()["fields"]
-    assert (fields["cap"]["initial"], fields["checkpoint"]["initial"]) == (77, world.checkpoint.pk)
+    assert (fields["cap"]["initial"], fields["checkpoint"]["initial"]) == (77, [world.checkpoint.pk])
 
 
 def test_an_open_run_asks_again_and_a_finished_one_does_not(client: Client, world: World) -> None:

@@ -1,5 +1,6 @@
 """The one door for what people do with runs: create, pause, resume, cancel, retry."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
@@ -9,8 +10,11 @@ from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.models import Run, Unit
 from firstlight.files.decoding import Decoding
 from firstlight.files.errors import Refused
+from firstlight.files.task_file import InstanceSpec, digest
+from firstlight.registry.actions import import_task
 from firstlight.registry.models import Checkpoint, Task
 from firstlight.teams.access import User, record, require_writer
+from firstlight.teams.models import Team
 from passuntil import PassUntilError
 from passuntil.rules import RULES, Rule
 
@@ -18,6 +22,8 @@ from passuntil.rules import RULES, Rule
 ENGINES = ("reference", "torch", "vllm", "openai")
 #: Draws from endpoints; all others open folders.
 SERVED_BY = "openai"
+#: Runs that one form or request may start.
+MOST_RUNS = 500
 
 
 def create_run(
@@ -65,6 +71,39 @@ def create_run(
         record(actor, team, "created run", run, rule=run.rule, seed=seed)
         ring(run)
     return run
+
+
+def create_runs(
+    actor: User,
+    checkpoints: Sequence[Checkpoint],
+    tasks: Sequence[Task],
+    *,
+    new_task: tuple[str, Sequence[InstanceSpec]] | None = None,
+    **settings: Any,
+) -> list[Run]:
+    """A run of each checkpoint on each task, all or none; `new_task` is imported on the way (name and instances).
+
+    `settings` are those of `create_run`.
+    """
+    if not checkpoints:
+        raise Refused("Choose at least one checkpoint to measure.")
+    with transaction.atomic():
+        every = list(tasks)
+        if new_task is not None:
+            every.append(_imported(actor, checkpoints[0].series.team, *new_task))
+        if (count := len(checkpoints) * len(every)) > MOST_RUNS:
+            raise Refused(
+                f"These are {count:,} runs, and {MOST_RUNS} start at once at most: start them in parts."
+            )
+        return [
+            create_run(actor, checkpoint, task, **settings) for task in every for checkpoint in checkpoints
+        ]
+
+
+def _imported(actor: User, team: Team, name: str, specs: Sequence[InstanceSpec]) -> Task:
+    """The task with these instances: the team's own where it has it already."""
+    same = Task.objects.filter(team=team, name=name, digest=digest(specs)).first()
+    return same or import_task(actor, team, name=name, specs=specs)
 
 
 def parse_rule(kind: str = next(iter(RULES)), **values: Any) -> Rule:

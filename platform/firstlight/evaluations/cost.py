@@ -1,10 +1,13 @@
 """What a run would cost, before it is started."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 from django.db.models import Avg, Count, Sum
 
 from firstlight.evaluations.models import Run
+from firstlight.files.task_file import InstanceSpec
 from firstlight.registry.models import Checkpoint, Task
 from passuntil.rules import BetaPrior, Rule
 
@@ -25,6 +28,36 @@ class Cost:
     draws_expected: float | None = None
     seconds_expected: float | None = None
     note: str = ""
+    runs: int = 1
+
+
+def cost_of_all(
+    checkpoints: Sequence[Checkpoint], tasks: Sequence[Task], rule: Rule, specs: Sequence[InstanceSpec] = ()
+) -> Cost:
+    """What runs of each checkpoint on each task would cost together; `specs`: of a task that is not imported yet."""
+    each = [cost(checkpoint, task, rule) for checkpoint in checkpoints for task in tasks]
+    if specs:
+        each += [_cost_of_specs(checkpoint, specs, rule) for checkpoint in checkpoints]
+    if len(each) == 1:
+        return each[0]
+
+    def total(name: str) -> Any:
+        values = [getattr(one, name) for one in each]
+        return None if None in values else sum(values)
+
+    summed = (field.name for field in fields(Cost) if field.name not in ("tokens_a_draw", "measured", "note"))
+    most = max(total("draws_most"), 1)
+    return Cost(
+        **{name: total(name) for name in summed},
+        tokens_a_draw=total("tokens_most") / most,
+        measured=all(one.measured for one in each),
+        runs=len(each),
+    )
+
+
+def _cost_of_specs(checkpoint: Checkpoint, specs: Sequence[InstanceSpec], rule: Rule) -> Cost:
+    longest = sum(spec.max_tokens for spec in specs) / len(specs)
+    return _planned(checkpoint, rule, instances=len(specs), each=longest)
 
 
 def cost(checkpoint: Checkpoint, task: Task, rule: Rule) -> Cost:
@@ -36,14 +69,29 @@ def cost(checkpoint: Checkpoint, task: Task, rule: Rule) -> Cost:
     instances = items["n"]
     earlier = Run.objects.filter(checkpoint=checkpoint, task=task, drawn__gt=0)
     past = earlier.aggregate(drawn=Sum("drawn"), tokens=Sum("tokens"))
+    measured = bool(past["drawn"])
+    each = past["tokens"] / past["drawn"] if measured else float(items["longest"] or 0)
+    expected, note = _expected(earlier.order_by("-drawn").first(), rule, instances)
+    return _planned(
+        checkpoint, rule, instances=instances, each=each, measured=measured, expected=expected, note=note
+    )
+
+
+def _planned(
+    checkpoint: Checkpoint,
+    rule: Rule,
+    *,
+    instances: int,
+    each: float,
+    measured: bool = False,
+    expected: float | None = None,
+    note: str = "",
+) -> Cost:
     speed = Run.objects.filter(checkpoint=checkpoint, engine_seconds__gt=0).aggregate(
         tokens=Sum("tokens"), seconds=Sum("engine_seconds")
     )
-    measured = bool(past["drawn"])
-    each = past["tokens"] / past["drawn"] if measured else float(items["longest"] or 0)
     rate = speed["tokens"] / speed["seconds"] if speed["seconds"] else None
     fewest, most = rule.bounds
-    expected, note = _expected(earlier.order_by("-drawn").first(), rule, instances)
     return Cost(
         instances=instances,
         draws_least=instances * fewest,

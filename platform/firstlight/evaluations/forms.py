@@ -1,14 +1,17 @@
 """The form of a new run. Its fields for the stopping rule are the settings that the rules declare."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import PurePath
 from typing import Any
 
 from django import forms
 
 from firstlight.evaluations.actions import ENGINES, parse_rule
 from firstlight.evaluations.engine_workers import living
+from firstlight.files.task_file import InstanceSpec
 from firstlight.pages.forms import SiteForm, whole
 from firstlight.registry.endings import current
+from firstlight.registry.forms import read_upload
 from firstlight.registry.models import Checkpoint, Task
 from firstlight.teams.access import User, visible, writable_teams
 from passuntil.rules import RULES, Setting
@@ -25,14 +28,38 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-class CheckpointChoice(forms.ModelChoiceField):
-    def label_from_instance(self, obj: Checkpoint) -> str:
-        return f"{obj.series.name} / {obj.name} (N = {obj.n_params:,})"
+#: Rows that the form offers to tick; others are found by their name.
+OFFERED = 40
+
+
+class Ticks(forms.ModelMultipleChoiceField):
+    """Rows to tick. All that the person may see are valid; the page offers the ticked ones and the newest."""
+
+    widget = forms.CheckboxSelectMultiple
+
+    def __init__(self, describe: Callable[[Any], str] = str, **kwargs: Any) -> None:
+        self.describe = describe
+        super().__init__(**kwargs)
+
+    def label_from_instance(self, obj: Any) -> str:
+        return self.describe(obj)
+
+
+def _describe(checkpoint: Checkpoint) -> str:
+    return f"{checkpoint.series.name} / {checkpoint.name} (N = {checkpoint.n_params:,})"
 
 
 class RunForm(SiteForm):
-    checkpoint = CheckpointChoice(Checkpoint.objects.none(), help_text="A checkpoint with weights.")
-    task = forms.ModelChoiceField(Task.objects.none(), help_text="The run keeps this version of the task.")
+    """Which checkpoints are measured on which tasks, by which rule: a run for each pair."""
+
+    checkpoint = Ticks(_describe, queryset=Checkpoint.objects.none(), label="Checkpoints")
+    task = Ticks(queryset=Task.objects.none(), label="Tasks", required=False)
+    file = forms.FileField(
+        label="Or a new task (JSONL)",
+        required=False,
+        widget=forms.FileInput(attrs={"accept": ".jsonl,.json,application/jsonl"}),
+        help_text="One instance per line. It is named after its file.",
+    )
     kind = forms.ChoiceField(
         label="Stop when",
         choices=[(kind, rule.title) for kind, rule in RULES.items()],
@@ -55,19 +82,25 @@ class RunForm(SiteForm):
     )
     seed = whole("Seed", required=True, help_text="The same seed draws the same texts again.")
 
-    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, user: User, *args: Any, find: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         teams = writable_teams(user)
         checkpoint, task = self.fields["checkpoint"], self.fields["task"]
-        assert isinstance(checkpoint, forms.ModelChoiceField)
-        assert isinstance(task, forms.ModelChoiceField)
+        assert isinstance(checkpoint, Ticks)
+        assert isinstance(task, Ticks)
         checkpoint.queryset = (
             current(visible(Checkpoint, user))
             .filter(planned=False, series__team__in=teams)
-            .select_related("series")
+            .select_related("series__team")
             .order_by("series__name", "n_params", "id")
         )
-        task.queryset = current(visible(Task, user)).filter(team__in=teams).order_by("name", "-version")
+        task.queryset = (
+            current(visible(Task, user))
+            .filter(team__in=teams)
+            .select_related("team")
+            .order_by("name", "-version")
+        )
+        self.hidden = {name: self._offer(name, find) for name in ("checkpoint", "task")}
         self.fields["seed"].initial = DEFAULTS["seed"]
         alive = living()
         engine = self.fields["engine"]
@@ -82,6 +115,34 @@ class RunForm(SiteForm):
         for name in ("temperature", "top_p"):
             self.fields[name].widget.attrs["step"] = "any"
 
+    def _offer(self, name: str, find: str) -> int:
+        """Choices to tick: those ticked, and the newest that match. Returns how many stay hidden."""
+        field = self.fields[name]
+        assert isinstance(field, Ticks)
+        assert field.queryset is not None
+        ticked = [
+            str(value) for value in self[name].value() or [] if str(value).isdigit() and len(str(value)) < 19
+        ]
+        rows = field.queryset.filter(name__icontains=find) if find else field.queryset
+        newest = list(rows.order_by("-id").values_list("pk", flat=True)[:OFFERED])
+        offered = field.queryset.filter(pk__in=[*ticked[:200], *newest])
+        shown = [(row.pk, field.label_from_instance(row)) for row in offered]
+        field.widget.choices = shown
+        if name == "checkpoint" and len(shown) == 1 and not find:
+            field.initial = [shown[0][0]]
+        return max(0, rows.count() - len(shown))
+
+    @property
+    def ticks(self) -> list[dict[str, Any]]:
+        return [{"field": self[name], "hidden": self.hidden[name]} for name in ("checkpoint", "task")]
+
+    def clean_file(self) -> tuple[str, list[InstanceSpec]] | None:
+        """The name and the instances of an uploaded task."""
+        upload = self.cleaned_data.get("file")
+        if not upload:
+            return None
+        return PurePath(upload.name or "task").stem[:120] or "task", read_upload(upload)
+
     @property
     def rule_fields(self) -> Iterator[dict[str, Any]]:
         """The fields of the stopping rules: each with the places of the rules that have it in the choice of rules."""
@@ -93,6 +154,8 @@ class RunForm(SiteForm):
     def clean(self) -> dict[str, Any]:
         """The values, with the rule that they make under `rule`."""
         values = super().clean() or {}
+        if not values.get("task") and not values.get("file") and not {"task", "file"} & set(self.errors):
+            self.add_error("task", "Choose a task, or upload one.")
         values["kind"] = values.get("kind") or DEFAULTS["kind"]
         values["engine"] = values.get("engine") or DEFAULTS["engine"]
         wanted = [setting.name for setting in RULES[values["kind"]].settings]

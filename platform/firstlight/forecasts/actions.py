@@ -12,7 +12,8 @@ from firstlight.evaluations.tallies import run_estimate
 from firstlight.files.errors import Refused
 from firstlight.forecasts.inputs import ForecastInputs, gather
 from firstlight.forecasts.models import Forecast
-from firstlight.registry.models import Checkpoint, Task, TrainingConfiguration
+from firstlight.registry.actions import plan_checkpoint
+from firstlight.registry.models import Checkpoint, Series, Task, TrainingConfiguration
 from firstlight.teams.access import User, record, require_writer
 
 LEVEL = 0.9
@@ -45,6 +46,39 @@ def make_forecast(actor: User, task: Task, target: Checkpoint) -> Forecast:
         _store(forecast, runs, inputs, answer if inputs == early else inputs.answer())
         record(actor, team, "made forecast", forecast, mean=forecast.mean, refused=forecast.refused)
     return forecast
+
+
+def forecast_size(
+    actor: User, series: Series, *, n_params: int, name: str = "", tokens: int | None = None
+) -> tuple[Checkpoint, list[Forecast]]:
+    """Plan a larger model and forecast every task that the series was measured on.
+
+    The planned checkpoint has the configuration of the largest measured one; one that is planned with this size
+    already is taken.
+    """
+    require_writer(actor, series.team)
+    measured = Run.objects.filter(checkpoint__series=series, state=Run.State.COMPLETE, left_out="")
+    largest = measured.order_by("-checkpoint__n_params").select_related("checkpoint__configuration").first()
+    if largest is None:
+        raise Refused(f"Nothing of {series} is measured yet: start runs of at least three sizes first.")
+    with transaction.atomic():
+        target = Checkpoint.objects.filter(series=series, planned=True, n_params=n_params).first()
+        if target is None:
+            target = plan_checkpoint(
+                actor,
+                series,
+                largest.checkpoint.configuration,
+                name=name or f"planned {n_params:,}",
+                n_params=n_params,
+                tokens=tokens,
+            )
+    tasks = Task.objects.filter(runs__in=measured, left_out="", archived_at=None).distinct().order_by("name")
+    newest = {task.name: task for task in tasks.order_by("name", "version")}
+    made = []
+    for task in newest.values():
+        locked = Forecast.objects.filter(task=task, target=target).exclude(locked_at=None).first()
+        made.append(locked or make_forecast(actor, task, target))
+    return target, made
 
 
 def lock_forecast(actor: User, forecast: Forecast) -> Forecast:

@@ -2,10 +2,17 @@
 
 from django import forms
 
-from firstlight.pages.forms import SiteForm
+from firstlight.pages.forms import SiteForm, SizeField
 from firstlight.registry.endings import current
 from firstlight.registry.models import Checkpoint, Task
 from firstlight.teams.access import User, visible
+
+
+class SizeForm(SiteForm):
+    """The size of a model to come."""
+
+    n_params = SizeField("Non-embedding parameters N", required=True)
+    name = forms.CharField(max_length=120, required=False)
 
 
 class ForecastForm(SiteForm):

@@ -11,7 +11,7 @@ from django.urls import reverse
 from firstlight.evaluations.models import Run
 from firstlight.files.errors import Refused
 from firstlight.forecasts import actions, curves
-from firstlight.forecasts.forms import ForecastForm
+from firstlight.forecasts.forms import ForecastForm, SizeForm
 from firstlight.forecasts.models import Forecast
 from firstlight.pages.listing import keyset, whole_parameter
 from firstlight.pages.page import attempt, render_page
@@ -196,6 +196,29 @@ def _curve_page(
 def _runs(request: HttpRequest, task: Task, checkpoints: list[Checkpoint]) -> QuerySet[Run]:
     rows = visible(Run, request.user).filter(task=task, checkpoint__in=checkpoints)
     return rows.select_related("checkpoint__configuration", "task")
+
+
+def size_forecast(request: HttpRequest, pk: int) -> HttpResponse:
+    """Plan a larger model of the series and forecast all that was measured."""
+    series = get_visible(Series, request.user, pk=pk)
+    require_writer(request.user, series.team)
+    form = SizeForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, " ".join(str(error) for errors in form.errors.values() for error in errors))
+        return redirect("series", pk)
+    values = form.cleaned_data
+    try:
+        target, made = actions.forecast_size(request.user, series, **values)
+    except Refused as error:
+        messages.error(request, str(error))
+        return redirect("series", pk)
+    good = [forecast for forecast in made if not forecast.refused]
+    for forecast in made:
+        if forecast.refused:
+            messages.warning(request, f"{forecast.task}: there is no forecast yet. {told(forecast.refused)}")
+    if not good:
+        return redirect("checkpoint", target.pk)
+    return redirect("forecast", good[0].pk)
 
 
 def forecast_remove(request: HttpRequest, pk: int) -> HttpResponse:

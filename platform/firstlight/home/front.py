@@ -11,7 +11,7 @@ from firstlight.evaluations.models import Run, Unit
 from firstlight.forecasts.models import Forecast
 from firstlight.forecasts.views import forecast_facts
 from firstlight.pages.page import render_page
-from firstlight.registry.models import Checkpoint, Series, Task
+from firstlight.registry.models import Checkpoint
 from firstlight.teams.access import User, teams_of, visible, why_read_only, writable_teams
 
 SHOWN = 6
@@ -68,25 +68,15 @@ def next_step(user: User) -> dict[str, str] | None:
         if not teams_of(user).exists():
             return _step(why, "Create a team", reverse("team-new"))
         return _step(why)
-    if not visible(Series, user).exists():
-        return _step(
-            "Create a series: models that differ in size only.", "Create a series", reverse("series-new")
-        )
     if not visible(Checkpoint, user).exists():
-        newest = visible(Series, user).order_by("-id").first()
-        assert newest is not None
         return _step(
-            f"Register the first checkpoint of {newest.name}.",
-            "Register a checkpoint",
-            reverse("checkpoint-register", args=[newest.pk]),
-        )
-    if not visible(Task, user).exists():
-        return _step(
-            "Upload a task: a JSONL file with one instance per line.", "Upload a task", reverse("task-new")
+            "Register the checkpoints of a series: name the folder that they lie in.",
+            "Register checkpoints",
+            reverse("checkpoints-register"),
         )
     if not visible(Run, user).exists():
         return _step(
-            "Start a run: choose a checkpoint, a task and a stopping rule.", "New run", reverse("run-new")
+            "Measure your checkpoints: choose them, and a task or a task file.", "New run", reverse("run-new")
         )
     return _step(
         "Plan a larger checkpoint in a series and forecast it before it is trained.",

@@ -7,11 +7,15 @@ from django.urls import reverse
 
 from firstlight.evaluations.figures import estimates, newest_by_checkpoint
 from firstlight.evaluations.models import Run
+from firstlight.home.front import run_line
 from firstlight.pages.listing import keyset
 from firstlight.pages.page import render_page
 from firstlight.registry import endings
 from firstlight.registry.models import Checkpoint, Series
 from firstlight.teams.access import get_visible, may_write, visible
+
+#: Runs in progress that a series shows.
+SHOWN = 12
 
 
 def series(request: HttpRequest, pk: int) -> HttpResponse:
@@ -26,6 +30,12 @@ def series(request: HttpRequest, pk: int) -> HttpResponse:
     )
     newest = newest_by_checkpoint(complete.select_related("task"))
     values = estimates(newest.values())
+    ours = visible(Run, request.user).filter(checkpoint__series=series)
+    running = list(
+        ours.filter(state__in=(*Run.OPEN, Run.State.PAUSED))
+        .select_related("checkpoint__series", "task")
+        .order_by("id")[:SHOWN]
+    )
     tasks = sorted({run.task for run in newest.values()}, key=lambda task: (task.name, -task.version))
     matrix = [
         {
@@ -45,6 +55,7 @@ def series(request: HttpRequest, pk: int) -> HttpResponse:
         **endings.facts(series, "series"),
         **page.facts(),
         "checkpoints": [checkpoint_facts(c) for c in page.rows],
+        "running": [run_line(run) for run in running],
         "tasks": [
             {
                 "id": task.pk,
@@ -77,6 +88,7 @@ def series(request: HttpRequest, pk: int) -> HttpResponse:
         chart=chart,
         team=series.team,
         archived=archived,
+        measured_sizes=len({row["n_params"] for row in matrix}),
         **endings.choices(series),
         can_write=may_write(request.user, series.team),
     )

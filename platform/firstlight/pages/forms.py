@@ -36,9 +36,11 @@ def style(form: forms.Form) -> None:
     for field in form.fields.values():
         widget = field.widget
         kind = "form-select" if isinstance(widget, forms.Select) else "form-control"
-        if not isinstance(widget, forms.HiddenInput | forms.CheckboxInput):
+        if not isinstance(widget, forms.HiddenInput | forms.CheckboxInput | forms.CheckboxSelectMultiple):
             widget.attrs["class"] = f"{kind} {widget.attrs.get('class', '')}".strip()
-        if isinstance(field, forms.ModelChoiceField):
+        if isinstance(field, forms.ModelChoiceField) and not isinstance(
+            field, forms.ModelMultipleChoiceField
+        ):
             field.empty_label = "choose one"
 
 
@@ -100,4 +102,6 @@ def form_facts(form: forms.Form) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Model):
         return value.pk
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     return value if value is None or isinstance(value, bool | int | float) else str(value)

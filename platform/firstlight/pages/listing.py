@@ -55,7 +55,16 @@ def keyset(request: HttpRequest, rows: QuerySet[Any], sorts: Mapping[str, str], 
 
 def whole_parameter(request: HttpRequest, name: str) -> int | None:
     """A row id from the query; None where it is absent or no id (state in a URL is never an error page)."""
-    text = request.GET.get(name, "")
+    return _whole(request.GET.get(name, ""))
+
+
+def whole_parameters(request: HttpRequest, name: str) -> list[int]:
+    """All row ids of that name in the query; what is no id is left aside."""
+    values = [_whole(text) for text in request.GET.getlist(name)[:500]]
+    return [value for value in values if value is not None]
+
+
+def _whole(text: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 19):
         return None
     value = int(text)

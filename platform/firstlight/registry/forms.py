@@ -318,28 +318,30 @@ class TaskForm(TeamForm):
     )
 
     def clean_file(self) -> list[InstanceSpec]:
-        """The whole file or nothing, streamed by line; the error names the line."""
-        upload = self.cleaned_data["file"]
-        assert isinstance(upload, UploadedFile)
-        most = settings.TASK_UPLOAD_MAX_BYTES
-        size = upload.size or 0
-        if size > most:
-            raise forms.ValidationError(
-                f"The file has {filesizeformat(size)}, and at most {filesizeformat(most)} are allowed: split the task."
-            )
-        stream = upload.file
-        assert stream is not None
-        try:
-            return parse_task_lines(
-                iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b""),
-                source=(upload.name or "the file")[:80],
-            )
-        except TaskFileError as error:
-            raise forms.ValidationError(f"{error}. Nothing was saved.") from error
+        return read_upload(self.cleaned_data["file"])
 
     def known_names(self) -> list[str]:
         names = visible(Task, self.user).order_by("name").values_list("name", flat=True)
         return list(names.distinct()[:200])
+
+
+def read_upload(upload: UploadedFile) -> list[InstanceSpec]:
+    """A task file, the whole or nothing, streamed by line; the error names the line."""
+    most = settings.TASK_UPLOAD_MAX_BYTES
+    size = upload.size or 0
+    if size > most:
+        raise forms.ValidationError(
+            f"The file has {filesizeformat(size)}, and at most {filesizeformat(most)} are allowed: split the task."
+        )
+    stream = upload.file
+    assert stream is not None
+    try:
+        return parse_task_lines(
+            iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b""),
+            source=(upload.name or "the file")[:80],
+        )
+    except TaskFileError as error:
+        raise forms.ValidationError(f"{error}. Nothing was saved.") from error
 
 
 class ExcludeForm(SiteForm):
