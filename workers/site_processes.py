@@ -3,6 +3,7 @@
 import shutil
 import socket
 import sys
+import time
 from pathlib import Path
 
 from firstlight.config import places
@@ -33,6 +34,26 @@ def bring_up(*, host: str, port: int, processes: int, logs: Path | None = None) 
 
 def site_address(host: str, port: int) -> str:
     return f"http://{_bracket(host)}:{port}"
+
+
+def wait_until_served(host: str, port: int, seconds: float = 60.0) -> None:
+    """Until the web process accepts connections, so that a printed address works; raises Refused where none does."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((_reached(host), port), timeout=1).close()
+            return
+        except OSError as error:
+            if time.monotonic() > until:
+                raise Refused(
+                    f"the web process does not answer on port {port} after {seconds:.0f} s ({error}): see its log."
+                ) from error
+            time.sleep(0.05)
+
+
+def _reached(host: str) -> str:
+    """An address of this machine at which a server on `host` is reached."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
 def require_free_port(host: str, port: int) -> None:

@@ -2,6 +2,7 @@ import csv
 import io
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from firstlight.evaluations.actions import parse_rule
@@ -268,3 +269,83 @@ def test_a_live_page_without_a_session_leads_to_the_login(world: World) -> None:
     answer = Client().get(f"/runs/{world.run().pk}/live")
     assert answer.status_code == 401
     assert answer.headers["HX-Redirect"].startswith("/login?next=/runs/")
+
+
+def test_several_checkpoints_and_tasks_make_a_run_for_each_pair(client: Client, world: World) -> None:
+    others = [world.weights(f"m{n}", n) for n in (1000, 2000)]
+    ticked = [world.checkpoint.pk, *(c.pk for c in others)]
+    page = client.post("/runs/new", form(world, checkpoint=ticked, do="cost")).content.decode()
+    assert "768 – 120k" in page  # three times 4 x 64 .. 4 x 10,000
+    answer = client.post("/runs/new", form(world, checkpoint=ticked))
+    assert answer.headers["Location"] == f"/series/{world.series.pk}"
+    assert sorted(Run.objects.values_list("checkpoint_id", flat=True)) == sorted(ticked)
+
+
+def test_a_task_is_uploaded_with_the_start(client: Client, world: World) -> None:
+    line = b'{"id": "a", "prompt": "1+1=", "answer": "2", "grader": "exact", "max_tokens": 3}'
+    for expected in (1, 1):  # a second time the same file is the same task
+        file = SimpleUploadedFile("more sums.jsonl", line)
+        answer = client.post("/runs/new", form(world, task=[], file=file))
+        run = Run.objects.order_by("-pk")[0]
+        assert answer.headers["Location"] == f"/runs/{run.pk}"
+        assert (run.task.name, run.task.version) == ("more sums", expected)
+
+
+def test_a_broken_task_file_starts_nothing(client: Client, world: World) -> None:
+    page = client.post("/runs/new", form(world, task=[], file=SimpleUploadedFile("x.jsonl", b"{")))
+    assert "line 1" in page.content.decode()
+    assert not Run.objects.exists()
+
+
+def test_one_pair_that_is_refused_starts_none(client: Client, world: World) -> None:
+    served = world.weights("served", 5000)
+    served.location = f"{served.SERVED}org/served-7b"
+    served.save()
+    page = client.post("/runs/new", form(world, checkpoint=[world.checkpoint.pk, served.pk]))
+    assert "behind endpoints" in page.content.decode()
+    assert not Run.objects.exists()
+
+
+def test_no_task_at_all_is_said_at_the_field(client: Client, world: World) -> None:
+    assert "Choose a task, or upload one" in client.post("/runs/new", form(world, task=[])).content.decode()
+
+
+def test_of_many_checkpoints_the_ticked_and_the_newest_are_offered_and_others_found(
+    client: Client, world: World
+) -> None:
+    for n in range(60):
+        world.weights(f"model-{n:02d}", 1000 + n)
+    first = f"/runs/new?checkpoint={world.checkpoint.pk}"
+    page = client.get(first).content.decode()
+    assert "tiny" in page
+    assert "model-59" in page
+    assert "model-05" not in page
+    assert "more: find them by name" in page
+    page = client.get(f"{first}&find=model-05").content.decode()
+    assert "model-05" in page
+    assert "tiny" in page
+
+
+def test_a_larger_model_is_planned_and_forecast_from_the_series(client: Client, world: World) -> None:
+    for n, every in ((20_000, 0), (80_000, 30), (320_000, 12), (1_280_000, 6)):
+        finish(world.run(world.weights(f"m{n}", n)), every)
+    answer = client.post(f"/series/{world.series.pk}/forecast-size", {"n_params": "7B"}, follow=True)
+    planned = world.series.checkpoints.get(n_params=7 * 10**9)
+    assert planned.planned
+    assert planned.forecasts.get().mean is not None
+    assert "sums v1" in answer.content.decode()
+    client.post(f"/series/{world.series.pk}/forecast-size", {"n_params": "7e9"})
+    assert world.series.checkpoints.filter(n_params=7 * 10**9).count() == 1
+    page = client.post(f"/series/{world.series.pk}/forecast-size", {"n_params": "big"}, follow=True)
+    assert "is not a size" in page.content.decode()
+
+
+def test_a_series_page_that_watched_its_runs_is_loaded_anew_when_they_end(
+    client: Client, world: World
+) -> None:
+    run = world.run()
+    path, asks = f"/series/{world.series.pk}", {"HX-Request": "true"}
+    assert "hx-trigger" in client.get(path, headers=asks).content.decode()
+    finish(run, 5)
+    assert client.get(path, headers=asks).headers["HX-Refresh"] == "true"
+    assert 'id="running"' not in client.get(path).content.decode()

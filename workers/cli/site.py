@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight.config import places
-from workers.site_processes import bring_up, site_address
+from workers.site_processes import bring_up, site_address, wait_until_served
 from workers.supervisor import wait_for_signal
 
 
@@ -47,6 +47,7 @@ def up_command(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     supervisor = bring_up(host=arguments.host, port=arguments.port, processes=arguments.workers)
     address = site_address(arguments.host, arguments.port)
+    wait_until_served(arguments.host, arguments.port)
     print(f"Firstlight serves on {address} ({places.summary()}). Press Ctrl-C to stop.")
     print(entrance(address), flush=True)
     wait_for_signal()

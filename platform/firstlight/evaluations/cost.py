@@ -45,7 +45,11 @@ def cost_of_all(
         values = [getattr(one, name) for one in each]
         return None if None in values else sum(values)
 
-    summed = (field.name for field in fields(Cost) if field.name not in ("tokens_a_draw", "measured", "note"))
+    summed = (
+        field.name
+        for field in fields(Cost)
+        if field.name not in ("tokens_a_draw", "measured", "note", "runs")
+    )
     most = max(total("draws_most"), 1)
     return Cost(
         **{name: total(name) for name in summed},

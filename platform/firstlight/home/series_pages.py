@@ -36,6 +36,9 @@ def series(request: HttpRequest, pk: int) -> HttpResponse:
         .select_related("checkpoint__series", "task")
         .order_by("id")[:SHOWN]
     )
+    if request.headers.get("HX-Request") == "true" and not running:
+        # the runs that the page watched have ended: what follows from them stands all over it
+        return HttpResponse(headers={"HX-Refresh": "true"})
     tasks = sorted({run.task for run in newest.values()}, key=lambda task: (task.name, -task.version))
     matrix = [
         {
