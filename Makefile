@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8000
 
-.PHONY: help setup dev demo up test test-torch test-vllm lint format docs e2e bench kernels lock
+.PHONY: help setup dev demo up test test-torch test-vllm lint format docs e2e openapi schemathesis bench kernels lock
 
 help:
 	@echo "make demo    measure the ladder, forecast its largest model, serve the result (NO_SERVE=1: end after the table)"
@@ -87,6 +87,14 @@ test-vllm: .venv-vllm/.installed
 	PYTHONPATH=.:platform OMP_NUM_THREADS=1 .venv-vllm/bin/pytest -p no:django -W ignore::pytest.PytestConfigWarning \
 		-o addopts="-p tests.environment --import-mode=importlib -ra" --show-capture=stdout tests/workers/engines/test_vllm_*.py \
 		tests/workers/engines/test_openai_server.py
+
+# The snapshot of the API's schema; a test holds it against the code.
+openapi: dev
+	FIRSTLIGHT_HOME=$$(mktemp -d) DJANGO_SETTINGS_MODULE=firstlight.config.settings PYTHONPATH=.:platform $(BIN)/python -m tests.api.write_openapi
+
+# Requests that no person would think of, 5,000 a role, against the API's own schema.
+schemathesis: dev
+	FIRSTLIGHT_SCHEMATHESIS=5000 $(BIN)/pytest -n 2 tests/api/test_schemathesis.py
 
 bench: dev
 	$(BIN)/python benchmarks/statistics/bias_and_coverage.py

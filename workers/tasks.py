@@ -7,6 +7,7 @@ from celery import shared_task
 from celery.signals import worker_process_init, worker_process_shutdown, worker_ready
 from django.db import transaction
 
+from firstlight.api.answers import forget_old_keys
 from firstlight.config.celery import app
 from firstlight.evaluations import leases
 from firstlight.evaluations.doorbell import deliver_outbox, queue_of, ring
@@ -57,7 +58,8 @@ def sweep() -> None:
 
 @shared_task(name="workers.reconcile")
 def reconcile() -> None:
-    """Every hour: counters must equal the sum of their batches."""
+    """Every hour: counters must equal the sum of their batches. Keys of requests that nobody retries are forgotten."""
+    forget_old_keys()
     for run in Run.objects.exclude(state=Run.State.CANCELLED).order_by("-id")[:500]:
         for discrepancy in reconcile_run(run):
             log.error("run %s: %s", run.pk, discrepancy)

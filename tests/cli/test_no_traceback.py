@@ -75,7 +75,7 @@ BAD_VALUES = (
     DEEP,
 )
 #: The commands that would start servers or write to a database: they are asked only what their parsers refuse.
-OF_THE_SITE = ("up", "demo", "worker", "register", "run")
+OF_THE_SITE = ("up", "demo", "worker", "register", "run", "wait", "export", "user", "team", "token")
 
 
 def sound(name: str, folder: Path) -> list[str]:

@@ -87,6 +87,11 @@ def test_a_command_whose_extra_is_not_installed_names_it_in_one_line(name: str) 
         "register": ("folder", "--series", "s", "--configuration", "c", "--user", "u"),
         "run": ("--series", "s", "--checkpoint", "c", "--task", "t", "--user", "u"),
         "worker": ("--engine", "reference"),
+        "user": ("list",),
+        "team": ("list",),
+        "wait": ("1",),
+        "export": ("1",),
+        "token": ("add", "x", "--user", "u"),
     }
     code, out, lines, _ = start(name, *needed.get(name, ()), hidden=(*EXTRAS["engine"], *EXTRAS["site"]))
     assert (code, out) == (1, "")

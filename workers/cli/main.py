@@ -53,10 +53,13 @@ COMMANDS = {
     "token": Command("make a token for scripts, or revoke one", "workers.cli.people", "site"),
     "register": Command("register a checkpoint folder in a series", "workers.cli.records", "site"),
     "run": Command("create a PassUntil run for the site's workers to draw", "workers.cli.records", "site"),
+    "wait": Command("wait until runs have ended", "workers.cli.remote", "site"),
+    "export": Command("write the counts of runs as TALLIES.csv", "workers.cli.remote", "site"),
 }
 
 #: Failures whose text was written for a person, by name: where one was raised its module is imported already.
 CLEAR = {
+    "firstlight.client.connection.SiteError",
     "firstlight.files.errors.Refused",
     "firstlight.files.model_folder.ModelFolderError",
     "firstlight.files.task_file.TaskFileError",

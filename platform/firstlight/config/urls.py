@@ -6,6 +6,7 @@ from django.urls import include, path
 urlpatterns = [
     path("login", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout", auth.LogoutView.as_view(), name="logout"),
+    path("", include("firstlight.api.urls")),
     path("", include("firstlight.accounts.urls")),
     path("", include("firstlight.home.urls")),
     path("", include("firstlight.registry.urls")),

@@ -101,8 +101,8 @@ def _settings_of(run: Run) -> dict[str, Any]:
 
 def _cost_of(request: HttpRequest, form: RunForm, start: dict[str, Any]) -> Cost | None:
     """The cost of what is ticked when the page opens."""
-    checkpoints = visible(Checkpoint, request.user).filter(pk__in=form["checkpoint"].value() or [])
-    tasks = visible(Task, request.user).filter(pk__in=form["task"].value() or [])
+    checkpoints = list(visible(Checkpoint, request.user).filter(pk__in=form["checkpoint"].value() or []))
+    tasks = list(visible(Task, request.user).filter(pk__in=form["task"].value() or []))
     if not checkpoints or not tasks:
         return None
     try:

@@ -53,29 +53,7 @@ def run_list(request: HttpRequest) -> HttpResponse:
         **listing.facts(),
         "filters": {"state": state, **chosen},
         "archived": archived,
-        "runs": [
-            {
-                "id": run.pk,
-                "url": reverse("run", args=[run.pk]),
-                "name": run.name,
-                "series": run.checkpoint.series.name,
-                "checkpoint": run.checkpoint.name,
-                "checkpoint_url": reverse("checkpoint", args=[run.checkpoint_id]),
-                "task": str(run.task),
-                "state": run.state,
-                "reason": run.reason,
-                "units_done": run.units_done,
-                "units_total": run.units_total,
-                "draws": run.draws,
-                "passes": run.passes,
-                **speed[run.pk],
-                "by": run.created_by.get_username() if run.created_by else None,
-                "created_at": run.created_at,
-                "started_at": run.started_at,
-                "finished_at": run.finished_at,
-            }
-            for run in listing.rows
-        ],
+        "runs": [run_facts(run) | speed[run.pk] for run in listing.rows],
     }
     return render_page(
         request,
@@ -86,6 +64,31 @@ def run_list(request: HttpRequest) -> HttpResponse:
         all_series=visible(Series, request.user).order_by("name")[:200],
         can_write=writable_teams(request.user).exists(),
     )
+
+
+def run_facts(run: Run) -> dict[str, Any]:
+    """A run in a list."""
+    return {
+        "id": run.pk,
+        "url": reverse("run", args=[run.pk]),
+        "name": run.name,
+        "series": run.checkpoint.series.name,
+        "checkpoint": run.checkpoint.name,
+        "checkpoint_url": reverse("checkpoint", args=[run.checkpoint_id]),
+        "task": str(run.task),
+        "state": run.state,
+        "reason": run.reason,
+        "units_done": run.units_done,
+        "units_total": run.units_total,
+        "draws": run.draws,
+        "passes": run.passes,
+        "by": run.created_by.get_username() if run.created_by else None,
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "archived_at": run.archived_at,
+        "left_out": run.left_out,
+    }
 
 
 def _run(request: HttpRequest, pk: int) -> Run:

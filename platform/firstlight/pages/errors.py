@@ -1,10 +1,23 @@
 """The pages that errors get, and the same as JSON."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from firstlight.pages.page import json_response, wants_json
+
+#: Addresses below it answer with problem details (RFC 9457), never with pages.
+API = "/api/"
+
+
+def problem(status: int, title: str, detail: str, **more: Any) -> HttpResponse:
+    """An error of the API."""
+    facts = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+    answer = json_response(facts, status=status)
+    answer["Content-Type"] = "application/problem+json"
+    return answer
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -40,6 +53,8 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """No query and no context processor: the database may be what failed."""
     message = "The error is in the log, and no change was left half done."
+    if request.path.startswith(API):
+        return problem(500, "Server error", message)
     if wants_json(request):
         return json_response({"error": message, "status": 500}, status=500)
     return HttpResponse(render_to_string("500.html", {"message": message}), status=500)
@@ -50,6 +65,8 @@ def _refused(request: HttpRequest, message: str) -> HttpResponse:
 
 
 def _error(request: HttpRequest, status: int, title: str, message: str, advice: str) -> HttpResponse:
+    if request.path.startswith(API):
+        return problem(status, title, message)
     if wants_json(request):
         return json_response({"error": message, "status": status}, status=status)
     facts = {"status": status, "title": title, "message": message, "advice": advice}

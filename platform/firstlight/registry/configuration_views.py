@@ -41,18 +41,7 @@ def configuration_list(request: HttpRequest) -> HttpResponse:
         **page.facts(),
         "status": status,
         "archived": request.GET.get("archived") == "1",
-        "configurations": [
-            {
-                "id": c.pk,
-                "url": reverse("configuration", args=[c.pk]),
-                "name": c.name,
-                "team": c.team.name,
-                "status": c.status,
-                "checkpoints": c.used,
-                "created_at": c.created_at,
-            }
-            for c in page.rows
-        ],
+        "configurations": [configuration_facts(c) | {"checkpoints": c.used} for c in page.rows],
     }
     return render_page(
         request,
@@ -61,6 +50,19 @@ def configuration_list(request: HttpRequest) -> HttpResponse:
         statuses=TrainingConfiguration.Status.choices,
         can_write=writable_teams(request.user).exists(),
     )
+
+
+def configuration_facts(c: TrainingConfiguration) -> dict[str, Any]:
+    return {
+        "id": c.pk,
+        "url": reverse("configuration", args=[c.pk]),
+        "name": c.name,
+        "team": c.team.name,
+        "status": c.status,
+        "created_at": c.created_at,
+        "archived_at": c.archived_at,
+        "left_out": c.left_out,
+    }
 
 
 def configuration_new(request: HttpRequest) -> HttpResponse:

@@ -27,7 +27,7 @@ def rename(actor: User, subject: Archivable, name: str) -> Archivable:
     """Another name. All versions of a task are renamed together; "" takes a run's name away."""
     team, name = team_of(subject), name.strip()
     require_writer(actor, team)
-    optional = subject._meta.get_field("name").blank
+    optional = _name_of(subject).blank
     if (not name and not optional) or len(name) > MAX_NAME or (name and not name.isprintable()):
         raise Refused(f"A name must have 1 to {MAX_NAME} printable characters, not {name[:130]!r}.")
     try:
@@ -40,7 +40,7 @@ def rename(actor: User, subject: Archivable, name: str) -> Archivable:
                     raise Refused(f"{team} already has a task named {name!r}: choose another name.")
                 Task.objects.filter(team=team, name=before).update(name=name)
             else:
-                subject.save(update_fields=["name"])
+                _save(subject, "name")
             record(actor, team, f"renamed {_kind(subject)}", subject, before=before, now=name)
     except IntegrityError as error:
         raise Refused(f"There is already a {_kind(subject)} named {name!r}: choose another name.") from error
@@ -113,18 +113,27 @@ def facts(subject: Any, page: str) -> dict[str, Any]:
 
 def choices(subject: Any) -> dict[str, Any]:
     """What the menu of a page offers."""
-    field = subject._meta.get_field("name")
+    field = _name_of(subject)
     return {
         "current_name": subject.name,
         "optional": field.blank,
         "leaves": isinstance(subject, Excludable),
         "removable": isinstance(subject, REMOVABLE)
         and not any(
-            getattr(subject, relation.get_accessor_name()).exists()
+            getattr(subject, str(relation.get_accessor_name())).exists()
             for relation in subject._meta.related_objects
             if relation.on_delete is models.PROTECT
         ),
     }
+
+
+def _name_of(subject: Any) -> Any:
+    """The field that holds a thing's name."""
+    return subject._meta.get_field("name")
+
+
+def _save(subject: Any, *fields: str) -> None:
+    subject.save(update_fields=list(fields))
 
 
 def _locked(subject: Any) -> Any:

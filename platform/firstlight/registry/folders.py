@@ -93,7 +93,8 @@ def look(folder: Path, root: Path) -> FoundFolder:
     for source, facts in (("from its name", from_name(f"{root.name}/{name}")), *_written(folder, headers)):
         for key, value in facts.items():
             values[key], told[key] = value, source
-    return FoundFolder(str(folder), name[:120], headers, told=told, **values)
+    tokens, step, seed = values["tokens"], values["step"], values["seed"]
+    return FoundFolder(str(folder), name[:120], headers, tokens, step, seed, told=told)
 
 
 def from_name(name: str) -> dict[str, int]:

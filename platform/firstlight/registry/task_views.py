@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.defaultfilters import pluralize
@@ -19,36 +19,56 @@ from firstlight.teams.access import get_visible, may_write, require_some_team, v
 
 
 def task_list(request: HttpRequest) -> HttpResponse:
-    rows = (
-        endings.current(visible(Task, request.user), archived=request.GET.get("archived") == "1")
-        .select_related("team")
-        .annotate(
-            instance_count=Count("instances"),
-            excluded_count=Count("instances", filter=~Q(instances__excluded="")),
-        )
-    )
+    rows = endings.current(visible(Task, request.user), archived=request.GET.get("archived") == "1")
+    rows = with_counts(rows)
     page = keyset(request, rows, {"newest": "-id", "name": "name"}, default="newest")
     data = {
         **page.facts(),
         "archived": request.GET.get("archived") == "1",
-        "tasks": [
-            {
-                "id": t.pk,
-                "url": reverse("task", args=[t.pk]),
-                "name": t.name,
-                "version": t.version,
-                "team": t.team.name,
-                "instances": t.instance_count,
-                "excluded": t.excluded_count,
-                "digest": t.digest,
-                "created_at": t.created_at,
-            }
-            for t in page.rows
-        ],
+        "tasks": [task_facts(t) for t in page.rows],
     }
     return render_page(
         request, "registry/task_list.html", data, can_write=writable_teams(request.user).exists()
     )
+
+
+def with_counts(rows: QuerySet[Task]) -> QuerySet[Task]:
+    """Tasks with what `task_facts` says of their instances."""
+    return rows.select_related("team").annotate(
+        instance_count=Count("instances"),
+        excluded_count=Count("instances", filter=~Q(instances__excluded="")),
+    )
+
+
+def task_facts(t: Any) -> dict[str, Any]:
+    return {
+        "id": t.pk,
+        "url": reverse("task", args=[t.pk]),
+        "name": t.name,
+        "version": t.version,
+        "team": t.team.name,
+        "instances": t.instance_count,
+        "excluded": t.excluded_count,
+        "digest": t.digest,
+        "created_at": t.created_at,
+        "archived_at": t.archived_at,
+        "left_out": t.left_out,
+    }
+
+
+def instance_facts(i: Instance) -> dict[str, Any]:
+    return {
+        "id": i.pk,
+        "position": i.position,
+        "key": i.key,
+        "prompt": i.prompt,
+        "answer": i.answer,
+        "grader": i.grader,
+        "stop": i.stop,
+        "max_tokens": i.max_tokens,
+        "guess_rate": i.guess_rate,
+        "excluded": i.excluded,
+    }
 
 
 def task_new(request: HttpRequest) -> HttpResponse:
@@ -110,21 +130,7 @@ def task(request: HttpRequest, pk: int) -> HttpResponse:
             for v in versions[:50]
         ],
         **page.facts(),
-        "instances": [
-            {
-                "id": i.pk,
-                "position": i.position,
-                "key": i.key,
-                "prompt": i.prompt,
-                "answer": i.answer,
-                "grader": i.grader,
-                "stop": i.stop,
-                "max_tokens": i.max_tokens,
-                "guess_rate": i.guess_rate,
-                "excluded": i.excluded,
-            }
-            for i in page.rows
-        ],
+        "instances": [instance_facts(i) for i in page.rows],
     }
     return render_page(
         request,

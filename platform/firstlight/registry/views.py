@@ -1,7 +1,9 @@
 """The list of series, and the forms of series and checkpoints; what was measured of one is shown by `home`."""
 
+from typing import Any
+
 from django.contrib import messages
-from django.db.models import Count, Max, Min, Q
+from django.db.models import Count, Max, Min, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -28,39 +30,43 @@ from firstlight.teams.access import (
 
 def series_list(request: HttpRequest) -> HttpResponse:
     """All series with their sizes."""
-    rows = (
-        endings.current(visible(Series, request.user), archived=request.GET.get("archived") == "1")
-        .select_related("team")
-        .annotate(
-            checkpoint_count=Count("checkpoints"),
-            planned_count=Count("checkpoints", filter=Q(checkpoints__planned=True)),
-            smallest=Min("checkpoints__n_params"),
-            largest=Max("checkpoints__n_params"),
-            newest=Max("checkpoints__created_at"),
-        )
-    )
+    archived = request.GET.get("archived") == "1"
+    rows = with_sizes(endings.current(visible(Series, request.user), archived=archived))
     page = keyset(request, rows, {"newest": "-id", "name": "name"}, default="newest")
     data = {
         **page.facts(),
         "archived": request.GET.get("archived") == "1",
-        "series": [
-            {
-                "id": s.pk,
-                "url": reverse("series", args=[s.pk]),
-                "name": s.name,
-                "team": s.team.name,
-                "checkpoints": s.checkpoint_count,
-                "planned": s.planned_count,
-                "smallest": s.smallest,
-                "largest": s.largest,
-                "newest_checkpoint_at": s.newest,
-            }
-            for s in page.rows
-        ],
+        "series": [series_facts(s) for s in page.rows],
     }
     return render_page(
         request, "registry/series_list.html", data, can_write=writable_teams(request.user).exists()
     )
+
+
+def with_sizes(rows: QuerySet[Series]) -> QuerySet[Series]:
+    """Series with what `series_facts` says of their checkpoints."""
+    return rows.select_related("team").annotate(
+        checkpoint_count=Count("checkpoints"),
+        planned_count=Count("checkpoints", filter=Q(checkpoints__planned=True)),
+        smallest=Min("checkpoints__n_params"),
+        largest=Max("checkpoints__n_params"),
+        newest=Max("checkpoints__created_at"),
+    )
+
+
+def series_facts(s: Any) -> dict[str, Any]:
+    return {
+        "id": s.pk,
+        "url": reverse("series", args=[s.pk]),
+        "name": s.name,
+        "team": s.team.name,
+        "checkpoints": s.checkpoint_count,
+        "planned": s.planned_count,
+        "smallest": s.smallest,
+        "largest": s.largest,
+        "newest_checkpoint_at": s.newest,
+        "archived_at": s.archived_at,
+    }
 
 
 def series_new(request: HttpRequest) -> HttpResponse:

@@ -1,0 +1,406 @@
+"""Operations on series, training configurations, checkpoints, tasks and instances."""
+
+from typing import Any
+
+from django.forms import ValidationError
+from django.http import HttpRequest, HttpResponse
+from ninja import File, Form, Router, UploadedFile
+
+from firstlight.api.answers import (
+    MADE,
+    MANY,
+    ONE,
+    Id,
+    Input,
+    Name,
+    Size,
+    Text,
+    Where,
+    Whole,
+    answer,
+    once,
+    rows_page,
+)
+from firstlight.files.errors import Refused
+from firstlight.home.series_pages import checkpoint_facts
+from firstlight.registry import actions, digests, endings
+from firstlight.registry.configuration_views import configuration_facts
+from firstlight.registry.folders import find_checkpoints
+from firstlight.registry.forms import read_upload
+from firstlight.registry.models import Checkpoint, Instance, Series, Task, TrainingConfiguration
+from firstlight.registry.register_actions import (
+    NewCheckpoint,
+    configuration_named,
+    register_folder,
+    series_named,
+)
+from firstlight.registry.task_views import instance_facts, task_facts, with_counts
+from firstlight.registry.views import series_facts, with_sizes
+from firstlight.teams.access import get_visible, require_some_team, visible, writable_teams
+from firstlight.teams.models import Team
+
+router = Router(tags=["registry"])
+
+
+def team_for(request: HttpRequest, name: str | None) -> Team:
+    """The team that a request names, or the only one in which its person may write."""
+    require_some_team(request.user)
+    teams = writable_teams(request.user)
+    if name is not None:
+        team = teams.filter(name=name).first()
+        if team is None:
+            raise Refused(f"No team {name!r} in which you may write: GET /teams lists yours.")
+        return team
+    first_two = list(teams[:2])
+    if len(first_two) != 1:
+        raise Refused("You write in several teams: name one in the field team.")
+    return first_two[0]
+
+
+class NewSeries(Input):
+    name: Name
+    description: Text = ""
+    scale_axis: Name = "n_params"
+    team: Name | None = None
+
+
+@router.get("/series", response=MANY, operation_id="list_series", summary="Series, the newest first")
+def list_series(request: HttpRequest, where: Where, archived: bool = False) -> HttpResponse:
+    return rows_page(
+        with_sizes(endings.current(visible(Series, request.user), archived=archived)), where, series_facts
+    )
+
+
+@router.post("/series", response=MADE, operation_id="create_series", summary="A new series")
+@once
+def create_series(request: HttpRequest, body: NewSeries) -> HttpResponse:
+    team = team_for(request, body.team)
+    made = actions.create_series(
+        request.user, team, name=body.name, description=body.description, scale_axis=body.scale_axis
+    )
+    return answer(series_facts(with_sizes(Series.objects.filter(pk=made.pk)).get()), 201)
+
+
+@router.get("/series/{pk}", response=ONE, operation_id="get_series", summary="One series")
+def get_series(request: HttpRequest, pk: Id) -> HttpResponse:
+    found = get_visible(Series, request.user, pk=pk)
+    return answer(series_facts(with_sizes(Series.objects.filter(pk=found.pk)).get()))
+
+
+class NewConfiguration(Input):
+    name: Name
+    recipe: dict[str, Any] = {}
+    status: Name = "planned"
+    team: Name | None = None
+
+
+class ChangedConfiguration(Input):
+    recipe: dict[str, Any] | None = None
+    status: Name | None = None
+
+
+@router.get(
+    "/configurations", response=MANY, operation_id="list_configurations", summary="Training configurations"
+)
+def list_configurations(request: HttpRequest, where: Where, archived: bool = False) -> HttpResponse:
+    rows = endings.current(visible(TrainingConfiguration, request.user), archived=archived)
+    return rows_page(rows.select_related("team"), where, _configuration)
+
+
+def _configuration(c: TrainingConfiguration) -> dict[str, Any]:
+    return configuration_facts(c) | {"recipe": c.recipe}
+
+
+@router.post("/configurations", response=MADE, operation_id="create_configuration", summary="A new recipe")
+@once
+def create_configuration(request: HttpRequest, body: NewConfiguration) -> HttpResponse:
+    _check_status(body.status)
+    made = actions.create_configuration(
+        request.user, team_for(request, body.team), name=body.name, recipe=body.recipe, status=body.status
+    )
+    return answer(_configuration(made), 201)
+
+
+@router.get("/configurations/{pk}", response=ONE, operation_id="get_configuration", summary="One recipe")
+def get_configuration(request: HttpRequest, pk: Id) -> HttpResponse:
+    return answer(_configuration(get_visible(TrainingConfiguration, request.user, pk=pk)))
+
+
+@router.patch(
+    "/configurations/{pk}",
+    response=ONE,
+    operation_id="change_configuration",
+    summary="Change status, or a recipe that nothing uses yet",
+)
+def change_configuration(request: HttpRequest, pk: Id, body: ChangedConfiguration) -> HttpResponse:
+    found = get_visible(TrainingConfiguration, request.user, pk=pk)
+    if body.status is not None:
+        _check_status(body.status)
+    changed = actions.update_configuration(
+        request.user,
+        found,
+        recipe=found.recipe if body.recipe is None else body.recipe,
+        status=body.status or found.status,
+    )
+    return answer(_configuration(changed))
+
+
+def _check_status(status: str) -> None:
+    if status not in TrainingConfiguration.Status.values:
+        known = ", ".join(TrainingConfiguration.Status.values)
+        raise Refused(f"no status {status!r}: choose one of {known}.")
+
+
+class Training(Input):
+    series: Name
+    configuration: Name
+    name: Name = ""
+    tokens: Size | None = None
+    step: Whole | None = None
+    seed: Whole | None = None
+    team: Name | None = None
+
+
+class RegisteredCheckpoint(Training):
+    location: Text
+
+
+class ServedCheckpoint(Training):
+    model: Text
+    n_params: Size
+    tokenizer: Text = ""
+
+
+class PlannedCheckpoint(Input):
+    series: Name
+    configuration: Name
+    name: Name
+    n_params: Size
+    tokens: Size | None = None
+    team: Name | None = None
+
+
+@router.get(
+    "/checkpoints", response=MANY, operation_id="list_checkpoints", summary="Checkpoints, the newest first"
+)
+def list_checkpoints(
+    request: HttpRequest, where: Where, series: Id | None = None, archived: bool = False
+) -> HttpResponse:
+    rows = endings.current(visible(Checkpoint, request.user), archived=archived)
+    rows = rows.filter(series=series) if series is not None else rows
+    return rows_page(rows.select_related("configuration", "series"), where, _checkpoint)
+
+
+def _checkpoint(c: Checkpoint) -> dict[str, Any]:
+    return checkpoint_facts(c) | {"series": c.series.name, "series_id": c.series_id, "location": c.location}
+
+
+@router.post(
+    "/checkpoints",
+    response=MADE,
+    operation_id="register_checkpoint",
+    summary="Register a folder of weights; series and configuration are made where their names are new",
+)
+@once
+def register_checkpoint(request: HttpRequest, body: RegisteredCheckpoint) -> HttpResponse:
+    (found,) = register_folder(
+        request.user,
+        team_for(request, body.team),
+        series=body.series,
+        configuration=body.configuration,
+        rows=[
+            NewCheckpoint(
+                location=body.location,
+                name=body.name or body.location.rstrip("/").rpartition("/")[2],
+                tokens=body.tokens,  # type: ignore[arg-type]
+                step=body.step,
+                seed=body.seed,
+            )
+        ],
+    )
+    return answer(_checkpoint(found), 201)
+
+
+@router.post("/checkpoints/plan", response=MADE, operation_id="plan_checkpoint", summary="A model to come")
+@once
+def plan_checkpoint(request: HttpRequest, body: PlannedCheckpoint) -> HttpResponse:
+    team = team_for(request, body.team)
+    made = actions.plan_checkpoint(
+        request.user,
+        series_named(request.user, team, body.series),
+        configuration_named(request.user, team, body.configuration),
+        name=body.name,
+        n_params=body.n_params,  # type: ignore[arg-type]
+        tokens=body.tokens,  # type: ignore[arg-type]
+    )
+    return answer(_checkpoint(made), 201)
+
+
+@router.post(
+    "/checkpoints/serve", response=MADE, operation_id="serve_checkpoint", summary="A model behind endpoints"
+)
+@once
+def serve_checkpoint(request: HttpRequest, body: ServedCheckpoint) -> HttpResponse:
+    team = team_for(request, body.team)
+    made = actions.register_served_checkpoint(
+        request.user,
+        series_named(request.user, team, body.series),
+        configuration_named(request.user, team, body.configuration),
+        name=body.name or body.model,
+        model=body.model,
+        n_params=body.n_params,  # type: ignore[arg-type]
+        tokenizer=body.tokenizer,
+        tokens=body.tokens,  # type: ignore[arg-type]
+        step=body.step,
+        seed=body.seed,
+    )
+    return answer(_checkpoint(made), 201)
+
+
+@router.get("/checkpoints/{pk}", response=ONE, operation_id="get_checkpoint", summary="One checkpoint")
+def get_checkpoint(request: HttpRequest, pk: Id) -> HttpResponse:
+    return answer(_checkpoint(get_visible(Checkpoint, request.user, pk=pk)))
+
+
+class Folder(Input):
+    location: Text
+
+
+class FolderRow(Input):
+    location: Text
+    name: Name
+    tokens: Size | None = None
+    step: Whole | None = None
+    seed: Whole | None = None
+    seen: Name = ""
+    configuration: Name = ""
+
+
+class FolderOfCheckpoints(Input):
+    series: Name
+    configuration: Name
+    rows: list[FolderRow]
+    team: Name | None = None
+
+
+@router.post(
+    "/checkpoints/{pk}/attach", response=ONE, operation_id="attach_weights", summary="A planned model arrives"
+)
+@once
+def attach_weights(request: HttpRequest, pk: Id, body: Folder) -> HttpResponse:
+    found = get_visible(Checkpoint, request.user, pk=pk)
+    return answer(_checkpoint(actions.attach_weights(request.user, found, location=body.location)))
+
+
+@router.post(
+    "/checkpoints/{pk}/digest",
+    response=ONE,
+    operation_id="read_digest_again",
+    summary="Read the weights again",
+)
+@once
+def read_digest_again(request: HttpRequest, pk: Id) -> HttpResponse:
+    digests.read_again(request.user, get_visible(Checkpoint, request.user, pk=pk))
+    return answer(_checkpoint(get_visible(Checkpoint, request.user, pk=pk)))
+
+
+@router.post(
+    "/folders/preview", response=ONE, operation_id="preview_folder", summary="The checkpoints in a folder"
+)
+def preview_folder(request: HttpRequest, body: Folder) -> HttpResponse:
+    require_some_team(request.user)
+    return answer({"found": [one.facts() for one in find_checkpoints(body.location)]})
+
+
+@router.post(
+    "/folders/register",
+    response=MADE,
+    operation_id="register_folder",
+    summary="Several checkpoints, all or none",
+)
+@once
+def register_many(request: HttpRequest, body: FolderOfCheckpoints) -> HttpResponse:
+    rows = [NewCheckpoint(**row.dict()) for row in body.rows]
+    made = register_folder(
+        request.user,
+        team_for(request, body.team),
+        series=body.series,
+        configuration=body.configuration,
+        rows=rows,
+    )
+    return answer({"checkpoints": [_checkpoint(c) for c in made]}, 201)
+
+
+@router.get("/tasks", response=MANY, operation_id="list_tasks", summary="Tasks, the newest first")
+def list_tasks(
+    request: HttpRequest, where: Where, name: Text | None = None, archived: bool = False
+) -> HttpResponse:
+    rows = endings.current(visible(Task, request.user), archived=archived)
+    rows = rows.filter(name=name) if name is not None else rows
+    return rows_page(with_counts(rows), where, task_facts)
+
+
+class NewTask(Input):
+    name: Name
+    description: Text = ""
+    team: Name | None = None
+
+
+@router.post(
+    "/tasks",
+    response=MADE,
+    operation_id="upload_task",
+    summary="A task file (JSONL); a known name gets a new version",
+)
+@once
+def upload_task(
+    request: HttpRequest,
+    file: File[UploadedFile],
+    about: Form[NewTask],
+) -> HttpResponse:
+    into = team_for(request, about.team)
+    try:
+        specs = read_upload(file)
+    except ValidationError as error:
+        raise Refused(" ".join(error.messages)) from error
+    made = actions.import_task(
+        request.user, into, name=about.name, specs=specs, description=about.description
+    )
+    return answer(task_facts(with_counts(Task.objects.filter(pk=made.pk)).get()), 201)
+
+
+@router.get("/tasks/{pk}", response=ONE, operation_id="get_task", summary="One version of a task")
+def get_task(request: HttpRequest, pk: Id) -> HttpResponse:
+    found = get_visible(Task, request.user, pk=pk)
+    return answer(task_facts(with_counts(Task.objects.filter(pk=found.pk)).get()))
+
+
+@router.get(
+    "/tasks/{pk}/instances", response=MANY, operation_id="list_instances", summary="Instances of a task"
+)
+def list_instances(
+    request: HttpRequest, pk: Id, where: Where, search: Text = "", excluded: bool | None = None
+) -> HttpResponse:
+    task = get_visible(Task, request.user, pk=pk)
+    rows = visible(Instance, request.user).filter(task=task)
+    if excluded is not None:
+        rows = rows.exclude(excluded="") if excluded else rows.filter(excluded="")
+    if search:
+        rows = rows.filter(key__icontains=search) | rows.filter(prompt__icontains=search)
+    return rows_page(rows, where, instance_facts, rising=True)
+
+
+class Reason(Input):
+    reason: Text = ""
+
+
+@router.post(
+    "/instances/{pk}/exclude",
+    response=ONE,
+    operation_id="exclude_instance",
+    summary="Leave an instance out of later runs, with a reason; an empty one takes it back",
+)
+@once
+def exclude_instance(request: HttpRequest, pk: Id, body: Reason) -> HttpResponse:
+    instance = get_visible(Instance, request.user, pk=pk)
+    return answer(instance_facts(actions.exclude_instance(request.user, instance, reason=body.reason)))
