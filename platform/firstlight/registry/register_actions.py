@@ -1,15 +1,19 @@
 """Registering several checkpoints at once: all of them or none, with the series and the configuration where new."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from firstlight.files.errors import Refused
 from firstlight.registry import actions
 from firstlight.registry.models import Checkpoint, Series, TrainingConfiguration
 from firstlight.teams.access import User, require_writer
 from firstlight.teams.models import Team
+
+Row = TypeVar("Row", Series, TrainingConfiguration)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +65,25 @@ def register_folder(
 
 def series_named(actor: User, team: Team, name: str) -> Series:
     """The team's series of that name, made where there is none."""
-    found = Series.objects.filter(team=team, name=name.strip()).first()
-    return found or actions.create_series(actor, team, name=name)
+    rows = Series.objects.filter(team=team, name=name.strip())
+    return rows.first() or _made(rows, lambda: actions.create_series(actor, team, name=name))
 
 
 def configuration_named(actor: User, team: Team, name: str) -> TrainingConfiguration:
     """The team's training configuration of that name, made where there is none."""
-    found = TrainingConfiguration.objects.filter(team=team, name=name.strip()).first()
+    rows = TrainingConfiguration.objects.filter(team=team, name=name.strip())
     trained = TrainingConfiguration.Status.TRAINED
-    return found or actions.create_configuration(actor, team, name=name, recipe={}, status=trained)
+    return rows.first() or _made(
+        rows, lambda: actions.create_configuration(actor, team, name=name, recipe={}, status=trained)
+    )
+
+
+def _made(rows: QuerySet[Row], make: Callable[[], Row]) -> Row:
+    """What `make` makes, or what somebody else made of that name at the same time."""
+    try:
+        return make()
+    except Refused:
+        found = rows.first()
+        if found is None:
+            raise
+        return found
