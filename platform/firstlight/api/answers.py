@@ -21,7 +21,8 @@ from firstlight.api.models import IdempotentRequest
 from firstlight.files.errors import Refused
 from firstlight.pages.errors import problem
 from firstlight.pages.page import finite, json_response
-from firstlight.teams.access import id_of
+from firstlight.teams.access import id_of, require_some_team, writable_teams
+from firstlight.teams.models import Team
 from passuntil import PassUntilError
 from passuntil.sizes import read_size
 
@@ -132,6 +133,21 @@ def _after(cursor: str) -> int:
     except ValueError:
         pass
     raise HttpError(422, f"This cursor is none of ours: {cursor[:60]!r}. Take the `next` of the page before.")
+
+
+def team_for(request: HttpRequest, name: str | None) -> Team:
+    """The team that a request names, or the only one in which its person may write."""
+    require_some_team(request.user)
+    teams = writable_teams(request.user)
+    if name is not None:
+        team = teams.filter(name=name).first()
+        if team is None:
+            raise Refused(f"No team {name!r} in which you may write: GET /teams lists yours.")
+        return team
+    first_two = list(teams[:2])
+    if len(first_two) != 1:
+        raise Refused("You write in several teams: name one in the field team.")
+    return first_two[0]
 
 
 def once(operation: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
