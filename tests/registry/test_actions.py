@@ -11,7 +11,7 @@ from firstlight.evaluations.models import Run
 from firstlight.files.errors import Refused
 from firstlight.files.task_file import InstanceSpec, parse_task_lines
 from firstlight.forecasts.actions import make_forecast
-from firstlight.registry import actions
+from firstlight.registry import actions, instances
 from firstlight.registry.models import Checkpoint, Series, Task, TrainingConfiguration
 from firstlight.teams.actions import add_member, create_team
 from firstlight.teams.models import AuditEvent, Membership
@@ -200,17 +200,17 @@ def test_a_task_without_instances_is_refused(world: World) -> None:
 
 def test_an_excluded_instance_gets_no_unit_and_a_task_of_them_alone_no_run(world: World) -> None:
     first, *rest = world.task.instances.all()
-    actions.exclude_instance(world.user, first, reason="its answer is ambiguous")
+    instances.exclude_instance(world.user, first, reason="its answer is ambiguous")
     assert create_run(world.user, world.checkpoint, world.task, rule=RULE).units_total == 3
     for instance in rest:
-        actions.exclude_instance(world.user, instance, reason="so are these")
+        instances.exclude_instance(world.user, instance, reason="so are these")
     with pytest.raises(Refused, match="Every instance of letters v1 is left out"):
         create_run(world.user, world.checkpoint, world.task, rule=RULE)
 
 
 def test_a_reason_too_long_to_keep_is_refused(world: World) -> None:
     with pytest.raises(Refused, match="at most 300 characters, not 301"):
-        actions.exclude_instance(world.user, world.task.instances.all()[0], reason="x" * 301)
+        instances.exclude_instance(world.user, world.task.instances.all()[0], reason="x" * 301)
 
 
 # --- Runs ---
@@ -276,7 +276,7 @@ def changes(world: World, actor: User) -> dict[str, Callable[[], object]]:
         "plan": lambda: actions.plan_checkpoint(actor, world.series, configuration, name="n", n_params=5),
         "attach": lambda: actions.attach_weights(actor, world.checkpoint, **place),
         "import": lambda: actions.import_task(actor, world.team, name="n", specs=specs()),
-        "exclude": lambda: actions.exclude_instance(actor, first, reason="n"),
+        "exclude": lambda: instances.exclude_instance(actor, first, reason="n"),
         "run": lambda: create_run(actor, world.checkpoint, world.task, rule=RULE),
         "pause": lambda: pause_run(actor, run),
         "cancel": lambda: cancel_run(actor, run),

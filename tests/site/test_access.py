@@ -36,6 +36,8 @@ TABLE: dict[str, tuple[str, str, int, int, int]] = {
     "task-list": ("", "get", 200, 200, 200),
     "task-new": ("", "get", 200, 403, 200),
     "task": ("task", "get", 404, 200, 200),
+    "instances-exclude": ("task", "post", 404, 403, 302),
+    "excluded-csv": ("task", "get", 404, 200, 200),
     "instance-exclude": ("instance", "post", 404, 403, 302),
     "run-list": ("", "get", 200, 200, 200),
     "run-new": ("", "get", 200, 403, 200),
@@ -145,7 +147,12 @@ def test_the_table_has_every_address() -> None:
 
 
 def test_every_page_has_a_json_twin() -> None:
-    pages = {name for name, row in TABLE.items() if row[1] == "get"} - {"run-live", "run-csv", "audit-csv"}
+    pages = {name for name, row in TABLE.items() if row[1] == "get"} - {
+        "run-live",
+        "run-csv",
+        "audit-csv",
+        "excluded-csv",
+    }
     assert {f"{name}.json" for name in pages} == {name for name in names() if name.endswith(".json")}
 
 

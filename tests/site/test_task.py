@@ -1,8 +1,12 @@
+import csv
+
 from django.conf import LazySettings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
 from django.test import Client
 
+from firstlight.files.task_file import parse_task_lines
+from firstlight.registry.actions import import_task
 from firstlight.registry.models import Task
 from tests.site.conftest import QueryCount, World, lines
 
@@ -85,3 +89,52 @@ def test_fifty_instances_a_page(client: Client, world: World, queries: QueryCoun
 def test_the_list_counts_instances(client: Client, world: World) -> None:
     (task,) = client.get("/tasks.json").json()["tasks"]
     assert (task["name"], task["version"], task["instances"]) == ("sums", 1, 4)
+
+
+def test_instances_are_found_by_what_they_hold(client: Client, world: World) -> None:
+    path = f"/tasks/{world.task.pk}"
+    assert [i["key"] for i in client.get(f"{path}.json?find=I2").json()["instances"]] == ["i2"]
+    assert len(client.get(f"{path}.json?find=2%2B3").json()["instances"]) == 4
+    assert "No instance matches" in client.get(f"{path}?find=zzz%00").content.decode()
+    assert len(client.get(f"{path}.json?grader=nonsense").json()["instances"]) == 4
+
+
+def test_several_are_left_out_with_one_reason_and_come_back(client: Client, world: World) -> None:
+    path, some = f"/tasks/{world.task.pk}", list(world.task.instances.all()[:2])
+    ticked = [i.pk for i in some]
+    assert (
+        "Tick at least one" in client.post(f"{path}/exclude", {"reason": "x"}, follow=True).content.decode()
+    )
+    assert (
+        "Give a reason" in client.post(f"{path}/exclude", {"instance": ticked}, follow=True).content.decode()
+    )
+    page = client.post(
+        f"{path}/exclude", {"instance": ticked, "reason": "=leaked"}, follow=True
+    ).content.decode()
+    assert "2 instances left out" in page
+    rows = list(csv.reader(client.get(f"{path}/left-out.csv").getvalue().decode().splitlines()))
+    assert [row[:2] for row in rows] == [["id", "reason"], ["i0", "'=leaked"], ["i1", "'=leaked"]]
+    client.post(f"{path}/exclude", {"instance": ticked, "do": "include"})
+    assert not world.task.instances.exclude(excluded="").exists()
+
+
+def test_instances_of_another_task_are_not_touched(client: Client, world: World) -> None:
+    foreign = world.other_task.instances.first()
+    assert foreign is not None
+    client.post(f"/tasks/{world.task.pk}/exclude", {"instance": [foreign.pk], "reason": "x"})
+    foreign.refresh_from_db()
+    assert foreign.excluded == ""
+
+
+def test_a_new_version_leaves_out_what_was_left_out_where_it_is_the_same(world: World) -> None:
+    for instance in world.task.instances.all()[:2]:
+        instance.excluded = "leaked"
+        instance.save()
+    changed = lines(5)
+    changed[1] = changed[1].replace(b"2+3", b"2+4")
+    specs = parse_task_lines(changed, source="x")
+    fresh = import_task(world.owner, world.team, name="sums", specs=specs)
+    assert [i.key for i in fresh.instances.exclude(excluded="")] == ["i0"]
+    third = parse_task_lines(lines(6), source="x")
+    again = import_task(world.owner, world.team, name="sums", specs=third, carry=False)
+    assert not again.instances.exclude(excluded="").exists()

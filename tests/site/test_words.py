@@ -13,7 +13,8 @@ from firstlight.evaluations.models import Likelihood
 from firstlight.evaluations.progress import settle_state
 from firstlight.files.task_file import parse_task_lines
 from firstlight.forecasts.actions import lock_forecast
-from firstlight.registry.actions import exclude_instance, import_task
+from firstlight.registry.actions import import_task
+from firstlight.registry.instances import exclude_instance
 from tests.site.conftest import Measured, World, draw, finish, lines
 from tests.site.test_access import TABLE, address
 

@@ -19,7 +19,7 @@ from firstlight.api.answers import (
     team_for,
 )
 from firstlight.files.errors import Refused
-from firstlight.registry import actions, endings
+from firstlight.registry import actions, endings, instances
 from firstlight.registry.forms import read_upload
 from firstlight.registry.models import Instance, Task
 from firstlight.registry.task_views import instance_facts, task_facts, with_counts
@@ -100,4 +100,4 @@ class Reason(Input):
 @once
 def exclude_instance(request: HttpRequest, pk: Id, body: Reason) -> HttpResponse:
     instance = get_visible(Instance, request.user, pk=pk)
-    return answer(instance_facts(actions.exclude_instance(request.user, instance, reason=body.reason)))
+    return answer(instance_facts(instances.exclude_instance(request.user, instance, reason=body.reason)))

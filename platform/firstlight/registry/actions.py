@@ -11,6 +11,7 @@ from firstlight.files.model_folder import ModelFolder, ModelFolderError, read_he
 from firstlight.files.task_file import InstanceSpec, digest
 from firstlight.registry import digests
 from firstlight.registry.endpoints import check_tokenizer, served_models
+from firstlight.registry.instances import carry_exclusions
 from firstlight.registry.locations import resolve_location
 from firstlight.registry.models import Checkpoint, Instance, Series, Task, TrainingConfiguration
 from firstlight.teams.access import User, record, require_writer
@@ -217,9 +218,18 @@ def attach_weights(actor: User, checkpoint: Checkpoint, *, location: str) -> Che
 
 
 def import_task(
-    actor: User, team: Team, *, name: str, specs: Sequence[InstanceSpec], description: str = ""
+    actor: User,
+    team: Team,
+    *,
+    name: str,
+    specs: Sequence[InstanceSpec],
+    description: str = "",
+    carry: bool = True,
 ) -> Task:
-    """A new version of the task `name`; raises Refused where the newest version holds the very same instances."""
+    """A new version of the task `name`; raises Refused where a version holds the very same instances.
+
+    `carry`: what the newest version leaves out stays left out, where id and content are the same.
+    """
     require_writer(actor, team)
     name = _name("task", name)
     if not specs:
@@ -241,43 +251,25 @@ def import_task(
             digest=fresh,
             created_by_id=author.pk if author else None,
         )
-        Instance.objects.bulk_create(
-            [
-                Instance(
-                    task=task,
-                    position=position,
-                    key=spec.id,
-                    prompt=spec.prompt,
-                    answer=spec.answer or "",
-                    grader=spec.grader,
-                    stop=list(spec.stop),
-                    max_tokens=spec.max_tokens,
-                    guess_rate=spec.guess_rate or 0.0,
-                )
-                for position, spec in enumerate(specs)
-            ],
-            batch_size=500,
-        )
-        record(actor, team, "imported task", task, instances=len(specs), digest=fresh)
+        rows = [
+            Instance(
+                task=task,
+                position=position,
+                key=spec.id,
+                prompt=spec.prompt,
+                answer=spec.answer or "",
+                grader=spec.grader,
+                stop=list(spec.stop),
+                max_tokens=spec.max_tokens,
+                guess_rate=spec.guess_rate or 0.0,
+            )
+            for position, spec in enumerate(specs)
+        ]
+        before = Task.objects.filter(team=team, name=name, version=newest).first() if carry else None
+        carried = carry_exclusions(before, rows) if before else 0
+        Instance.objects.bulk_create(rows, batch_size=500)
+        record(actor, team, "imported task", task, instances=len(specs), digest=fresh, carried=carried)
     return task
-
-
-def exclude_instance(actor: User, instance: Instance, *, reason: str) -> Instance:
-    """Leave an instance out of later runs, with the reason (the papers remove distracting items); "" takes it back."""
-    require_writer(actor, instance.task.team)
-    if len(reason) > 300:
-        raise Refused(f"A reason may have at most 300 characters, not {len(reason)}: shorten it.")
-    with transaction.atomic():
-        instance.excluded = reason.strip()
-        instance.save(update_fields=["excluded"])
-        record(
-            actor,
-            instance.task.team,
-            "excluded instance" if reason else "included instance",
-            instance,
-            why=reason,
-        )
-    return instance
 
 
 def _same_team(actor: User, series: Series, configuration: TrainingConfiguration) -> None:

@@ -316,6 +316,12 @@ class TaskForm(TeamForm):
         help_text='One instance per line, for example {"id": "a1", "prompt": "2+3=", "answer": "5", "grader": "exact"}',
         widget=forms.FileInput(attrs={"accept": ".jsonl,.json,application/jsonl"}),
     )
+    carry = forms.BooleanField(
+        label="Leave out again what the version before leaves out",
+        required=False,
+        initial=True,
+        help_text="Instances whose id and content are the same.",
+    )
 
     def clean_file(self) -> list[InstanceSpec]:
         return read_upload(self.cleaned_data["file"])

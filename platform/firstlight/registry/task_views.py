@@ -4,18 +4,28 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.template.defaultfilters import pluralize
 from django.urls import reverse
+from django.views.decorators.http import require_safe
 
+from firstlight.files.errors import Refused
+from firstlight.pages.exports import csv_answer
 from firstlight.pages.forms import form_facts
 from firstlight.pages.listing import keyset
 from firstlight.pages.page import attempt, render_page
-from firstlight.registry import actions, endings
+from firstlight.registry import actions, endings, instances
 from firstlight.registry.forms import ExcludeForm, TaskForm
 from firstlight.registry.models import Instance, Task
-from firstlight.teams.access import get_visible, may_write, require_some_team, visible, writable_teams
+from firstlight.teams.access import (
+    get_visible,
+    may_write,
+    require_some_team,
+    require_writer,
+    visible,
+    writable_teams,
+)
 
 
 def task_list(request: HttpRequest) -> HttpResponse:
@@ -80,7 +90,9 @@ def task_new(request: HttpRequest) -> HttpResponse:
         imported = form.attempt(lambda: actions.import_task(request.user, specs=specs, **values))
         if imported:
             counted = f"{len(specs):,} instance{pluralize(len(specs))}"
-            messages.success(request, f"{imported} is imported with {counted}.")
+            left = imported.instances.exclude(excluded="").count()
+            kept = f" {left:,} left out as in the version before." if left else ""
+            messages.success(request, f"{imported} is imported with {counted}.{kept}")
             return redirect("task", imported.pk)
     return render_page(
         request,
@@ -106,8 +118,16 @@ def task(request: HttpRequest, pk: int) -> HttpResponse:
         rows = rows.exclude(excluded="")
     elif show == "included":
         rows = rows.filter(excluded="")
+    find, grader = request.GET.get("find", "")[:200].replace("\x00", ""), request.GET.get("grader", "")
+    if find:
+        rows = rows.filter(Q(key__icontains=find) | Q(prompt__icontains=find) | Q(answer__icontains=find))
+    counted = Count("id"), Count("id", filter=~Q(excluded=""))
+    kinds = every.order_by().values("grader").annotate(total=counted[0], left_out=counted[1])
+    by_grader = {kind["grader"]: kind for kind in kinds}
+    graders = sorted(by_grader)
+    if grader in graders:
+        rows = rows.filter(grader=grader)
     page = keyset(request, rows, {"position": "position", "id": "key"}, default="position")
-    counts = every.aggregate(total=Count("id"), excluded=Count("id", filter=~Q(excluded="")))
     data: dict[str, Any] = {
         "id": task.pk,
         "name": task.name,
@@ -117,9 +137,11 @@ def task(request: HttpRequest, pk: int) -> HttpResponse:
         "description": task.description,
         "digest": task.digest,
         "created_at": task.created_at,
-        "instances_total": counts["total"],
-        "instances_excluded": counts["excluded"],
+        "instances_total": sum(kind["total"] for kind in by_grader.values()),
+        "instances_excluded": sum(kind["left_out"] for kind in by_grader.values()),
         "show": show,
+        "find": find,
+        "grader": grader,
         "versions": [
             {
                 "id": v.pk,
@@ -137,6 +159,7 @@ def task(request: HttpRequest, pk: int) -> HttpResponse:
         "registry/task.html",
         data,
         shows=[("included", "Included"), ("excluded", "Left out")],
+        graders=[(name, name) for name in graders],
         can_write=may_write(request.user, task.team),
         **endings.choices(task),
     )
@@ -154,7 +177,42 @@ def instance_exclude(request: HttpRequest, pk: int) -> HttpResponse:
     reason = "" if back else form.cleaned_data["reason"]
     return attempt(
         request,
-        lambda: actions.exclude_instance(request.user, instance, reason=reason),
+        lambda: instances.exclude_instance(request.user, instance, reason=reason),
         to,
         done=f"{instance} is {'included in' if back else 'left out of'} later runs.",
     )
+
+
+def instances_exclude(request: HttpRequest, pk: int) -> HttpResponse:
+    """Leave the ticked instances out with one reason, or include them again."""
+    task = get_visible(Task, request.user, pk=pk)
+    require_writer(request.user, task.team)
+    to = reverse("task", args=[pk])
+    ticked = [int(text) for text in request.POST.getlist("instance") if text.isdigit() and len(text) < 19]
+    form = ExcludeForm(request.POST)
+    back = request.POST.get("do") == "include"
+    if not ticked:
+        messages.error(request, "Tick at least one instance.")
+        return redirect(to)
+    if not form.is_valid() or (not back and not form.cleaned_data["reason"].strip()):
+        messages.error(request, "Give a reason of at most 300 characters: it is shown beside the instances.")
+        return redirect(to)
+    reason = "" if back else form.cleaned_data["reason"]
+    try:
+        changed = instances.exclude_instances(request.user, task, ticked, reason=reason)
+    except Refused as error:
+        messages.error(request, str(error))
+    else:
+        words = "included in" if back else "left out of"
+        messages.success(request, f"{changed:,} instance{pluralize(changed)} {words} later runs.")
+    return redirect(to)
+
+
+@require_safe
+def excluded_csv(request: HttpRequest, pk: int) -> StreamingHttpResponse:
+    """What is left out of a task, with the reasons."""
+    task = get_visible(Task, request.user, pk=pk)
+    rows = visible(Instance, request.user).filter(task=task).exclude(excluded="").order_by("position")
+    values = rows.values_list("key", "excluded", "prompt", "answer")
+    head = ["id", "reason", "prompt", "answer"]
+    return csv_answer(f"task-{pk}-left-out.csv", head, map(list, values.iterator(chunk_size=1000)))

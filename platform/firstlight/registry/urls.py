@@ -1,3 +1,5 @@
+from django.urls import path
+
 from firstlight.pages.page import page, post
 from firstlight.registry import configuration_views, endpoint_views, register_views, task_views, views
 
@@ -20,5 +22,7 @@ urlpatterns = [
     *page("tasks", task_views.task_list, "task-list"),
     *page("tasks/new", task_views.task_new, "task-new"),
     *page("tasks/<int:pk>", task_views.task, "task"),
+    *post("tasks/<int:pk>/exclude", task_views.instances_exclude, "instances-exclude"),
+    path("tasks/<int:pk>/left-out.csv", task_views.excluded_csv, name="excluded-csv"),
     *post("instances/<int:pk>/exclude", task_views.instance_exclude, "instance-exclude"),
 ]
