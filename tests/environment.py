@@ -18,5 +18,6 @@ for _name in (
     "FIRSTLIGHT_MODEL_ROOTS",
 ):
     os.environ.pop(_name, None)
+os.environ["FIRSTLIGHT_API_RATE"] = "100000/s"  # tests send as fast as they can; one sets a rate of its own
 # Celery reads its broker once in a process. In-process tests ring nobody; tests of workers start programs of their own.
 os.environ["FIRSTLIGHT_REDIS_URL"] = "memory://"

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 
 from firstlight.api.answers import forget_old_keys
 from firstlight.api.docs import openapi
 from firstlight.api.models import IdempotentRequest
+from firstlight.api.site import api
 from firstlight.evaluations.models import Run
 from firstlight.registry.models import Checkpoint, Series
 from firstlight.teams.tokens import create_token
@@ -197,3 +199,15 @@ def test_the_page_of_the_api_lists_every_operation(world: World) -> None:  # noq
         for operation in methods.values():
             assert operation["operationId"] in page
     assert Client().get("/api/v1/docs").status_code == 200
+
+
+def test_a_token_that_asks_too_often_is_told_to_wait(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (throttle,) = api.throttle  # type: ignore[misc]
+    monkeypatch.setattr(throttle, "num_requests", 2)
+    monkeypatch.setattr(throttle, "duration", 60)
+    cache.clear()
+    answers = [call("GET", "/me") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[2].headers["Content-Type"] == "application/problem+json"
+    assert 0 < int(answers[2].headers["Retry-After"]) <= 60
+    cache.clear()

@@ -1,16 +1,19 @@
 """The REST API: who may call it, and how its errors look. Routers call the same actions as the pages."""
 
 import logging
+import math
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern
 from ninja import NinjaAPI
-from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.errors import AuthenticationError, HttpError, Throttled, ValidationError
 from ninja.security import HttpBearer, SessionAuth
+from ninja.throttling import AuthRateThrottle
 
 from firstlight.files.errors import Refused
 from firstlight.pages.errors import problem
@@ -38,6 +41,7 @@ api = NinjaAPI(
     version="1",
     description="Register checkpoints, start runs, read estimates and forecasts. Errors are problem details.",
     auth=[TokenAuth(), SessionAuth(csrf=True)],
+    throttle=[AuthRateThrottle(settings.API_RATE)],
     docs_url=None,
     urls_namespace="api",
 )
@@ -76,6 +80,15 @@ def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
     ]
     first = f"{errors[0]['field']}: {errors[0]['message']}" if errors else "a field is wrong"
     return problem(422, "A field is wrong", first, errors=errors)
+
+
+@api.exception_handler(Throttled)
+def _too_many(request: HttpRequest, error: Any) -> HttpResponse:
+    answer = problem(
+        429, "Too many requests", f"At most {settings.API_RATE} with one token: wait, then go on."
+    )
+    answer["Retry-After"] = str(max(1, math.ceil(error.wait or 1)))
+    return answer
 
 
 @api.exception_handler(HttpError)

@@ -140,6 +140,8 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+#: Requests of one token that a web process answers; many times what a training loop sends.
+API_RATE = os.environ.get("FIRSTLIGHT_API_RATE", "100/s")
 MODEL_ROOTS = places.model_roots()
 TASK_UPLOAD_MAX_BYTES = 64 * 2**20
 
