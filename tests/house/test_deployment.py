@@ -15,6 +15,7 @@ def test_django_finds_nothing_to_warn_of_in_production(tmp_path: Path) -> None:
         "FIRSTLIGHT_ALLOWED_HOSTS": "firstlight.example.org",
         "FIRSTLIGHT_SECRET_KEY": "k3y-" + "dawn-over-the-hills-0123456789" * 2,
     }
+    environment.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)  # the browser's tests set it for their own process
     (tmp_path / "static").mkdir()
     checked = subprocess.run(
         [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
