@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstlight.files.errors import Refused
-from firstlight.registry.folders import find_checkpoints, from_name
+from firstlight.registry.folders import find_checkpoints, find_in_table, from_name
 from tests.tiny_model import write_tiny_llama
 
 
@@ -88,3 +88,40 @@ def test_a_link_is_not_followed_out_of_the_folder(root: Path) -> None:
     (root / "run" / "out").symlink_to("/etc")
     with pytest.raises(Refused, match="holds no checkpoint"):
         find_checkpoints("run")
+
+
+def test_a_table_names_folders_with_what_is_known_of_them(root: Path) -> None:
+    for name in ("a", "step5"):
+        write_tiny_llama(root / name, d=32, layers=1, heads=1)
+    table = b"folder,name,tokens,step,configuration\r\na,first,2M,,mixture b\r\nstep5,,,,\r\n"
+    first, second = find_in_table(table)
+    assert (first.name, first.tokens, first.step, first.configuration) == (
+        "first",
+        2_000_000,
+        None,
+        "mixture b",
+    )
+    assert (second.name, second.step, second.told["step"]) == ("step5", 5, "from its name")
+    assert first.told["tokens"] == "from the CSV"
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        (b"", "names its columns"),
+        (b"name\nx\n", "names its columns"),
+        (b"folder,colour\na,red\n", "names its columns"),
+        (b"folder\n", "names no checkpoint"),
+        (b"folder\nnowhere\n", "line 2 of the CSV: no such folder"),
+        (b"folder,step\na,many\n", "line 2 of the CSV: step"),
+        (b"folder,tokens\na,-5\n", "line 2 of the CSV: tokens"),
+        (b"folder\na,b\n", "more cells"),
+        (b"folder\n\xff\n", "no UTF-8"),
+        (b'folder\n"a\n', "cannot be read"),
+        (b"folder\n/etc\n", "outside the allowed folders"),
+    ],
+)
+def test_a_table_that_cannot_be_read_says_where(root: Path, table: bytes, told: str) -> None:
+    write_tiny_llama(root / "a", d=32, layers=1, heads=1)
+    with pytest.raises(Refused, match=told):
+        find_in_table(table)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from firstlight.files.model_folder import read_model_folder
@@ -137,3 +138,19 @@ def test_weights_that_a_series_has_already_are_left_out_of_its_fits_and_asked_ab
     client.post("/checkpoints/register", save(world, rows, series=world.series.name))
     twin = Checkpoint.objects.get(name="twin")
     assert twin.left_out == "same weights as tiny"
+
+
+def test_a_csv_names_checkpoints_with_configurations_of_their_own(client: Client, ladder: World) -> None:
+    table = b"folder,name,configuration\nrun-a/step1000-seed-3,x,other mixture\nrun-a/step2000-seed-3,y,\n"
+    data = {"do": "read", "table": SimpleUploadedFile("c.csv", table)}
+    page = client.post("/checkpoints/register", data).content.decode()
+    assert 'value="other mixture"' in page
+    rows = [row(ladder, 1000, configuration="other mixture"), row(ladder, 2000)]
+    client.post("/checkpoints/register", save(ladder, rows))
+    made = Checkpoint.objects.filter(series__name="fresh").order_by("step")
+    assert [c.configuration.name for c in made] == ["other mixture", "new recipe"]
+
+
+def test_a_csv_that_cannot_be_read_is_told_at_the_preview(client: Client, world: World) -> None:
+    data = {"do": "read", "table": SimpleUploadedFile("c.csv", b"folder\nnowhere\n")}
+    assert "line 2 of the CSV" in client.post("/checkpoints/register", data).content.decode()

@@ -19,9 +19,10 @@ def add_commands(commands: Any) -> None:
     register = commands.add_parser("register")
     register.add_argument(
         "folder",
-        nargs="+",
+        nargs="*",
         help="folders of checkpoints, or of folders of them, below one of FIRSTLIGHT_MODEL_ROOTS",
     )
+    register.add_argument("--csv", type=Path, help="a CSV that names them, with a column folder")
     register.add_argument("--series", required=True, help="the series' name; a new one is created")
     register.add_argument(
         "--configuration", required=True, help="the training configuration's name; a new one is created"
@@ -50,14 +51,19 @@ def add_commands(commands: Any) -> None:
 
 def register_command(arguments: argparse.Namespace) -> int:
     """All folders or none."""
+    if bool(arguments.folder) == bool(arguments.csv):
+        raise Refused("name folders, or a file with --csv: one of the two.")
     site = site_of(arguments)
     if site is not None:
         return _register_there(site, arguments)
     user, team = _who(arguments)
-    from firstlight.registry.folders import find_checkpoints
+    from firstlight.registry.folders import find_checkpoints, find_in_table
     from firstlight.registry.register_actions import NewCheckpoint, register_folder
 
-    found = [one for folder in arguments.folder for one in find_checkpoints(str(Path(folder).resolve()))]
+    if arguments.csv:
+        found = find_in_table(arguments.csv.read_bytes())
+    else:
+        found = [one for folder in arguments.folder for one in find_checkpoints(str(Path(folder).resolve()))]
     rows = _rows(arguments, [one.facts() for one in found])
     if arguments.preview:
         return _say(arguments, {"found": [one.facts() for one in found]}, _preview(rows))
@@ -79,6 +85,8 @@ def register_command(arguments: argparse.Namespace) -> int:
 
 def _register_there(site: Firstlight, arguments: argparse.Namespace) -> int:
     """The folders are those of the site's machine."""
+    if arguments.csv:
+        raise Refused("a CSV is read on the site's machine: upload it on its page, or name the folders here.")
     previews = [site.post("/folders/preview", {"location": folder}) for folder in arguments.folder]
     found = [one for preview in previews for one in preview["found"]]
     rows = _rows(arguments, found)
@@ -105,6 +113,7 @@ def _rows(arguments: argparse.Namespace, found: list[dict[str, Any]]) -> list[di
             "location": one["location"],
             "name": arguments.name or one["name"],
             "seen": one["seen"],
+            "configuration": one.get("configuration", ""),
             **{name: one[name] if value is None else value for name, value in given.items()},
         }
         for one in found

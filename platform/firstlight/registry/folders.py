@@ -1,9 +1,11 @@
 """What lies in a folder of checkpoints: each model with what its files and its name say, before anything is saved."""
 
+import csv
+import io
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,7 @@ class FoundFolder:
     seed: int | None = None
     told: dict[str, str] = field(default_factory=dict)
     refused: str = ""
+    configuration: str = ""
 
     def facts(self) -> dict[str, Any]:
         """As pages, commands and the API show it."""
@@ -57,6 +60,7 @@ class FoundFolder:
             "step": self.step,
             "seed": self.seed,
             "told": self.told,
+            "configuration": self.configuration,
             "refused": self.refused,
         }
 
@@ -78,6 +82,64 @@ def find_checkpoints(text: str) -> list[FoundFolder]:
     return sorted(
         found, key=lambda one: (one.folder is None, one.folder.n_params if one.folder else 0, one.step or 0)
     )
+
+
+def find_in_table(content: bytes) -> list[FoundFolder]:
+    """The checkpoints that a CSV names: a column folder, and as many of COLUMNS as there are.
+
+    Raises Refused with the line of what cannot be read.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Refused(f"the CSV is no UTF-8 text (byte {error.start}): save it as UTF-8.") from error
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    found = []
+    try:
+        columns = [name.strip() for name in reader.fieldnames or []]
+        if "folder" not in columns or not set(columns) <= {*COLUMNS}:
+            known = ", ".join(COLUMNS)
+            raise Refused(
+                f"the first line of the CSV names its columns, folder and any of {known}; not {columns!r}."
+            )
+        reader.fieldnames = columns
+        for row in reader:
+            found.append(_of_row(row, reader.line_num))
+            if len(found) > MOST:
+                raise Refused(f"the CSV names more than {MOST} checkpoints: register them in parts.")
+    except csv.Error as error:
+        raise Refused(f"the CSV cannot be read at line {reader.line_num}: {error}.") from error
+    if not found:
+        raise Refused("the CSV names no checkpoint: write one on each line below the names of the columns.")
+    return found
+
+
+#: Columns of a CSV of checkpoints.
+COLUMNS = ("folder", "name", "tokens", "step", "seed", "configuration")
+
+
+def _of_row(row: dict[Any, Any], line: int) -> FoundFolder:
+    values = {str(name): (value or "").strip() for name, value in row.items() if name is not None}
+    if None in row:
+        raise Refused(f"line {line} of the CSV has more cells than its first line has names.")
+    try:
+        folder = resolve_location(values["folder"])
+    except Refused as error:
+        raise Refused(f"line {line} of the CSV: {error}") from error
+    one = look(folder, folder)
+    given: dict[str, Any] = {name: values[name] for name in ("name", "configuration") if values.get(name)}
+    for name in ("tokens", "step", "seed"):
+        if values.get(name):
+            try:
+                size = read_size(values[name], name) if name == "tokens" else int(values[name])
+            except (PassUntilError, ValueError) as error:
+                raise Refused(
+                    f"line {line} of the CSV: {name} is no whole number: {values[name]!r:.60}."
+                ) from error
+            if not isinstance(size, int) or not 0 <= size < 2**63:
+                raise Refused(f"line {line} of the CSV: {name} is no whole number: {values[name]!r:.60}.")
+            given[name] = size
+    return replace(one, **given, told=one.told | dict.fromkeys(given, "from the CSV"))
 
 
 def look(folder: Path, root: Path) -> FoundFolder:

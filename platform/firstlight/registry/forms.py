@@ -132,10 +132,17 @@ class RegisterForm(TeamForm):
     location = forms.CharField(
         label="Folder",
         max_length=1000,
+        required=False,
         help_text="A folder with a config.json and safetensors files, or one that holds such folders.",
         widget=forms.TextInput(
             attrs={"list": "known-folders", "class": "mono", "autocomplete": "off", "spellcheck": "false"}
         ),
+    )
+    table = forms.FileField(
+        label="Or a CSV",
+        required=False,
+        widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}),
+        help_text="A column folder, and any of name, tokens, step, seed, configuration.",
     )
     series = forms.CharField(
         max_length=120,
@@ -149,7 +156,7 @@ class RegisterForm(TeamForm):
         widget=forms.TextInput(attrs={"list": "known-configurations", "autocomplete": "off"}),
     )
 
-    field_order = ("location", "team", "series", "configuration")
+    field_order = ("location", "table", "team", "series", "configuration")
     folder_error = ""
 
     def __init__(self, user: User, series: Series | None, *args: Any, **kwargs: Any) -> None:
@@ -195,6 +202,7 @@ class FoundForm(SiteForm):
     seed = whole("Seed")
     location = forms.CharField(max_length=1000, widget=forms.HiddenInput)
     seen = forms.CharField(max_length=40, required=False, widget=forms.HiddenInput)
+    configuration = forms.CharField(max_length=120, required=False, widget=forms.HiddenInput)
     # shown again where something else was refused; what is saved is read from the folder
     n_params = forms.CharField(required=False, widget=forms.HiddenInput)
     dtype = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -216,7 +224,10 @@ class FoundForm(SiteForm):
         values = self.cleaned_data
         if not values.get("use"):
             return None
-        return {name: values[name] for name in ("location", "name", "tokens", "step", "seed", "seen")}
+        return {
+            name: values[name]
+            for name in ("location", "name", "tokens", "step", "seed", "seen", "configuration")
+        }
 
 
 class PlanForm(_ConfiguredForm):

@@ -13,7 +13,7 @@ from firstlight.files.errors import Refused
 from firstlight.pages.forms import form_facts
 from firstlight.pages.page import attempt, render_page
 from firstlight.registry import digests
-from firstlight.registry.folders import MOST, FoundFolder, find_checkpoints
+from firstlight.registry.folders import MOST, FoundFolder, find_checkpoints, find_in_table
 from firstlight.registry.forms import FoundForm, RegisterForm
 from firstlight.registry.locations import known_folders
 from firstlight.registry.models import Checkpoint, Series
@@ -41,7 +41,7 @@ def _register(request: HttpRequest, series: Series | None) -> HttpResponse:
     if request.method == "POST" and request.POST.get("do") != "save":
         form = RegisterForm(request.user, series, initial=request.POST.dict())
         try:
-            found = find_checkpoints(request.POST.get("location", ""))
+            found = _found(request)
         except Refused as error:
             form.folder_error = str(error)
         rows = Rows(initial=[one.facts() | {"use": not one.refused} for one in found])
@@ -81,6 +81,21 @@ def _register(request: HttpRequest, series: Series | None) -> HttpResponse:
         "from the folder is run.",
         back=reverse("series", args=[series.pk]) if series else reverse("series-list"),
     )
+
+
+#: Bytes of a CSV of checkpoints.
+MOST_TABLE = 2 * 2**20
+
+
+def _found(request: HttpRequest) -> list[FoundFolder]:
+    """What the CSV names, where one is sent, else what lies in the folder."""
+    table = request.FILES.get("table")
+    if table is None:
+        return find_checkpoints(request.POST.get("location", ""))
+    content = table.read(MOST_TABLE + 1)
+    if len(content) > MOST_TABLE:
+        raise Refused(f"the CSV is larger than {MOST_TABLE // 2**20} MiB: register its checkpoints in parts.")
+    return find_in_table(content)
 
 
 def after_registering(checkpoints: list[Checkpoint]) -> str:
