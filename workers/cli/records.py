@@ -63,7 +63,7 @@ def register_command(arguments: argparse.Namespace) -> int:
     if arguments.csv:
         found = find_in_table(arguments.csv.read_bytes())
     else:
-        found = [one for folder in arguments.folder for one in find_checkpoints(str(Path(folder).resolve()))]
+        found = [one for folder in arguments.folder for one in find_checkpoints(_place(folder))]
     rows = _rows(arguments, [one.facts() for one in found])
     if arguments.preview:
         return _say(arguments, {"found": [one.facts() for one in found]}, _preview(rows))
@@ -118,6 +118,12 @@ def _rows(arguments: argparse.Namespace, found: list[dict[str, Any]]) -> list[di
         }
         for one in found
     ]
+
+
+def _place(folder: str) -> str:
+    """A folder as people name it from where they are; a hub id as it is."""
+    path = Path(folder)
+    return str(path.resolve()) if path.is_absolute() or path.exists() else folder
 
 
 def _preview(rows: list[dict[str, Any]]) -> list[str]:

@@ -11,6 +11,7 @@ from firstlight.files.model_folder import ModelFolder, ModelFolderError, read_he
 from firstlight.files.task_file import InstanceSpec, digest
 from firstlight.registry import digests
 from firstlight.registry.endpoints import check_tokenizer, served_models
+from firstlight.registry.hub import source_of
 from firstlight.registry.instances import carry_exclusions
 from firstlight.registry.locations import resolve_location
 from firstlight.registry.models import Checkpoint, Instance, Series, Task, TrainingConfiguration
@@ -283,6 +284,7 @@ def _same_team(actor: User, series: Series, configuration: TrainingConfiguration
 def _facts(location: str, folder: ModelFolder) -> dict[str, Any]:
     return {
         "location": str(resolve_location(location)),
+        "source": source_of(resolve_location(location)),
         "n_params": folder.n_params,
         "dtype": folder.dtype,
         "architecture": folder.architecture,

@@ -12,6 +12,7 @@ from typing import Any
 from firstlight.files.errors import Refused
 from firstlight.files.model_folder import ModelFolder, ModelFolderError, read_headers_of
 from firstlight.files.strict_json import StrictJsonError, strict_loads
+from firstlight.registry.hub import source_of
 from firstlight.registry.locations import resolve_location
 from passuntil import PassUntilError
 from passuntil.sizes import read_size
@@ -44,6 +45,7 @@ class FoundFolder:
     told: dict[str, str] = field(default_factory=dict)
     refused: str = ""
     configuration: str = ""
+    source: str = ""
 
     def facts(self) -> dict[str, Any]:
         """As pages, commands and the API show it."""
@@ -61,6 +63,7 @@ class FoundFolder:
             "seed": self.seed,
             "told": self.told,
             "configuration": self.configuration,
+            "source": self.source,
             "refused": self.refused,
         }
 
@@ -68,6 +71,8 @@ class FoundFolder:
 def find_checkpoints(text: str) -> list[FoundFolder]:
     """The checkpoint that a folder is, or those in it, the smallest first; raises Refused where there is none."""
     root = resolve_location(text)
+    if source := source_of(root):
+        return [replace(look(root, root), name=text[:120], source=source)]
     folders = [root] if (root / "config.json").is_file() else list(_below(root))
     if not folders:
         raise Refused(

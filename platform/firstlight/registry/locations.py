@@ -7,15 +7,19 @@ from pathlib import Path
 from django.conf import settings
 
 from firstlight.files.errors import Refused
+from firstlight.registry.hub import cache_root, find_snapshot, looks_like_hub_id
 
 
 def resolve_location(text: str) -> Path:
     """The folder that `text` names, resolved; raises Refused where it is absent or outside the allowed roots."""
     roots = [Path(root).resolve() for root in settings.MODEL_ROOTS]
+    cache = cache_root()
+    roots += [cache] if cache else []
     if not text or "\x00" in text:
         raise Refused("Name the folder of a checkpoint: the field is empty or holds a NUL character.")
     asked = Path(text)
-    candidates = [asked] if asked.is_absolute() else [root / asked for root in roots]
+    own = [root for root in roots if root != cache]
+    candidates = [asked] if asked.is_absolute() else [root / asked for root in own]
     inside = []
     for candidate in candidates:
         try:
@@ -26,12 +30,16 @@ def resolve_location(text: str) -> Path:
         if any(resolved.is_relative_to(root) for root in roots):
             inside.append(resolved)
     if not inside:
-        allowed = ", ".join(map(str, roots))
+        if looks_like_hub_id(text):
+            return find_snapshot(text).path
+        allowed = ", ".join(map(str, own))
         raise Refused(
             f"{text} is outside the allowed folders ({allowed}): move it there or set FIRSTLIGHT_MODEL_ROOTS."
         )
     # isdir of os.path, which answers False where a name is too long; that of pathlib raises
     folder = next((path for path in inside if os.path.isdir(path)), None)
+    if folder is None and looks_like_hub_id(text):
+        return find_snapshot(text).path
     if folder is None:
         raise Refused(f"no such folder: {text}. Check the spelling, or copy the checkpoint there first.")
     return folder

@@ -1,0 +1,85 @@
+"""Checkpoints by their hub id, `org/name` or `org/name@revision`, from the local cache of the hub (extra `hub`).
+
+Nothing is downloaded: what is not in the cache is fetched on the site's machine by whoever may, with the hub's own
+command. A snapshot's files are links into the cache's blobs, which the cache's own library made.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from firstlight.files.errors import Refused
+
+_ID = re.compile(r"(?P<id>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<revision>[\w./-]{1,128}))?")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A commit of a hub's repository in the cache."""
+
+    path: Path
+    source: str
+
+
+def cache_root() -> Path | None:
+    """The folder of the cache, or None without the extra."""
+    try:
+        from huggingface_hub import constants
+    except ImportError:
+        return None
+    return Path(constants.HF_HUB_CACHE).resolve()
+
+
+def looks_like_hub_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
+def find_snapshot(text: str) -> Snapshot:
+    """The cached snapshot that a hub id means; raises Refused with how to get it."""
+    match = _ID.fullmatch(text)
+    if match is None:
+        raise Refused(f"{text!r:.200} is no hub id: write it as org/name or org/name@revision.")
+    name, revision = match["id"], match["revision"] or "main"
+    what = f"{name} looks like a hub id, and no allowed folder has that name"
+    root = cache_root()
+    if root is None:
+        raise Refused(f"{what}. The extra hub is not installed: pip install 'firstlight[hub]'.")
+    repository = root / f"models--{name.replace('/', '--')}"
+    if not (repository / "snapshots").is_dir():
+        raise Refused(f"{what}. It is not in the hub's cache of this machine: run there hf download {name}")
+    commit = _commit(repository, revision)
+    path = repository / "snapshots" / commit
+    if not commit or not path.is_dir():
+        known = sorted(entry.name[:12] for entry in (repository / "snapshots").iterdir())[:5]
+        there = ", ".join(known) or "none"
+        raise Refused(
+            f"{name} is in the hub's cache, but not its revision {revision!r} (there are {there}): "
+            f"run on this machine hf download {name} --revision {revision}"
+        )
+    return Snapshot(path, f"{name}@{commit}")
+
+
+def source_of(folder: Path) -> str:
+    """`org/name@commit` of a folder that is a snapshot of the cache, else ""."""
+    root = cache_root()
+    if root is None or not folder.is_relative_to(root):
+        return ""
+    parts = folder.relative_to(root).parts
+    if len(parts) != 3 or not parts[0].startswith("models--") or parts[1] != "snapshots":
+        return ""
+    return f"{parts[0].removeprefix('models--').replace('--', '/', 1)}@{parts[2]}"
+
+
+def _commit(repository: Path, revision: str) -> str:
+    """The commit that a branch, a tag or the beginning of a commit names; "" where none does."""
+    parts = revision.split("/")
+    reference = repository.joinpath("refs", *parts)
+    if all(part not in ("", ".", "..") for part in parts) and reference.is_file():
+        commit = reference.read_text().strip()
+        return commit if re.fullmatch(r"[0-9a-f]{40}", commit) else ""
+    if re.fullmatch(r"[0-9a-f]{7,40}", revision):
+        fit = [
+            entry.name for entry in (repository / "snapshots").iterdir() if entry.name.startswith(revision)
+        ]
+        return fit[0] if len(fit) == 1 else ""
+    return ""
