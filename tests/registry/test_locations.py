@@ -67,7 +67,7 @@ def test_an_empty_path_and_a_nul_are_refused(root: Path, text: str) -> None:
 
 @pytest.mark.parametrize("text", ["series/nowhere", "series/model/config.json"])
 def test_what_is_no_folder_is_refused_by_its_name(root: Path, text: str) -> None:
-    with pytest.raises(Refused, match="no such folder|no allowed folder has that name") as refusal:
+    with pytest.raises(Refused, match=r"no such folder|no allowed folder has that name") as refusal:
         resolve_location(text)
     assert text in str(refusal.value)
 
