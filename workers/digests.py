@@ -55,12 +55,6 @@ def read_digest(pk: int) -> bool:
     return True
 
 
-def ring_for_waiting() -> None:
-    """For digests whose ring was lost, or whose reader died."""
-    for pk in digests.waiting().values_list("pk", flat=True)[:200]:
-        digests.ring(pk)
-
-
 def read_all() -> int:
     """Read every digest that waits, here and now; for commands and tests. Returns how many."""
     return sum(read_digest(pk) for pk in list(digests.waiting().values_list("pk", flat=True)))

@@ -13,13 +13,17 @@ from firstlight.evaluations import leases
 from firstlight.evaluations.doorbell import deliver_outbox, queue_of, ring
 from firstlight.evaluations.models import Run
 from firstlight.evaluations.progress import reconcile as reconcile_run
-from firstlight.forecasts.actions import make_again, stale
+from firstlight.forecasts.actions import MAKE, make_again, stale
+from firstlight.registry.digests import READ, waiting
+from firstlight.registry.waking import wake
 from workers import digests, engine_cache
 from workers.heartbeat import keep_saying
 from workers.slices import finish, keep_on, work_slice
 from workers.supervisor import die_with_parent
 
 log = logging.getLogger(__name__)
+#: Rows of a kind that one sweep wakes workers for: the rest has its turn in the next.
+MOST_WOKEN = 200
 
 
 @shared_task(name="workers.work")
@@ -46,9 +50,9 @@ def sweep() -> None:
     """Every 30 s: deliver the outbox, free the leases of dead workers, ring for due runs whose ring was lost."""
     deliver_outbox()
     leases.release_dead_leases()
-    digests.ring_for_waiting()
-    for pk in stale().values_list("pk", flat=True)[:20]:
-        make_again(pk)
+    for task, due in ((READ, waiting()), (MAKE, stale())):
+        for pk in due.values_list("pk", flat=True)[:MOST_WOKEN]:
+            wake(task, pk)
     for run in leases.open_runs().order_by("id"):
         finish(run.pk)
         if leases.due_units(run.pk).exists() and _silent(run):

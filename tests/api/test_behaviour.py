@@ -211,3 +211,15 @@ def test_a_token_that_asks_too_often_is_told_to_wait(call: Any, monkeypatch: pyt
     assert answers[2].headers["Content-Type"] == "application/problem+json"
     assert 0 < int(answers[2].headers["Retry-After"]) <= 60
     cache.clear()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [
+        ("/series", {"name": "x", "scale_axis": "colour"}, "no scale axis 'colour'"),
+        ("/configurations", {"name": "x", "status": "lost"}, "no status 'lost'"),
+    ],
+)
+def test_a_word_that_is_no_choice_is_refused(call: Any, path: str, body: Any, told: str) -> None:
+    answer = call("POST", path, body)
+    assert (answer.status_code, told in answer.json()["detail"]) == (422, True)

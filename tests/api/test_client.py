@@ -71,6 +71,7 @@ def test_a_loop_that_is_not_strict_goes_on(
         Firstlight("nonsense", token="fl_x", strict=False),
     ):
         assert nothing.register("x", series="s", configuration="c").evaluate("t") == []
+        assert nothing.upload_task(__file__) == {}
 
 
 @pytest.mark.parametrize(

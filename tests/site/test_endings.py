@@ -6,6 +6,7 @@ from django.core.exceptions import PermissionDenied
 from firstlight.evaluations.models import Run
 from firstlight.files.errors import Refused
 from firstlight.forecasts.actions import lock_forecast, make_again, make_forecast, remove_forecast, stale
+from firstlight.forecasts.inputs import ForecastInputs
 from firstlight.forecasts.models import Forecast
 from firstlight.registry import endings
 from firstlight.registry.models import Checkpoint, Task
@@ -193,3 +194,22 @@ def test_a_duplicate_is_asked_about_where_it_is_seen(world: World) -> None:
     assert "same weights as other" in page
     assert "Use it in fits" in page
     assert "Archive it" in page
+
+
+def test_a_forecast_whose_inputs_move_while_it_is_made_waits_on(
+    world: World, measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endings.leave_out(world.owner, measured.runs[1], "first")
+    answer = ForecastInputs.answer
+
+    def slow(self: ForecastInputs) -> object:
+        monkeypatch.setattr(ForecastInputs, "answer", answer)
+        endings.leave_out(world.owner, measured.runs[1], "")  # somebody takes it back meanwhile
+        return self.answer()
+
+    monkeypatch.setattr(ForecastInputs, "answer", slow)
+    assert not make_again(measured.forecast.pk)
+    assert list(stale()) == [measured.forecast]
+    assert make_again(measured.forecast.pk)
+    measured.forecast.refresh_from_db()
+    assert measured.runs[1].pk in measured.forecast.inputs

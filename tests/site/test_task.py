@@ -138,3 +138,11 @@ def test_a_new_version_leaves_out_what_was_left_out_where_it_is_the_same(world: 
     third = parse_task_lines(lines(6), source="x")
     again = import_task(world.owner, world.team, name="sums", specs=third, carry=False)
     assert not again.instances.exclude(excluded="").exists()
+
+
+def test_what_is_no_id_is_left_aside(client: Client, world: World) -> None:
+    ticked = {"instance": ["²", "٣", "-1", "9" * 30, "x"], "reason": "y"}
+    page = client.post(f"/tasks/{world.task.pk}/exclude", ticked, follow=True)
+    assert "Tick at least one" in page.content.decode()
+    assert client.post("/runs/new", {"checkpoint": ["²"], "task": ["x"]}).status_code == 200
+    assert client.get("/runs/new?checkpoint=²&task=x").status_code == 200

@@ -108,3 +108,10 @@ def test_a_token_makes_none_that_is_wider(owner: User, team: Team) -> None:
 def test_a_token_needs_a_known_scope_and_an_end(owner: User, days: int, scope: str) -> None:
     with pytest.raises(Refused):
         create_token(owner, name="x", scope=scope, days=days)
+
+
+def test_nobody_revokes_the_token_of_somebody_else(owner: User, team: Team) -> None:
+    token, text = create_token(owner, name="loop", scope="write", days=1, team=team)
+    with pytest.raises(PermissionDenied, match="may revoke"):
+        revoke_token(User.objects.create_user("other"), token)
+    assert token_of(text)

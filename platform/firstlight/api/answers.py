@@ -8,7 +8,6 @@ from datetime import timedelta
 from functools import wraps
 from typing import Annotated, Any
 
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -20,13 +19,13 @@ from pydantic import AfterValidator, ConfigDict, Field
 from firstlight.api.models import IdempotentRequest
 from firstlight.files.errors import Refused
 from firstlight.pages.errors import problem
-from firstlight.pages.page import finite, json_response
+from firstlight.pages.listing import MAX_ID, row_id
+from firstlight.pages.page import json_response
 from firstlight.teams.access import id_of, require_some_team, writable_teams
 from firstlight.teams.models import Team
 from passuntil import PassUntilError
 from passuntil.sizes import read_size
 
-MAX_ID = 2**63 - 1
 MOST_ROWS = 200
 KEPT = timedelta(hours=48)
 
@@ -128,8 +127,8 @@ def _after(cursor: str) -> int:
             "ascii"
         )
         kind, _, number = text.partition(":")
-        if kind == "id" and number.isdigit() and len(number) < 19:
-            return int(number)
+        if kind == "id" and (pk := row_id(number)) is not None:
+            return pk
     except ValueError:
         pass
     raise HttpError(422, f"This cursor is none of ours: {cursor[:60]!r}. Take the `next` of the page before.")
@@ -218,8 +217,3 @@ def _replayed(request: HttpRequest, key: str, digest: str) -> HttpResponse:
 def forget_old_keys() -> int:
     """Keys of requests that nobody retries any more; the hourly task calls it. Returns how many went."""
     return IdempotentRequest.objects.filter(created_at__lt=timezone.now() - KEPT).delete()[0]
-
-
-def plain(facts: Any) -> Any:
-    """Facts as JSON holds them."""
-    return json.loads(json.dumps(finite(facts), cls=DjangoJSONEncoder))

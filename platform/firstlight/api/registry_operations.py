@@ -21,7 +21,6 @@ from firstlight.api.answers import (
     rows_page,
     team_for,
 )
-from firstlight.files.errors import Refused
 from firstlight.home.series_pages import checkpoint_facts
 from firstlight.registry import actions, digests, endings
 from firstlight.registry.configuration_views import configuration_facts
@@ -96,7 +95,6 @@ def _configuration(c: TrainingConfiguration) -> dict[str, Any]:
 @router.post("/configurations", response=MADE, operation_id="create_configuration", summary="A new recipe")
 @once
 def create_configuration(request: HttpRequest, body: NewConfiguration) -> HttpResponse:
-    _check_status(body.status)
     made = actions.create_configuration(
         request.user, team_for(request, body.team), name=body.name, recipe=body.recipe, status=body.status
     )
@@ -116,8 +114,6 @@ def get_configuration(request: HttpRequest, pk: Id) -> HttpResponse:
 )
 def change_configuration(request: HttpRequest, pk: Id, body: ChangedConfiguration) -> HttpResponse:
     found = get_visible(TrainingConfiguration, request.user, pk=pk)
-    if body.status is not None:
-        _check_status(body.status)
     changed = actions.update_configuration(
         request.user,
         found,
@@ -125,12 +121,6 @@ def change_configuration(request: HttpRequest, pk: Id, body: ChangedConfiguratio
         status=body.status or found.status,
     )
     return answer(_configuration(changed))
-
-
-def _check_status(status: str) -> None:
-    if status not in TrainingConfiguration.Status.values:
-        known = ", ".join(TrainingConfiguration.Status.values)
-        raise Refused(f"no status {status!r}: choose one of {known}.")
 
 
 class Training(Input):

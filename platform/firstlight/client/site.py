@@ -73,12 +73,8 @@ class Firstlight:
         fields = {"name": name or path.stem, "description": description}
         if self.team:
             fields["team"] = self.team
-
-        def upload() -> Any:
-            assert self.connection is not None
-            return self.connection.upload("/tasks", fields, (path.name, path.read_bytes()))
-
-        return self._try(upload) or {}
+        made = self._try(lambda: self._connected().upload("/tasks", fields, (path.name, path.read_bytes())))
+        return made or {}
 
     def evaluate(
         self,

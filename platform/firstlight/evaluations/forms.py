@@ -10,6 +10,7 @@ from firstlight.evaluations.actions import ENGINES, parse_rule
 from firstlight.evaluations.engine_workers import living
 from firstlight.files.task_file import InstanceSpec
 from firstlight.pages.forms import SiteForm, whole
+from firstlight.pages.listing import row_ids
 from firstlight.registry.endings import current
 from firstlight.registry.forms import read_upload
 from firstlight.registry.models import Checkpoint, Task
@@ -120,9 +121,7 @@ class RunForm(SiteForm):
         field = self.fields[name]
         assert isinstance(field, Ticks)
         assert field.queryset is not None
-        ticked = [
-            str(value) for value in self[name].value() or [] if str(value).isdigit() and len(str(value)) < 19
-        ]
+        ticked = row_ids(map(str, self[name].value() or []))
         rows = field.queryset.filter(name__icontains=find) if find else field.queryset
         newest = list(rows.order_by("-id").values_list("pk", flat=True)[:OFFERED])
         offered = field.queryset.filter(pk__in=[*ticked[:200], *newest])

@@ -17,6 +17,8 @@ from firstlight.registry.models import Checkpoint, Series, Task, TrainingConfigu
 from firstlight.teams.access import User, record, require_writer
 
 LEVEL = 0.9
+#: The task of the workers that makes one again.
+MAKE = "make_forecast"
 
 
 def make_forecast(actor: User, task: Task, target: Checkpoint) -> Forecast:
@@ -161,16 +163,20 @@ def stale() -> QuerySet[Forecast]:
 
 
 def make_again(pk: int) -> bool:
-    """Make one forecast again that waits for it. False where it does not."""
+    """Make one forecast again that waits for it. False where it does not, or where its inputs moved meanwhile."""
     forecast = stale().filter(pk=pk).first()
     if forecast is None:
         return False
-    runs, inputs = gather(forecast.task, forecast.target, forecast.level)
-    answer: dict[str, Any] | str = inputs.answer()
+    _, early = gather(forecast.task, forecast.target, forecast.level)
+    answer = early.answer()  # seconds of computing, before anything is locked
     with transaction.atomic():
-        locked = Forecast.objects.select_for_update().filter(pk=pk, locked_at=None, scored_at=None).first()
-        if locked is not None:
-            _store(locked, runs, inputs, answer)
+        waiting = stale().select_for_update().filter(pk=pk).first()
+        if waiting is None:
+            return False
+        runs, inputs = gather(waiting.task, waiting.target, waiting.level)
+        if inputs != early:
+            return False  # it still waits, and is rung for again
+        _store(waiting, runs, inputs, answer)
     return True
 
 

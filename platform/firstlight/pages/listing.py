@@ -1,6 +1,6 @@
 """Long lists: sorted rows behind a key, so that the last page is as quick as the first."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,16 +55,21 @@ def keyset(request: HttpRequest, rows: QuerySet[Any], sorts: Mapping[str, str], 
 
 def whole_parameter(request: HttpRequest, name: str) -> int | None:
     """A row id from the query; None where it is absent or no id (state in a URL is never an error page)."""
-    return _whole(request.GET.get(name, ""))
+    return row_id(request.GET.get(name, ""))
 
 
 def whole_parameters(request: HttpRequest, name: str) -> list[int]:
     """All row ids of that name in the query; what is no id is left aside."""
-    values = [_whole(text) for text in request.GET.getlist(name)[:500]]
-    return [value for value in values if value is not None]
+    return row_ids(request.GET.getlist(name)[:500])
 
 
-def _whole(text: str) -> int | None:
+def row_ids(texts: Iterable[str]) -> list[int]:
+    """The row ids among some texts, in their order."""
+    return [value for value in map(row_id, texts) if value is not None]
+
+
+def row_id(text: str) -> int | None:
+    """A row id as somebody sent it; None where it is none."""
     if not (text.isascii() and text.isdigit() and len(text) <= 19):
         return None
     value = int(text)

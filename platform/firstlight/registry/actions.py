@@ -36,6 +36,11 @@ def _whole(label: str, value: Whole, *, least: int = 0) -> Whole:
     return value
 
 
+def _one_of(label: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise Refused(f"no {label} {value!r:.60}: choose one of {', '.join(known)}.")
+
+
 def create_series(
     actor: User,
     team: Team,
@@ -45,6 +50,7 @@ def create_series(
     scale_axis: str = Series.ScaleAxis.PARAMETERS,
 ) -> Series:
     require_writer(actor, team)
+    _one_of("scale axis", scale_axis, Series.ScaleAxis.values)
     try:
         with transaction.atomic():
             series = Series.objects.create(
@@ -66,6 +72,7 @@ def create_configuration(
 ) -> TrainingConfiguration:
     """Raises Refused where the name is taken or the recipe is not a JSON object."""
     require_writer(actor, team)
+    _one_of("status", status, TrainingConfiguration.Status.values)
     if not isinstance(recipe, dict):
         raise Refused(f"A recipe must be a JSON object, not {type(recipe).__name__}: write it as {{...}}.")
     try:
@@ -86,6 +93,7 @@ def update_configuration(
 ) -> TrainingConfiguration:
     """A used configuration keeps its recipe for good, once there is one; its status may still move."""
     require_writer(actor, configuration.team)
+    _one_of("status", status, TrainingConfiguration.Status.values)
     with transaction.atomic():
         configuration = TrainingConfiguration.objects.select_for_update().get(pk=configuration.pk)
         if configuration.recipe not in ({}, recipe) and configuration.checkpoints.exists():

@@ -4,23 +4,22 @@ The database says what waits; a message to a worker only wakes it. Two workers t
 same digest, so the lease saves work and guards nothing.
 """
 
-import logging
 from datetime import timedelta
-from functools import partial
 
-from celery import current_app
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from firstlight.files.model_folder import ModelFolder, ModelFolderError, take_digest
 from firstlight.registry.models import Checkpoint
+from firstlight.registry.waking import wake_after_commit
 from firstlight.teams.access import User, record, require_writer
 
-log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
 #: Weights that a request reads itself: in some hundredths of a second.
 AT_ONCE = 16 * 2**20
+#: The task of the workers that reads one.
+READ = "read_digest"
 State = Checkpoint.DigestState
 PENDING = (State.WAITING, State.READING)
 
@@ -37,7 +36,7 @@ def begin(checkpoint: Checkpoint, folder: ModelFolder) -> None:
     checkpoint.digest, checkpoint.digest_state = "", State.WAITING
     checkpoint.digest_lease_until = None
     checkpoint.save()
-    transaction.on_commit(partial(ring, checkpoint.pk))
+    wake_after_commit(READ, checkpoint.pk)
 
 
 def read_again(actor: User, checkpoint: Checkpoint) -> Checkpoint:
@@ -48,16 +47,8 @@ def read_again(actor: User, checkpoint: Checkpoint) -> Checkpoint:
             digest_state=State.WAITING, digest_lease_until=None, digest_error="", digest_read=0
         )
         record(actor, checkpoint.series.team, "asked for digest", checkpoint)
-        transaction.on_commit(partial(ring, checkpoint.pk))
+        wake_after_commit(READ, checkpoint.pk)
     return checkpoint
-
-
-def ring(pk: int) -> None:
-    """Wake a worker; where the broker does not answer, the sweep does it later."""
-    try:
-        current_app.send_task("workers.read_digest", args=[pk], queue="site", retry=False, ignore_result=True)
-    except Exception as error:  # whatever the broker's transport raises
-        log.warning("checkpoint %s waits for its digest: %s", pk, error)
 
 
 def waiting() -> QuerySet[Checkpoint]:

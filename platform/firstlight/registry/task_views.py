@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from firstlight.files.errors import Refused
 from firstlight.pages.exports import csv_answer
 from firstlight.pages.forms import form_facts
-from firstlight.pages.listing import keyset
+from firstlight.pages.listing import keyset, row_ids
 from firstlight.pages.page import attempt, render_page
 from firstlight.registry import actions, endings, instances
 from firstlight.registry.forms import ExcludeForm, TaskForm
@@ -188,7 +188,7 @@ def instances_exclude(request: HttpRequest, pk: int) -> HttpResponse:
     task = get_visible(Task, request.user, pk=pk)
     require_writer(request.user, task.team)
     to = reverse("task", args=[pk])
-    ticked = [int(text) for text in request.POST.getlist("instance") if text.isdigit() and len(text) < 19]
+    ticked = row_ids(request.POST.getlist("instance"))
     form = ExcludeForm(request.POST)
     back = request.POST.get("do") == "include"
     if not ticked:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -52,7 +53,10 @@ def create_token(
 def revoke_token(actor: User, token: ApiToken) -> ApiToken:
     """One's own, or, as an owner, one that is limited to the team."""
     with transaction.atomic():
-        token = ApiToken.objects.select_for_update(of=("self",)).get(pk=token.pk)
+        own = tokens_of(actor).select_for_update(of=("self",)).filter(pk=token.pk).first()
+        if own is None:
+            raise PermissionDenied("Only its person, or an owner of its team, may revoke a token.")
+        token = own
         if not token.revoked_at:
             token.revoked_at = timezone.now()
             token.save(update_fields=["revoked_at"])
