@@ -64,6 +64,37 @@ def read_size(text: str, name: str = "size", *, most: float = LARGEST_SIZE) -> i
     return size
 
 
+def read_whole_size(text: str, name: str = "size") -> int:
+    """Read a count of things that come one by one.
+
+    Parameters
+    ----------
+    text : str
+        As `read_size` takes it.
+    name : str, optional
+        What it is the size of, for the error.
+
+    Returns
+    -------
+    int
+        Above 0 and at most `LARGEST_SIZE`.
+
+    Raises
+    ------
+    PassUntilError
+        As `read_size` does, and for a size that is not whole.
+
+    Examples
+    --------
+    >>> read_whole_size("1.5M")
+    1500000
+    """
+    size = read_size(text, name)
+    if not isinstance(size, int):
+        raise PassUntilError(f"{name} must be a whole number, not {text}")
+    return size
+
+
 def _problem(text: str, name: str) -> str:
     """Why a text is no size, and how to write one."""
     try:

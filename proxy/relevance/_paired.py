@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from proxy._arrays import Floats
+from proxy.relevance._gaps import centred
 from proxy.relevance._large import row_ranks
 from proxy.relevance._rank_correlations import pair_sums, ratio
 from proxy.relevance.correlation import MOST_MODELS, rank_correlation
@@ -16,9 +17,7 @@ CELLS = 200_000
 def paired(x: Floats, f: Floats) -> dict[str, Floats]:
     """metric -> correlation of each column of x with the same column of f (models x tasks), where x has no gap."""
     known = np.isfinite(x)
-    count = known.sum(axis=0)
-    a, b = (np.where(known, values, 0.0) for values in (x, f))
-    a, b = (np.where(known, values - values.sum(axis=0) / count, 0.0) for values in (a, b))
+    a, b = centred(x, known), centred(f, known)
     pearson = ratio((a * b).sum(axis=0), (a * a).sum(axis=0), (b * b).sum(axis=0))
     if len(x) > MOST_MODELS:  # pair by pair would take longer than sorting
         columns = [(a[rows], b[rows]) for a, b, rows in zip(x.T, f.T, known.T, strict=True)]

@@ -223,3 +223,18 @@ def test_a_token_that_asks_too_often_is_told_to_wait(call: Any, monkeypatch: pyt
 def test_a_word_that_is_no_choice_is_refused(call: Any, path: str, body: Any, told: str) -> None:
     answer = call("POST", path, body)
     assert (answer.status_code, told in answer.json()["detail"]) == (422, True)
+
+
+def test_an_invitation_is_for_an_address(call: Any, world: World) -> None:  # noqa: F811
+    path = f"/teams/{world.team.pk}/invitations"
+    assert call("POST", path, {"email": "no address"}).status_code == 422
+    assert call("POST", path, {"email": "ada@example.org"}).status_code == 201
+
+
+def test_a_path_that_no_column_holds_is_refused(call: Any, world: World) -> None:  # noqa: F811
+    deep = world.folder.parent / "/".join(["d" * 200] * 6)
+    deep.parent.mkdir(parents=True)
+    world.folder.rename(deep)
+    body = {"location": str(deep), "series": "s", "configuration": "c", "name": "x"}
+    answer = call("POST", "/checkpoints", body)
+    assert (answer.status_code, "at most 1,000" in answer.json()["detail"]) == (422, True)

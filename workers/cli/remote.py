@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from firstlight.client import Firstlight, Run
+from firstlight.client.site import ENDED
 from firstlight.files.errors import Refused
 
-#: States of a run that went well, and those of one that ended otherwise.
-GOOD, ENDED = "complete", ("complete", "partial", "failed", "cancelled")
+#: The state of a run that went well.
+GOOD = "complete"
 
 
 def add_site(parser: argparse.ArgumentParser) -> None:

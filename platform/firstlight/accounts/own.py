@@ -25,7 +25,7 @@ def profile(request: HttpRequest) -> HttpResponse:
             return redirect("profile")
     return render_page(
         request,
-        "accounts/form.html",
+        "parts/form.html",
         form_facts(form),
         form=form,
         title="Profile",
@@ -45,7 +45,7 @@ def password(request: HttpRequest) -> HttpResponse:
             return redirect("home")
     return render_page(
         request,
-        "accounts/form.html",
+        "parts/form.html",
         form_facts(form),
         form=form,
         title="Change password",

@@ -7,17 +7,23 @@ from django.contrib import messages
 from django.contrib.auth.models import User as DjangoUser
 from django.core.mail import send_mail
 from django.db.models import Count
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils import timezone
 
 from firstlight.accounts.forms import InviteForm, RoleForm, TeamNameForm
 from firstlight.accounts.own import token_facts
 from firstlight.pages.forms import form_facts
 from firstlight.pages.page import attempt, render_page
 from firstlight.teams import actions, invitations
-from firstlight.teams.access import get_visible_team, id_of, may_manage, require_manager, teams_of
+from firstlight.teams.access import (
+    get_visible,
+    get_visible_team,
+    id_of,
+    may_manage,
+    require_manager,
+    teams_of,
+)
 from firstlight.teams.models import ApiToken, Invitation, Membership, Team
 
 
@@ -52,7 +58,7 @@ def team_new(request: HttpRequest) -> HttpResponse:
             return redirect("team", team.pk)
     return render_page(
         request,
-        "accounts/form.html",
+        "parts/form.html",
         form_facts(form),
         form=form,
         title="New team",
@@ -76,6 +82,7 @@ def team(request: HttpRequest, pk: int) -> HttpResponse:
                 link = request.build_absolute_uri(reverse("invitation", args=[made[1]]))
                 _send(request, team, values["email"], link)
                 invite = InviteForm()
+    waiting = invitations.open_invitations().filter(team=team)[:200]
     data: dict[str, Any] = {
         "id": team.pk,
         "name": team.name,
@@ -90,7 +97,7 @@ def team(request: HttpRequest, pk: int) -> HttpResponse:
             }
             for m in team.memberships.select_related("user").order_by("user__username")[:500]
         ],
-        "invitations": [_invitation_facts(i) for i in _open(team)] if manages else [],
+        "invitations": [_invitation_facts(i) for i in waiting] if manages else [],
         "tokens": [
             token_facts(t)
             for t in ApiToken.objects.filter(team=team, revoked_at=None).select_related("user", "team")[:200]
@@ -112,13 +119,6 @@ def team(request: HttpRequest, pk: int) -> HttpResponse:
     if link:
         answer["Cache-Control"] = "no-store"
     return answer
-
-
-def _open(team: Team) -> Any:
-    rows = Invitation.objects.filter(
-        team=team, accepted_at=None, withdrawn_at=None, expires_at__gt=timezone.now()
-    )
-    return rows.select_related("created_by")[:200]
 
 
 def _invitation_facts(invitation: Invitation) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def team_rename(request: HttpRequest, pk: int) -> HttpResponse:
             return redirect("team", team.pk)
     return render_page(
         request,
-        "accounts/form.html",
+        "parts/form.html",
         form_facts(form),
         form=form,
         title="Rename the team",
@@ -167,16 +167,8 @@ def team_rename(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-def _membership(request: HttpRequest, pk: int) -> Membership:
-    found = Membership.objects.filter(pk=pk, team__in=teams_of(request.user)).select_related("team", "user")
-    membership = found.first()
-    if membership is None:
-        raise Http404("No member matches.")
-    return membership
-
-
 def member_role(request: HttpRequest, pk: int) -> HttpResponse:
-    membership = _membership(request, pk)
+    membership = get_visible(Membership, request.user, pk=pk)
     require_manager(request.user, membership.team)
     to = reverse("team", args=[membership.team_id])
     form = RoleForm(request.POST)
@@ -194,22 +186,24 @@ def member_role(request: HttpRequest, pk: int) -> HttpResponse:
 
 def member_remove(request: HttpRequest, pk: int) -> HttpResponse:
     """An owner removes somebody; anybody may leave."""
-    membership = _membership(request, pk)
+    membership = get_visible(Membership, request.user, pk=pk)
     leaves = membership.user_id == request.user.pk
     if not leaves:
         require_manager(request.user, membership.team)
     to = reverse("team", args=[membership.team_id])
     gone = f"You left {membership.team}." if leaves else f"{membership.user} has left {membership.team}."
-    answer = attempt(request, lambda: actions.remove_member(request.user, membership), to, done=gone)
-    still_there = teams_of(request.user).filter(pk=membership.team_id).exists()
-    return answer if still_there else redirect("team-list")
+    return attempt(
+        request,
+        lambda: actions.remove_member(request.user, membership),
+        to,
+        done=gone,
+        then="team-list" if leaves else "",
+    )
 
 
 def invitation_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
-    found = Invitation.objects.filter(pk=pk, team__in=teams_of(request.user)).select_related("team")
-    invitation = found.first()
-    if invitation is None or invitation.team is None:
-        raise Http404("No invitation matches.")
+    invitation = get_visible(Invitation, request.user, pk=pk)
+    assert invitation.team is not None
     require_manager(request.user, invitation.team)
     return attempt(
         request,

@@ -24,7 +24,7 @@ from firstlight.pages.page import json_response
 from firstlight.teams.access import id_of, require_some_team, writable_teams
 from firstlight.teams.models import Team
 from passuntil import PassUntilError
-from passuntil.sizes import read_size
+from passuntil.sizes import read_whole_size
 
 MOST_ROWS = 200
 KEPT = timedelta(hours=48)
@@ -40,12 +40,9 @@ def _size(value: int | str | None) -> int | None:
     if value is None:
         return None
     try:
-        size = read_size(str(value), "The size")
+        return read_whole_size(str(value), "The size")
     except PassUntilError as error:
         raise ValueError(str(error)) from error
-    if not isinstance(size, int) or size > MAX_ID:
-        raise ValueError(f"must be a whole number up to 2^63 - 1, not {value}")
-    return size
 
 
 Text = Annotated[str, AfterValidator(_storable)]

@@ -30,12 +30,15 @@ from firstlight.registry.endpoints import save_endpoint
 from firstlight.registry.models import Endpoint
 from firstlight.teams import actions, invitations, tokens
 from firstlight.teams.access import (
+    get_visible,
     get_visible_team,
     id_of,
     is_administrator,
+    manages_everything,
     may_manage,
     require_administrator,
     teams_of,
+    token_scope,
 )
 from firstlight.teams.models import Invitation, Membership, Team
 
@@ -49,7 +52,7 @@ def get_me(request: HttpRequest) -> HttpResponse:
         {
             "name": user.get_username(),
             "administrator": is_administrator(user),
-            "scope": getattr(user, "token_scope", None),
+            "scope": token_scope(user),
             "teams": [team.name for team in teams_of(user).order_by("name")],
         }
     )
@@ -96,8 +99,7 @@ def create_team(request: HttpRequest, body: TeamName) -> HttpResponse:
 
 def _require_manage(request: HttpRequest) -> None:
     """A token that is limited to a team or to less than managing makes no team."""
-    user = request.user
-    if getattr(user, "token_scope", "manage") != "manage" or getattr(user, "token_team_id", None):
+    if not manages_everything(request.user):
         raise PermissionDenied("This needs a token with the scope manage that is not limited to a team.")
 
 
@@ -134,19 +136,8 @@ def invite(request: HttpRequest, pk: Id, body: Invite) -> HttpResponse:
     "/invitations/{pk}", response=GONE, operation_id="withdraw_invitation", summary="Withdraw an invitation"
 )
 def withdraw_invitation(request: HttpRequest, pk: Id) -> HttpResponse:
-    found = Invitation.objects.filter(pk=pk, team__in=teams_of(request.user)).select_related("team").first()
-    if found is None:
-        raise Http404("No invitation matches.")
-    invitations.withdraw_invitation(request.user, found)
+    invitations.withdraw_invitation(request.user, get_visible(Invitation, request.user, pk=pk))
     return HttpResponse(status=204)
-
-
-def _member(request: HttpRequest, pk: int) -> Membership:
-    rows = Membership.objects.filter(pk=pk, team__in=teams_of(request.user)).select_related("team", "user")
-    found = rows.first()
-    if found is None:
-        raise Http404("No member matches.")
-    return found
 
 
 @router.post(
@@ -154,7 +145,7 @@ def _member(request: HttpRequest, pk: int) -> Membership:
 )
 @once
 def change_role(request: HttpRequest, pk: Id, body: Role) -> HttpResponse:
-    changed = actions.change_role(request.user, _member(request, pk), body.role)
+    changed = actions.change_role(request.user, get_visible(Membership, request.user, pk=pk), body.role)
     return answer({"id": changed.pk, "person": changed.user.get_username(), "role": changed.role})
 
 
@@ -162,7 +153,7 @@ def change_role(request: HttpRequest, pk: Id, body: Role) -> HttpResponse:
     "/members/{pk}", response=GONE, operation_id="remove_member", summary="Remove a member, or leave a team"
 )
 def remove_member(request: HttpRequest, pk: Id) -> HttpResponse:
-    actions.remove_member(request.user, _member(request, pk))
+    actions.remove_member(request.user, get_visible(Membership, request.user, pk=pk))
     return HttpResponse(status=204)
 
 

@@ -35,7 +35,7 @@ from firstlight.forecasts.views import forecast_facts
 from firstlight.registry import endings
 from firstlight.registry.models import Checkpoint, Series, Task
 from firstlight.teams.access import get_visible, require_some_team, visible
-from passuntil.rules import Rule
+from passuntil.rules import RULES, Rule
 
 router = Router(tags=["runs"])
 forecasts = Router(tags=["forecasts"])
@@ -96,11 +96,8 @@ def _asked(request: HttpRequest, body: NewRuns) -> tuple[list[Checkpoint], list[
 
 
 def _defaults(words: dict[str, str]) -> dict[str, Any]:
-    from firstlight.evaluations.forms import SETTINGS
-    from passuntil.rules import RULES
-
     rule = RULES.get(words.get("kind", next(iter(RULES))))
-    return {setting.name: SETTINGS[setting.name].start for setting in rule.settings} if rule else {}
+    return {setting.name: setting.start for setting in rule.settings} if rule else {}
 
 
 @router.post(

@@ -36,7 +36,7 @@ from passuntil import write_tallies
 
 def run_list(request: HttpRequest) -> HttpResponse:
     """Runs, the newest first; `?state=`, `?task=`, `?series=` narrow them."""
-    archived = request.GET.get("archived") == "1"
+    archived = endings.wants_archived(request)
     rows = endings.current(visible(Run, request.user), archived=archived)
     rows = rows.select_related("checkpoint__series", "task", "created_by")
     state = request.GET.get("state", "")

@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from firstlight.evaluations.models import Run
-from firstlight.files.errors import Refused
+from firstlight.pages.page import attempt
 from firstlight.registry import endings
 from firstlight.registry.models import Checkpoint, Series, Task, TrainingConfiguration
 from firstlight.teams.access import get_visible, require_writer, team_of
@@ -51,18 +51,12 @@ def change(kind: str) -> Callable[..., HttpResponse]:
         }
         to = reverse(page, args=[pk])
         if do not in steps or (do == "leave-out" and not text.strip()):
-            messages.error(request, "Give a reason: it is shown wherever the thing is left out.")
+            messages.error(request, "Give a reason: it is shown wherever fits leave it out.")
             return redirect(to)
         if do == "remove" and request.POST.get("sure") != "yes":
             messages.error(request, "Removing is final: tick the box to confirm it.")
             return redirect(to)
         action, done = steps[do]
-        try:
-            action()
-        except Refused as error:
-            messages.error(request, str(error))
-            return redirect(to)
-        messages.success(request, done)
-        return redirect(rows if do == "remove" else to)
+        return attempt(request, action, to, done=done, then=rows if do == "remove" else "")
 
     return view

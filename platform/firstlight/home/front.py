@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from firstlight.evaluations.figures import rates
 from firstlight.evaluations.models import Run, Unit
+from firstlight.evaluations.views import run_facts
 from firstlight.forecasts.models import Forecast
 from firstlight.forecasts.views import forecast_facts
 from firstlight.pages.page import render_page
@@ -19,7 +20,7 @@ SHOWN = 6
 
 def home(request: HttpRequest) -> HttpResponse:
     """Running now, what needs a look, the newest forecasts, and the next step."""
-    runs = visible(Run, request.user).select_related("checkpoint__series", "task")
+    runs = visible(Run, request.user).select_related("checkpoint__series", "task", "created_by")
     quarantined = Count("units", filter=Q(units__state=Unit.State.QUARANTINED))
     running = list(runs.filter(state__in=(*Run.OPEN, Run.State.PAUSED)).order_by("-id")[:SHOWN])
     troubled = (
@@ -36,30 +37,12 @@ def home(request: HttpRequest) -> HttpResponse:
     )
     speed = rates(running)
     data: dict[str, Any] = {
-        "running": [run_line(run) | speed[run.pk] for run in running],
-        "troubled": [run_line(run) | {"quarantined": run.quarantined} for run in troubled],
+        "running": [run_facts(run) | speed[run.pk] for run in running],
+        "troubled": [run_facts(run) | {"quarantined": run.quarantined} for run in troubled],
         "forecasts": [forecast_facts(forecast) for forecast in forecasts],
         "next_step": None if running or forecasts else next_step(request.user),
     }
     return render_page(request, "home/home.html", data, can_write=writable_teams(request.user).exists())
-
-
-def run_line(run: Run) -> dict[str, Any]:
-    """A run in a list."""
-    return {
-        "id": run.pk,
-        "url": reverse("run", args=[run.pk]),
-        "checkpoint": run.checkpoint.name,
-        "series": run.checkpoint.series.name,
-        "task": str(run.task),
-        "state": run.state,
-        "reason": run.reason,
-        "units_done": run.units_done,
-        "units_total": run.units_total,
-        "draws": run.draws,
-        "started_at": run.started_at,
-        "created_at": run.created_at,
-    }
 
 
 def next_step(user: User) -> dict[str, str] | None:

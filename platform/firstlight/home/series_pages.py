@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from firstlight.evaluations.figures import estimates, newest_by_checkpoint
 from firstlight.evaluations.models import Run
-from firstlight.home.front import run_line
+from firstlight.evaluations.views import run_facts
 from firstlight.pages.listing import keyset
 from firstlight.pages.page import render_page
 from firstlight.registry import endings
@@ -21,7 +21,16 @@ SHOWN = 12
 def series(request: HttpRequest, pk: int) -> HttpResponse:
     """The checkpoints of a series and the newest estimate of each on each task."""
     series = get_visible(Series, request.user, pk=pk)
-    archived = request.GET.get("archived") == "1"
+    ours = visible(Run, request.user).filter(checkpoint__series=series)
+    running = list(
+        ours.filter(state__in=(*Run.OPEN, Run.State.PAUSED))
+        .select_related("checkpoint__series", "task", "created_by")
+        .order_by("id")[:SHOWN]
+    )
+    if request.headers.get("HX-Request") == "true" and not running:
+        # the runs that the page watched have ended: what follows from them stands all over it
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    archived = endings.wants_archived(request)
     every = visible(Checkpoint, request.user).filter(series=series, archived_at__isnull=not archived)
     rows = every.select_related("configuration")
     page = keyset(request, rows, {"size": "n_params", "newest": "-id", "name": "name"}, default="size")
@@ -30,15 +39,6 @@ def series(request: HttpRequest, pk: int) -> HttpResponse:
     )
     newest = newest_by_checkpoint(complete.select_related("task"))
     values = estimates(newest.values())
-    ours = visible(Run, request.user).filter(checkpoint__series=series)
-    running = list(
-        ours.filter(state__in=(*Run.OPEN, Run.State.PAUSED))
-        .select_related("checkpoint__series", "task")
-        .order_by("id")[:SHOWN]
-    )
-    if request.headers.get("HX-Request") == "true" and not running:
-        # the runs that the page watched have ended: what follows from them stands all over it
-        return HttpResponse(headers={"HX-Refresh": "true"})
     tasks = sorted({run.task for run in newest.values()}, key=lambda task: (task.name, -task.version))
     matrix = [
         {
@@ -58,7 +58,7 @@ def series(request: HttpRequest, pk: int) -> HttpResponse:
         **endings.facts(series, "series"),
         **page.facts(),
         "checkpoints": [checkpoint_facts(c) for c in page.rows],
-        "running": [run_line(run) for run in running],
+        "running": [run_facts(run) for run in running],
         "tasks": [
             {
                 "id": task.pk,

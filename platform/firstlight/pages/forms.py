@@ -10,7 +10,7 @@ from django.db.models import Model
 from firstlight.files.errors import Refused
 from firstlight.pages.listing import MAX_ID
 from passuntil import PassUntilError
-from passuntil.sizes import read_size
+from passuntil.sizes import read_whole_size
 
 T = TypeVar("T")
 
@@ -64,12 +64,9 @@ class SizeField(forms.CharField):
         if not text:
             return None
         try:
-            size = read_size(text, "The size")
+            return read_whole_size(text, "The size")
         except PassUntilError as error:
             raise forms.ValidationError(f"{error}.") from error
-        if not isinstance(size, int):
-            raise forms.ValidationError(f"The size must be a whole number, not {text}.")
-        return size
 
 
 def only_choice(field: forms.ModelChoiceField) -> None:

@@ -76,12 +76,22 @@ def finite(value: Any) -> Any:
     return value
 
 
-def attempt(request: HttpRequest, action: Callable[[], Any], to: str, *, done: str) -> HttpResponse:
-    """Run an action behind a button; say what happened on the page that follows."""
+def attempt(
+    request: HttpRequest,
+    action: Callable[[], Any],
+    to: str,
+    *,
+    done: str | Callable[[Any], str],
+    then: str = "",
+) -> HttpResponse:
+    """Run an action behind a button; say what happened on the page that follows.
+
+    done: the sentence, or what makes it of the action's answer. then: where to go instead of `to` where it is done.
+    """
     try:
-        action()
+        answer = action()
     except Refused as error:
         messages.error(request, str(error))
-    else:
-        messages.success(request, done)
-    return redirect(to)
+        return redirect(to)
+    messages.success(request, done if isinstance(done, str) else done(answer))
+    return redirect(then or to)

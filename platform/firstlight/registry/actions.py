@@ -8,7 +8,9 @@ from django.db.models import Max
 
 from firstlight.files.errors import Refused
 from firstlight.files.model_folder import ModelFolder, ModelFolderError, read_headers_of
+from firstlight.files.names import checked_name
 from firstlight.files.task_file import InstanceSpec, digest
+from firstlight.pages.listing import MAX_ID
 from firstlight.registry import digests
 from firstlight.registry.endpoints import check_tokenizer, served_models
 from firstlight.registry.hub import source_of
@@ -18,20 +20,11 @@ from firstlight.registry.models import Checkpoint, Instance, Series, Task, Train
 from firstlight.teams.access import User, record, require_writer
 from firstlight.teams.models import Team
 
-#: The largest number that a column of the database holds.
-MAX_BIG = 2**63 - 1
 Whole = TypeVar("Whole", int, int | None)
 
 
-def _name(kind: str, name: str) -> str:
-    name = name.strip()
-    if not name or len(name) > 120 or not name.isprintable():
-        raise Refused(f"The name of a {kind} must have 1 to 120 printable characters, not {name[:130]!r}.")
-    return name
-
-
 def _whole(label: str, value: Whole, *, least: int = 0) -> Whole:
-    if value is not None and not least <= value <= MAX_BIG:
+    if value is not None and not least <= value <= MAX_ID:
         raise Refused(f"{label} must be a whole number from {least} to 2^63 - 1, not {value}.")
     return value
 
@@ -54,7 +47,7 @@ def create_series(
     try:
         with transaction.atomic():
             series = Series.objects.create(
-                team=team, name=_name("series", name), description=description, scale_axis=scale_axis
+                team=team, name=checked_name("series", name), description=description, scale_axis=scale_axis
             )
             record(actor, team, "created series", series)
     except IntegrityError as error:
@@ -78,7 +71,7 @@ def create_configuration(
     try:
         with transaction.atomic():
             configuration = TrainingConfiguration.objects.create(
-                team=team, name=_name("training configuration", name), recipe=recipe, status=status
+                team=team, name=checked_name("training configuration", name), recipe=recipe, status=status
             )
             record(actor, team, "created configuration", configuration)
     except IntegrityError as error:
@@ -139,7 +132,7 @@ def register_checkpoint(
     checkpoint = Checkpoint(
         series=series,
         configuration=configuration,
-        name=_name("checkpoint", name),
+        name=checked_name("checkpoint", name),
         tokens=_whole("tokens", tokens, least=1),
         step=_whole("step", step),
         seed=_whole("seed", seed),
@@ -171,7 +164,7 @@ def register_served_checkpoint(
     checkpoint = Checkpoint(
         series=series,
         configuration=configuration,
-        name=_name("checkpoint", name),
+        name=checked_name("checkpoint", name),
         n_params=_whole("N", n_params, least=1),
         tokens=_whole("tokens", tokens, least=1),
         step=_whole("step", step),
@@ -196,7 +189,7 @@ def plan_checkpoint(
     checkpoint = Checkpoint(
         series=series,
         configuration=configuration,
-        name=_name("checkpoint", name),
+        name=checked_name("checkpoint", name),
         planned=True,
         n_params=_whole("N", n_params, least=1),
         tokens=_whole("tokens", tokens, least=1),
@@ -240,7 +233,7 @@ def import_task(
     `carry`: what the newest version leaves out stays left out, where id and content are the same.
     """
     require_writer(actor, team)
-    name = _name("task", name)
+    name = checked_name("task", name)
     if not specs:
         raise Refused("A task needs at least one instance, but the file is empty.")
     fresh = digest(specs)

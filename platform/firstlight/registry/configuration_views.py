@@ -28,7 +28,7 @@ from firstlight.teams.access import (
 def configuration_list(request: HttpRequest) -> HttpResponse:
     rows = (
         endings.current(
-            visible(TrainingConfiguration, request.user), archived=request.GET.get("archived") == "1"
+            visible(TrainingConfiguration, request.user), archived=endings.wants_archived(request)
         )
         .select_related("team")
         .annotate(used=Count("checkpoints"))
@@ -40,7 +40,7 @@ def configuration_list(request: HttpRequest) -> HttpResponse:
     data = {
         **page.facts(),
         "status": status,
-        "archived": request.GET.get("archived") == "1",
+        "archived": endings.wants_archived(request),
         "configurations": [configuration_facts(c) | {"checkpoints": c.used} for c in page.rows],
     }
     return render_page(
@@ -76,7 +76,7 @@ def configuration_new(request: HttpRequest) -> HttpResponse:
             return redirect("configuration", created.pk)
     return render_page(
         request,
-        "registry/form.html",
+        "parts/form.html",
         form_facts(form),
         form=form,
         title="New training configuration",
@@ -157,7 +157,7 @@ def configuration_edit(request: HttpRequest, pk: int) -> HttpResponse:
     )
     return render_page(
         request,
-        "registry/form.html",
+        "parts/form.html",
         form_facts(form),
         form=form,
         title=f"Edit {configuration}",

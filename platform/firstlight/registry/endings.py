@@ -9,38 +9,38 @@ from typing import Any
 from django.db import IntegrityError, models, transaction
 from django.db.models import ProtectedError, QuerySet
 from django.dispatch import Signal
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
 from firstlight.files.errors import Refused
+from firstlight.files.names import checked_name, checked_reason
 from firstlight.registry.models import Archivable, Checkpoint, Excludable, Series, Task, TrainingConfiguration
 from firstlight.teams.access import User, record, require_writer, team_of
 
-MAX_NAME, MAX_REASON = 120, 300
 #: Kinds that hold no evidence themselves.
 REMOVABLE = (Series, TrainingConfiguration, Checkpoint, Task)
 #: Sent in the transaction that changes what fits look at, with `subject`.
 fits_changed = Signal()
 
 
-def rename(actor: User, subject: Archivable, name: str) -> Archivable:
+def rename(actor: User, subject: Any, name: str) -> Any:
     """Another name. All versions of a task are renamed together; "" takes a run's name away."""
     team, name = team_of(subject), name.strip()
     require_writer(actor, team)
-    optional = _name_of(subject).blank
-    if (not name and not optional) or len(name) > MAX_NAME or (name and not name.isprintable()):
-        raise Refused(f"A name must have 1 to {MAX_NAME} printable characters, not {name[:130]!r}.")
+    if name or not _name_of(subject).blank:
+        name = checked_name(_kind(subject), name)
     try:
         with transaction.atomic():
             subject = _locked(subject)
-            before = subject.name  # type: ignore[attr-defined]
-            subject.name = name  # type: ignore[attr-defined]
+            before = subject.name
+            subject.name = name
             if isinstance(subject, Task):
                 if Task.objects.filter(team=team, name=name).exclude(name=before).exists():
                     raise Refused(f"{team} already has a task named {name!r}: choose another name.")
                 Task.objects.filter(team=team, name=before).update(name=name)
             else:
-                _save(subject, "name")
+                subject.save(update_fields=["name"])
             record(actor, team, f"renamed {_kind(subject)}", subject, before=before, now=name)
     except IntegrityError as error:
         raise Refused(f"There is already a {_kind(subject)} named {name!r}: choose another name.") from error
@@ -68,9 +68,7 @@ def restore(actor: User, subject: Archivable) -> Archivable:
 def leave_out(actor: User, subject: Any, reason: str) -> Any:
     """Leave a checkpoint, configuration, task or run out of fits, with the reason; "" takes it back."""
     require_writer(actor, team_of(subject))
-    reason = reason.strip()
-    if len(reason) > MAX_REASON:
-        raise Refused(f"A reason may have at most {MAX_REASON} characters, not {len(reason)}: shorten it.")
+    reason = checked_reason(reason)
     if not isinstance(subject, Excludable):
         raise Refused(f"A {_kind(subject)} is not left out as a whole: leave out its checkpoints.")
     with transaction.atomic():
@@ -93,6 +91,11 @@ def remove(actor: User, subject: Archivable) -> None:
             _locked(subject).delete()
     except ProtectedError as error:
         raise Refused(f"{subject} is in use, so it stays on record: archive it instead.") from error
+
+
+def wants_archived(request: HttpRequest) -> bool:
+    """Whether a list is asked for what is put away."""
+    return request.GET.get("archived") == "1"
 
 
 def current(rows: QuerySet[Any], *, archived: bool = False) -> QuerySet[Any]:
@@ -130,10 +133,6 @@ def choices(subject: Any) -> dict[str, Any]:
 def _name_of(subject: Any) -> Any:
     """The field that holds a thing's name."""
     return subject._meta.get_field("name")
-
-
-def _save(subject: Any, *fields: str) -> None:
-    subject.save(update_fields=list(fields))
 
 
 def _locked(subject: Any) -> Any:

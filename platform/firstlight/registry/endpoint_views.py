@@ -56,7 +56,7 @@ def _edit(request: HttpRequest, row: Endpoint | None, form: EndpointForm) -> Htt
             return redirect("endpoint-list")
     return render_page(
         request,
-        "registry/form.html",
+        "parts/form.html",
         form_facts(form),
         form=form,
         title=f"Edit endpoint {row}" if row else "New endpoint",

@@ -5,6 +5,7 @@ import io
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from firstlight.files.strict_json import StrictJsonError, strict_loads
 from firstlight.registry.hub import source_of
 from firstlight.registry.locations import resolve_location
 from passuntil import PassUntilError
-from passuntil.sizes import read_size
+from passuntil.sizes import read_whole_size
 
 #: Checkpoints of one preview: more are registered in parts.
 MOST = 500
@@ -136,12 +137,12 @@ def _of_row(row: dict[Any, Any], line: int) -> FoundFolder:
     for name in ("tokens", "step", "seed"):
         if values.get(name):
             try:
-                size = read_size(values[name], name) if name == "tokens" else int(values[name])
+                size = read_whole_size(values[name], name) if name == "tokens" else int(values[name])
             except (PassUntilError, ValueError) as error:
                 raise Refused(
                     f"line {line} of the CSV: {name} is no whole number: {values[name]!r:.60}."
                 ) from error
-            if not isinstance(size, int) or not 0 <= size < 2**63:
+            if not 0 <= size < 2**63:
                 raise Refused(f"line {line} of the CSV: {name} is no whole number: {values[name]!r:.60}.")
             given[name] = size
     return replace(one, **given, told=one.told | dict.fromkeys(given, "from the CSV"))
@@ -171,12 +172,8 @@ def from_name(name: str) -> dict[str, int]:
         if matches := pattern.findall(name):
             said[key] = int(matches[-1])
     if matches := _TOKENS.findall(name):
-        try:
-            tokens = read_size(matches[-1], "tokens")
-        except PassUntilError:
-            tokens = None
-        if isinstance(tokens, int):
-            said["tokens"] = tokens
+        with suppress(PassUntilError):
+            said["tokens"] = read_whole_size(matches[-1], "tokens")
     return said
 
 

@@ -5,20 +5,11 @@ command. A snapshot's files are links into the cache's blobs, which the cache's 
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from firstlight.files.errors import Refused
 
 _ID = re.compile(r"(?P<id>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<revision>[\w./-]{1,128}))?")
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A commit of a hub's repository in the cache."""
-
-    path: Path
-    source: str
 
 
 def cache_root() -> Path | None:
@@ -34,7 +25,7 @@ def looks_like_hub_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def find_snapshot(text: str) -> Snapshot:
+def find_snapshot(text: str) -> Path:
     """The cached snapshot that a hub id means; raises Refused with how to get it."""
     match = _ID.fullmatch(text)
     if match is None:
@@ -56,7 +47,7 @@ def find_snapshot(text: str) -> Snapshot:
             f"{name} is in the hub's cache, but not its revision {revision!r} (there are {there}): "
             f"run on this machine hf download {name} --revision {revision}"
         )
-    return Snapshot(path, f"{name}@{commit}")
+    return path
 
 
 def source_of(folder: Path) -> str:

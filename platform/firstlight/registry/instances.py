@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from django.db import transaction
 
 from firstlight.files.errors import Refused
+from firstlight.files.names import checked_reason
 from firstlight.registry.models import Instance, Task
 from firstlight.teams.access import User, record, require_writer
 
@@ -26,9 +27,7 @@ def exclude_instances(actor: User, task: Task, instances: Sequence[int], *, reas
     Each has an audit line of its own, so that its page can say who did it and when.
     """
     require_writer(actor, task.team)
-    reason = reason.strip()
-    if len(reason) > 300:
-        raise Refused(f"A reason may have at most 300 characters, not {len(reason)}: shorten it.")
+    reason = checked_reason(reason)
     if len(instances) > MOST_AT_ONCE:
         raise Refused(f"At most {MOST_AT_ONCE:,} instances may be chosen at once, not {len(instances):,}.")
     with transaction.atomic():

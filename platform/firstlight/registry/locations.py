@@ -9,16 +9,18 @@ from django.conf import settings
 from firstlight.files.errors import Refused
 from firstlight.registry.hub import cache_root, find_snapshot, looks_like_hub_id
 
+#: Of a path, as the column of a checkpoint's location holds it.
+MOST_CHARACTERS = 1000
+
 
 def resolve_location(text: str) -> Path:
     """The folder that `text` names, resolved; raises Refused where it is absent or outside the allowed roots."""
-    roots = [Path(root).resolve() for root in settings.MODEL_ROOTS]
+    own = [Path(root).resolve() for root in settings.MODEL_ROOTS]
     cache = cache_root()
-    roots += [cache] if cache else []
+    roots = [*own, cache] if cache else own
     if not text or "\x00" in text:
         raise Refused("Name the folder of a checkpoint: the field is empty or holds a NUL character.")
     asked = Path(text)
-    own = [root for root in roots if root != cache]
     candidates = [asked] if asked.is_absolute() else [root / asked for root in own]
     inside = []
     for candidate in candidates:
@@ -29,19 +31,22 @@ def resolve_location(text: str) -> Path:
             raise Refused(f"{text!r:.200} leads nowhere: check the spelling and the links in it.") from error
         if any(resolved.is_relative_to(root) for root in roots):
             inside.append(resolved)
+    # isdir of os.path, which answers False where a name is too long; that of pathlib raises
+    folder = next((path for path in inside if os.path.isdir(path)), None)
+    if folder is None and looks_like_hub_id(text):
+        return find_snapshot(text)
     if not inside:
-        if looks_like_hub_id(text):
-            return find_snapshot(text).path
         allowed = ", ".join(map(str, own))
         raise Refused(
             f"{text} is outside the allowed folders ({allowed}): move it there or set FIRSTLIGHT_MODEL_ROOTS."
         )
-    # isdir of os.path, which answers False where a name is too long; that of pathlib raises
-    folder = next((path for path in inside if os.path.isdir(path)), None)
-    if folder is None and looks_like_hub_id(text):
-        return find_snapshot(text).path
     if folder is None:
         raise Refused(f"no such folder: {text}. Check the spelling, or copy the checkpoint there first.")
+    if len(str(folder)) > MOST_CHARACTERS:
+        raise Refused(
+            f"{text:.200}... is a path of {len(str(folder)):,} characters, and at most {MOST_CHARACTERS:,} are kept: "
+            "move the checkpoint to a shorter one."
+        )
     return folder
 
 

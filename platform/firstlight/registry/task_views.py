@@ -10,7 +10,6 @@ from django.template.defaultfilters import pluralize
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from firstlight.files.errors import Refused
 from firstlight.pages.exports import csv_answer
 from firstlight.pages.forms import form_facts
 from firstlight.pages.listing import keyset, row_ids
@@ -29,12 +28,12 @@ from firstlight.teams.access import (
 
 
 def task_list(request: HttpRequest) -> HttpResponse:
-    rows = endings.current(visible(Task, request.user), archived=request.GET.get("archived") == "1")
+    rows = endings.current(visible(Task, request.user), archived=endings.wants_archived(request))
     rows = with_counts(rows)
     page = keyset(request, rows, {"newest": "-id", "name": "name"}, default="newest")
     data = {
         **page.facts(),
-        "archived": request.GET.get("archived") == "1",
+        "archived": endings.wants_archived(request),
         "tasks": [task_facts(t) for t in page.rows],
     }
     return render_page(
@@ -96,7 +95,7 @@ def task_new(request: HttpRequest) -> HttpResponse:
             return redirect("task", imported.pk)
     return render_page(
         request,
-        "registry/form.html",
+        "parts/form.html",
         form_facts(form),
         form=form,
         title="Upload a task",
@@ -198,14 +197,13 @@ def instances_exclude(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, "Give a reason of at most 300 characters: it is shown beside the instances.")
         return redirect(to)
     reason = "" if back else form.cleaned_data["reason"]
-    try:
-        changed = instances.exclude_instances(request.user, task, ticked, reason=reason)
-    except Refused as error:
-        messages.error(request, str(error))
-    else:
-        words = "included in" if back else "left out of"
-        messages.success(request, f"{changed:,} instance{pluralize(changed)} {words} later runs.")
-    return redirect(to)
+    words = "included in" if back else "left out of"
+    return attempt(
+        request,
+        lambda: instances.exclude_instances(request.user, task, ticked, reason=reason),
+        to,
+        done=lambda changed: f"{changed:,} instance{pluralize(changed)} {words} later runs.",
+    )
 
 
 @require_safe

@@ -30,12 +30,12 @@ from firstlight.teams.access import (
 
 def series_list(request: HttpRequest) -> HttpResponse:
     """All series with their sizes."""
-    archived = request.GET.get("archived") == "1"
+    archived = endings.wants_archived(request)
     rows = with_sizes(endings.current(visible(Series, request.user), archived=archived))
     page = keyset(request, rows, {"newest": "-id", "name": "name"}, default="newest")
     data = {
         **page.facts(),
-        "archived": request.GET.get("archived") == "1",
+        "archived": endings.wants_archived(request),
         "series": [series_facts(s) for s in page.rows],
     }
     return render_page(
@@ -82,7 +82,7 @@ def series_new(request: HttpRequest) -> HttpResponse:
             return redirect("series", created.pk)
     return render_page(
         request,
-        "registry/form.html",
+        "parts/form.html",
         form_facts(form),
         form=form,
         title="New series",
@@ -106,7 +106,7 @@ def checkpoint_plan(request: HttpRequest, pk: int) -> HttpResponse:
             return redirect("checkpoint", checkpoint.pk)
     return render_page(
         request,
-        "registry/form.html",
+        "parts/form.html",
         form_facts(form),
         form=form,
         title=f"Plan a checkpoint of {series}",
@@ -129,7 +129,7 @@ def checkpoint_attach(request: HttpRequest, pk: int) -> HttpResponse:
             return redirect("checkpoint", checkpoint.pk)
     return render_page(
         request,
-        "registry/form.html",
+        "parts/form.html",
         form_facts(form),
         form=form,
         title=f"Attach weights to {checkpoint}",

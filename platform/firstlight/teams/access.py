@@ -24,10 +24,20 @@ def id_of(user: User) -> int:
     return int(user.pk or 0)
 
 
+def token_scope(user: User) -> str | None:
+    """The scope of the token that a person came with; None for a session."""
+    return getattr(user, "token_scope", None)
+
+
+def token_team(user: User) -> int | None:
+    """The team that the token is limited to, if any."""
+    return getattr(user, "token_team_id", None)
+
+
 def teams_of(user: User) -> models.QuerySet[Team]:
     """The teams whose objects `user` sees. With a token that is limited to a team: that one at most."""
     teams = Team.objects.filter(memberships__user_id=id_of(user))
-    limit = getattr(user, "token_team_id", None)
+    limit = token_team(user)
     return teams if limit is None else teams.filter(pk=limit)
 
 
@@ -35,7 +45,7 @@ def visible(model: type[M], user: User) -> models.QuerySet[M]:
     """All rows of `model` that belong to a team of `user`."""
     path = model.TEAM_PATH  # type: ignore[attr-defined]
     rows = model._default_manager.filter(**{f"{path}__memberships__user_id": user.pk})
-    limit = getattr(user, "token_team_id", None)
+    limit = token_team(user)
     return rows if limit is None else rows.filter(**{path: limit})
 
 
@@ -75,7 +85,7 @@ def managed_teams(user: User) -> models.QuerySet[Team]:
 
 
 def _teams_by_role(user: User, roles: Sequence[str], scopes: Sequence[str]) -> models.QuerySet[Team]:
-    if getattr(user, "token_scope", None) not in (None, *scopes):
+    if token_scope(user) not in (None, *scopes):
         return Team.objects.none()
     memberships = Membership.objects.filter(user_id=id_of(user), role__in=roles)
     return teams_of(user).filter(pk__in=memberships.values("team")).order_by("name")
@@ -85,7 +95,7 @@ def why_read_only(user: User) -> str:
     """Why a person may change nothing anywhere, with the remedy; "" where something can be changed."""
     if writable_teams(user).exists():
         return ""
-    if getattr(user, "token_scope", None) == "read":
+    if token_scope(user) == "read":
         return "This token only reads: make one with the scope write."
     if teams_of(user).exists():
         return "Your role is read-only in every team: ask an owner to make you a member."
@@ -105,7 +115,7 @@ def may_write(user: User, team: Team) -> bool:
 def require_writer(user: User, team: Team) -> None:
     """Raises PermissionDenied unless `user` may change things of `team`."""
     if not may_write(user, team):
-        if getattr(user, "token_scope", None) == "read":
+        if token_scope(user) == "read":
             raise PermissionDenied(why_read_only(user))
         raise PermissionDenied(f"Your role in {team} is read-only: ask an owner to make you a member.")
 
@@ -122,10 +132,12 @@ def require_manager(user: User, team: Team) -> None:
 
 def is_administrator(user: User) -> bool:
     """Whether `user` looks after this site: what belongs to no team (endpoints) is theirs."""
-    scope, team = getattr(user, "token_scope", None), getattr(user, "token_team_id", None)
-    return bool(
-        user.is_active and getattr(user, "is_staff", False) and scope in (None, "manage") and team is None
-    )
+    return bool(user.is_active and getattr(user, "is_staff", False) and manages_everything(user))
+
+
+def manages_everything(user: User) -> bool:
+    """Whether what the person may do is not narrowed by a token."""
+    return token_scope(user) in (None, "manage") and token_team(user) is None
 
 
 def require_administrator(user: User) -> None:

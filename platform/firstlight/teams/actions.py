@@ -8,8 +8,11 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
 from firstlight.files.errors import Refused
+from firstlight.files.names import checked_name
 from firstlight.teams.access import User, record, require_manager
 from firstlight.teams.models import ApiToken, Membership, Team
+
+MOST_TEAM_NAME = 80
 
 
 def create_user(
@@ -27,8 +30,7 @@ def create_user(
         user.username_validator(user.username)
         if not user.username or len(user.username) > 150:
             raise ValidationError("A name has 1 to 150 characters.")
-        if user.email:
-            validate_email(user.email)
+        check_address(user.email)
         if password is not None:
             validate_password(password, user)
     except ValidationError as error:
@@ -43,6 +45,12 @@ def create_user(
     except IntegrityError as error:
         raise Refused(f"There is already an account named {user.username!r}: choose another name.") from error
     return user
+
+
+def check_address(email: str) -> None:
+    """Raises ValidationError where something is given and no e-mail address."""
+    if email:
+        validate_email(email)
 
 
 def change_profile(user: DjangoUser, *, username: str, email: str) -> DjangoUser:
@@ -86,7 +94,7 @@ def ensure_user(username: str, password: str) -> DjangoUser:
 
 def create_team(name: str, owner: DjangoUser) -> Team:
     """A new team with its owner; raises Refused where the name is taken."""
-    name = _team_name(name)
+    name = checked_name("team", name, most=MOST_TEAM_NAME)
     try:
         with transaction.atomic():
             team = Team.objects.create(name=name)
@@ -99,7 +107,7 @@ def create_team(name: str, owner: DjangoUser) -> Team:
 
 def rename_team(actor: User, team: Team, name: str) -> Team:
     require_manager(actor, team)
-    name, before = _team_name(name), team.name
+    name, before = checked_name("team", name, most=MOST_TEAM_NAME), team.name
     try:
         with transaction.atomic():
             team.name = name
@@ -118,8 +126,7 @@ def add_member(actor: User, team: Team, user: DjangoUser, role: str = Membership
 
 def join(actor: User | None, team: Team, user: DjangoUser, role: str) -> Membership:
     """Somebody in a role of a team, who was asked to join or is set by an owner."""
-    if role not in Membership.Role.values:
-        raise Refused(f"no role named {role!r}: choose one of {', '.join(Membership.Role.values)}.")
+    check_role(role)
     with transaction.atomic():
         _lock(team)
         membership = Membership.objects.filter(team=team, user=user).first()
@@ -133,6 +140,11 @@ def join(actor: User | None, team: Team, user: DjangoUser, role: str) -> Members
             membership.save(update_fields=["role"])
             record(actor, team, "changed role", membership, role=role, before=before)
     return membership
+
+
+def check_role(role: str) -> None:
+    if role not in Membership.Role.values:
+        raise Refused(f"no role named {role!r}: choose one of {', '.join(Membership.Role.values)}.")
 
 
 def change_role(actor: User, membership: Membership, role: str) -> Membership:
@@ -165,13 +177,6 @@ def _keep_an_owner(membership: Membership) -> None:
         raise Refused(
             f"{membership.user} is the last owner of {membership.team}: make somebody else an owner first."
         )
-
-
-def _team_name(name: str) -> str:
-    name = name.strip()
-    if not name or len(name) > 80 or not name.isprintable():
-        raise Refused(f"The name of a team must have 1 to 80 printable characters, not {name[:90]!r}.")
-    return name
 
 
 def open_account(user: DjangoUser, active: bool) -> DjangoUser:

@@ -4,12 +4,14 @@ from datetime import timedelta
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User as DjangoUser
+from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from firstlight.files.errors import Refused
 from firstlight.teams.access import User, record, require_manager
-from firstlight.teams.actions import create_team, create_user, join
+from firstlight.teams.actions import check_address, check_role, create_team, create_user, join
 from firstlight.teams.models import Invitation, Membership, Team
 from firstlight.teams.secrets import digest_of, fresh_secret
 
@@ -46,8 +48,11 @@ def found_site(
 def invite(actor: User, team: Team, *, role: str, email: str = "") -> tuple[Invitation, str]:
     """An invitation and the secret of its link, which is nowhere else."""
     require_manager(actor, team)
-    if role not in Membership.Role.values:
-        raise Refused(f"no role named {role!r}: choose one of {', '.join(Membership.Role.values)}.")
+    check_role(role)
+    try:
+        check_address(email)
+    except ValidationError as error:
+        raise Refused(" ".join(error.messages)) from error
     secret = fresh_secret()
     with transaction.atomic():
         invitation = Invitation.objects.create(
@@ -74,15 +79,15 @@ def withdraw_invitation(actor: User, invitation: Invitation) -> None:
         record(actor, invitation.team, "withdrew invitation", invitation)
 
 
+def open_invitations() -> QuerySet[Invitation]:
+    """Those that can be accepted."""
+    rows = Invitation.objects.filter(accepted_at=None, withdrawn_at=None, expires_at__gt=timezone.now())
+    return rows.select_related("team", "created_by")
+
+
 def open_invitation(secret: str) -> Invitation | None:
     """The invitation behind a link while it can be accepted."""
-    return (
-        Invitation.objects.filter(
-            digest=digest_of(secret), accepted_at=None, withdrawn_at=None, expires_at__gt=timezone.now()
-        )
-        .select_related("team", "created_by")
-        .first()
-    )
+    return open_invitations().filter(digest=digest_of(secret)).first()
 
 
 def accept_invitation(secret: str, user: DjangoUser) -> Membership:

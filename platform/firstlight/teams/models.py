@@ -13,6 +13,8 @@ class Team(models.Model):
 
 
 class Membership(models.Model):
+    TEAM_PATH = "team"
+
     class Role(models.TextChoices):
         VIEWER = "viewer", "Viewer"
         MEMBER = "member", "Member"
@@ -58,6 +60,8 @@ class Invitation(models.Model):
 
     Without a team it is the first link of a fresh site: it makes the owner's account and the first team.
     """
+
+    TEAM_PATH = "team"
 
     team = models.ForeignKey(
         Team, null=True, blank=True, on_delete=models.CASCADE, related_name="invitations"

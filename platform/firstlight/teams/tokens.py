@@ -8,7 +8,16 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from firstlight.files.errors import Refused
-from firstlight.teams.access import User, get_visible_team, id_of, managed_teams, record
+from firstlight.files.names import checked_name
+from firstlight.teams.access import (
+    User,
+    get_visible_team,
+    id_of,
+    managed_teams,
+    record,
+    token_scope,
+    token_team,
+)
 from firstlight.teams.models import ApiToken, Team
 from firstlight.teams.secrets import digest_of, fresh_secret
 
@@ -21,14 +30,12 @@ def create_token(
     actor: User, *, name: str, scope: str, days: int, team: Team | None = None
 ) -> tuple[ApiToken, str]:
     """A token of one's own and its text, which is nowhere else. A token makes none that is wider than itself."""
-    name = name.strip()
-    if not name or len(name) > 80 or not name.isprintable():
-        raise Refused(f"The name of a token must have 1 to 80 printable characters, not {name[:90]!r}.")
+    name = checked_name("token", name, most=80)
     if scope not in SCOPES:
         raise Refused(f"no scope named {scope!r}: choose one of {', '.join(SCOPES)}.")
     if not 1 <= days <= MOST_DAYS:
         raise Refused(f"A token is good for 1 to {MOST_DAYS} days, not {days}.")
-    own_scope, own_team = getattr(actor, "token_scope", None), getattr(actor, "token_team_id", None)
+    own_scope, own_team = token_scope(actor), token_team(actor)
     if own_scope and SCOPES.index(scope) > SCOPES.index(own_scope):
         raise Refused(f"This token has the scope {own_scope}: it cannot make one with the scope {scope}.")
     if own_team and (team is None or team.pk != own_team):
