@@ -59,6 +59,7 @@ TABLE: dict[str, tuple[str, str, int, int, int]] = {
     "token-revoke": ("token", "post", 404, 404, 404),
     "profile": ("", "get", 200, 200, 200),
     "password": ("", "get", 200, 200, 200),
+    "sso-disconnect": ("", "post", 302, 302, 302),
     "audit-log": ("", "get", 200, 200, 200),
     "audit-csv": ("", "get", 200, 200, 200),
     "forecast-list": ("", "get", 200, 200, 200),
@@ -87,6 +88,8 @@ OWNERS = {
 }
 OPEN = {
     "login",
+    "sso",
+    "sso-callback",
     "api-docs",
     "healthz",
     "readyz",

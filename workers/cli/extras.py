@@ -18,7 +18,7 @@ EXTRAS = {
         "whitenoise",
     ),
     "postgres": ("psycopg",),
-    "sso": ("mozilla_django_oidc",),
+    "sso": ("authlib", "requests"),
     "hub": ("huggingface_hub",),
     "plots": ("matplotlib",),
     "parquet": ("pyarrow",),

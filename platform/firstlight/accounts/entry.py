@@ -44,6 +44,16 @@ def sign_in(request: HttpRequest, user: DjangoUser) -> None:
     login(request, user, backend=BACKEND)
 
 
+class SignIn(views.LoginView):
+    """With a password, or through the site's provider where it has one."""
+
+    redirect_authenticated_user = True
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        sso = settings.SSO_NAME if settings.SSO_ISSUER else ""
+        return super().get_context_data(**kwargs) | {"sso": sso}
+
+
 @_secret_page
 def welcome(request: HttpRequest, secret: str) -> HttpResponse:
     """The first link of a fresh site: the owner's account and the first team."""

@@ -1,5 +1,6 @@
 """Pages of one's own account: profile, password, tokens."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.models import User as DjangoUser
@@ -23,11 +24,14 @@ def profile(request: HttpRequest) -> HttpResponse:
         if form.attempt(lambda: actions.change_profile(_person(request), **values)):
             messages.success(request, "Your profile has been changed.")
             return redirect("profile")
+    data = form_facts(form) | {"single_sign_on": user.identities.exists()}
     return render_page(
         request,
-        "parts/form.html",
-        form_facts(form),
+        "accounts/profile.html",
+        data,
         form=form,
+        sso=settings.SSO_NAME if settings.SSO_ISSUER else "",
+        has_password=user.has_usable_password(),
         title="Profile",
         save="Save",
         back=reverse("home"),

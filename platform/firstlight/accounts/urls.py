@@ -1,6 +1,6 @@
 from django.urls import path
 
-from firstlight.accounts import audit, entry, own, team_pages
+from firstlight.accounts import audit, entry, own, sso, team_pages
 from firstlight.pages.page import page, post
 
 urlpatterns = [
@@ -8,6 +8,9 @@ urlpatterns = [
     path("invitations/<str:secret>", entry.invitation, name="invitation"),
     path("password/forgotten", entry.Forgotten.as_view(), name="password-forgotten"),
     path("password/<uidb64>/<token>", entry.NewPassword.as_view(), name="password-new"),
+    path("sso", sso.start, name="sso"),
+    path("sso/callback", sso.callback, name="sso-callback"),
+    *post("sso/disconnect", sso.disconnect, "sso-disconnect"),
     *page("password", own.password, "password"),
     *page("profile", own.profile, "profile"),
     *page("tokens", own.token_list, "token-list"),

@@ -2,9 +2,11 @@
 
 import os
 from datetime import timedelta
+from importlib.util import find_spec
 
 import dj_database_url
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 from firstlight.config import celery as celery_app  # noqa: F401  # the app that rings and tasks find
 from firstlight.config import places
@@ -98,6 +100,21 @@ AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
 # The address of a person behind a proxy is the proxy's word: believed only where a deployment says how many there are.
 AXES_IPWARE_PROXY_COUNT = int(os.environ.get("FIRSTLIGHT_PROXIES", "0")) or None
+
+# --- Single sign-on (the extra `sso`): a provider of OpenID Connect, named by its issuer. ---
+SSO_ISSUER = os.environ.get("FIRSTLIGHT_SSO_ISSUER", "")
+SSO_CLIENT = os.environ.get("FIRSTLIGHT_SSO_CLIENT", "")
+SSO_SECRET = os.environ.get("FIRSTLIGHT_SSO_SECRET", "")
+SSO_NAME = os.environ.get("FIRSTLIGHT_SSO_NAME", "single sign-on")
+#: People with a verified address of these domains get an account of their own accord.
+SSO_DOMAINS = [
+    d.strip().lower() for d in os.environ.get("FIRSTLIGHT_SSO_DOMAINS", "").split(",") if d.strip()
+]
+if SSO_ISSUER and not (SSO_CLIENT and SSO_SECRET and find_spec("authlib")):
+    raise ImproperlyConfigured(
+        "FIRSTLIGHT_SSO_ISSUER needs FIRSTLIGHT_SSO_CLIENT and FIRSTLIGHT_SSO_SECRET beside it, and the extra: "
+        "pip install 'firstlight[sso]'."
+    )
 
 # --- Mail: without a server links are shown, to be sent by hand. ---
 MAIL_READY = bool(os.environ.get("FIRSTLIGHT_MAIL_HOST"))

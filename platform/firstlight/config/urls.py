@@ -3,8 +3,10 @@
 from django.contrib.auth import views as auth
 from django.urls import include, path
 
+from firstlight.accounts.entry import SignIn
+
 urlpatterns = [
-    path("login", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("login", SignIn.as_view(), name="login"),
     path("logout", auth.LogoutView.as_view(), name="logout"),
     path("", include("firstlight.api.urls")),
     path("", include("firstlight.accounts.urls")),

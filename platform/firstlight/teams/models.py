@@ -87,6 +87,24 @@ class Invitation(models.Model):
         return f"invitation {self.pk} to {self.team or 'the first team'} ({self.role})"
 
 
+class Identity(models.Model):
+    """A person of the site's provider of single sign-on, and the account that they sign in to."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="identities")
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(
+        "the provider's own name of the person, which it never gives twice", max_length=255
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "identities"
+        constraints = [models.UniqueConstraint(fields=["issuer", "subject"], name="one_account_an_identity")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} of {self.issuer}"
+
+
 class ApiToken(models.Model):
     """What a script signs in with: it may do what its person may do, within its scopes and, if given, one team.
 

@@ -575,26 +575,31 @@ class EngineContract:
     ) -> None:
         wide = write_tiny_llama(tmp_path / "wide", **{**self.sizes, "vocab": 60_000, "d": 128, "heads": 4})
         ladder = LADDER / "models" / "ladder-59k"
-        prints, held = set(), []
-        for folder, prompt, answer in [
-            (wide, "1+1=", "2"),
-            (ladder, "a 81+38=", "119"),
-            (wide, "1+1=", "2"),
-        ]:
-            pairs = [(prompt, answer)]
+        prints = set()
+
+        def held_after(folder: Path, prompt: str, answer: str) -> int:
             # the oracle is gone before the engine comes: what the allocator keeps of it is not the engine's
-            exact = open_engine("reference", folder).score(pairs, ("\n",))[0]
+            exact = open_engine("reference", folder).score([(prompt, answer)], ("\n",))[0]
             engine = self._engine(folder)
-            found = engine.score(pairs, ("\n",))[0]
+            found = engine.score([(prompt, answer)], ("\n",))[0]
             assert found.nll == pytest.approx(exact.nll, abs=self.nll_tolerance)
             draw(engine, request(prompt=prompt, draws=20, max_tokens=8, stop=("\n",)))
             prints.add(engine.fingerprint)
             type(self)._close()
             engine.close()  # once more does no harm
             del engine
-            held.append(self.held_bytes())
+            return self.held_bytes()
+
+        held = [held_after(wide, "1+1=", "2")]
+        grown = []
+        # what is not given back grows at every turn; what a library's allocator keeps for later grows once, so a
+        # turn that grew is looked at again
+        while not grown or (grown[-1] >= self.memory_slack and len(grown) < 3):
+            held_after(ladder, "a 81+38=", "119")
+            held.append(held_after(wide, "1+1=", "2"))
+            grown.append(held[-1] - held[-2])
         assert len(prints) == 2
-        assert held[2] - held[0] < self.memory_slack
+        assert grown[-1] < self.memory_slack, grown
 
 
 def _as_tokens(text: str) -> list[str]:
