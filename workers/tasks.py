@@ -14,9 +14,12 @@ from firstlight.evaluations.doorbell import deliver_outbox, queue_of, ring
 from firstlight.evaluations.models import Run
 from firstlight.evaluations.progress import reconcile as reconcile_run
 from firstlight.forecasts.actions import MAKE, make_again, stale
-from firstlight.registry.digests import READ, waiting
+from firstlight.registry.digests import READ
+from firstlight.registry.digests import waiting as digests_waiting
+from firstlight.registry.downloads import DOWNLOAD
+from firstlight.registry.downloads import waiting as downloads_waiting
 from firstlight.registry.waking import wake
-from workers import digests, engine_cache
+from workers import digests, engine_cache, hub
 from workers.heartbeat import keep_saying
 from workers.slices import finish, keep_on, work_slice
 from workers.supervisor import die_with_parent
@@ -39,6 +42,12 @@ def read_digest(checkpoint_id: int) -> None:
     digests.read_digest(checkpoint_id)
 
 
+@shared_task(name="workers.download", time_limit=24 * 3600, soft_time_limit=24 * 3600 - 60)
+def download(download_id: int) -> None:
+    """Somebody asked for a checkpoint of the hub."""
+    hub.download(download_id)
+
+
 @shared_task(name="workers.make_forecast")
 def make_forecast(forecast_id: int) -> None:
     """What a forecast is made of changed."""
@@ -50,7 +59,11 @@ def sweep() -> None:
     """Every 30 s: deliver the outbox, free the leases of dead workers, ring for due runs whose ring was lost."""
     deliver_outbox()
     leases.release_dead_leases()
-    for task, due in ((READ, waiting()), (MAKE, stale())):
+    for task, due in (
+        (READ, digests_waiting()),
+        (DOWNLOAD, downloads_waiting()),
+        (MAKE, stale()),
+    ):
         for pk in due.values_list("pk", flat=True)[:MOST_WOKEN]:
             wake(task, pk)
     for run in leases.open_runs().order_by("id"):

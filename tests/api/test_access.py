@@ -37,7 +37,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "get_checkpoint": ("checkpoint", "read"),
     "attach_weights": ("planned", "write"),
     "read_digest_again": ("checkpoint", "write"),
+    "download": ("", "write"),
+    "get_download": ("", "write"),
     "preview_folder": ("", "write"),
+    "preview_table": ("", "write"),
     "register_folder": ("", "write"),
     "list_tasks": ("", "own"),
     "upload_task": ("", "write"),
@@ -137,6 +140,7 @@ def send(world: World, measured: Measured) -> Callable[..., Any]:  # noqa: F811
         "estimate_cost": {"checkpoints": [world.checkpoint.pk], "tasks": [world.task.pk]},
         "make_forecast": {"task": world.task.pk, "target": world.planned.pk},
         "forecast_size": {"n_params": "7B"},
+        "download": {"location": str(world.folder)},
         "preview_folder": {"location": str(world.folder)},
         "register_folder": {"series": "s", "configuration": "c", "rows": []},
         "attach_weights": {"location": str(world.folder)},
@@ -157,12 +161,15 @@ def send(world: World, measured: Measured) -> Callable[..., Any]:  # noqa: F811
             body = bodies["rename"]
         if operation.startswith("leave_out"):
             body = bodies["leave_out"]
+        if operation == "preview_table":
+            return client.post(path, {"file": SimpleUploadedFile("t.csv", b"folder\n")}, headers=headers)
         if operation == "upload_task":
             return client.post(
                 path, {"name": "t", "file": SimpleUploadedFile("t.jsonl", b"{")}, headers=headers
             )
         if method == "get":
-            return client.get(path, headers=headers)
+            query = {"location": "lab/tiny"} if operation == "get_download" else {}
+            return client.get(path, query, headers=headers)
         return client.generic(
             method.upper(), path, json_of(body), content_type="application/json", headers=headers
         )

@@ -6,16 +6,19 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from firstlight.client import Firstlight, SiteError
 from firstlight.evaluations.models import Run
-from firstlight.registry.models import Checkpoint
+from firstlight.registry import downloads
+from firstlight.registry.models import Checkpoint, HubDownload
 from firstlight.teams.tokens import create_token
 from tests.cli.conftest import Answer
 from tests.site.conftest import World, finish, lines, measured, world  # noqa: F401  # fixtures
@@ -161,6 +164,13 @@ def test_the_commands_work_on_a_site_elsewhere(
     done = call(capsys, "register", str(world.folder), *where, "--name", "t", "--tokens", "2M")
     assert done.status == 0, done.err
     assert Checkpoint.objects.get(series__name="far").tokens == 2_000_000
+    table = tmp_path / "c.csv"
+    table.write_text(f"folder,name,step\n{world.folder},from-csv,7\n")
+    done = call(capsys, "register", "--csv", str(table), *where)
+    assert done.status == 0, done.err
+    assert Checkpoint.objects.get(series__name="far", name="from-csv").step == 7
+    table.write_text("step\n7\n")
+    assert "names its columns" in call(capsys, "register", "--csv", str(table), *where).err
     started = call(
         capsys,
         "run",
@@ -185,3 +195,34 @@ def test_the_commands_work_on_a_site_elsewhere(
     assert len(out.read_text().splitlines()) == 5
     refused = call(capsys, "run", "--series", "none", "--checkpoint", "t", "--task", "sums")
     assert (refused.status, "no checkpoint 't' in series 'none'" in refused.err) == (1, True)
+
+
+def test_a_hub_id_is_followed_on_a_site_elsewhere(
+    live_server: Any,
+    token: str,
+    world: World,  # noqa: F811
+    settings: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    settings.HUB_ONLINE = True
+    monkeypatch.setenv("FIRSTLIGHT_URL", str(live_server.url))
+    monkeypatch.setenv("FIRSTLIGHT_TOKEN", token)
+
+    def worker() -> None:
+        until = time.monotonic() + 20
+        while not (row := HubDownload.objects.first()) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert row is not None
+        downloads.fail(row, "the line was cut")
+        connection.close()
+
+    other = threading.Thread(target=worker)
+    other.start()
+    said = call(capsys, "register", "lab/tiny", "--series", "far", "--configuration", "base")
+    other.join()
+    assert said.status == 1
+    assert "lab/tiny@main: 0 of 0 bytes" in said.err
+    assert "the line was cut" in said.err

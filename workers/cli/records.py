@@ -2,8 +2,11 @@
 
 import argparse
 import json
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +66,10 @@ def register_command(arguments: argparse.Namespace) -> int:
     if arguments.csv:
         found = find_in_table(arguments.csv.read_bytes())
     else:
-        found = [one for folder in arguments.folder for one in find_checkpoints(_place(folder))]
+        places = [_place(folder) for folder in arguments.folder]
+        for place in places:
+            _fetch_here(user, place)
+        found = [one for place in places for one in find_checkpoints(place)]
     rows = _rows(arguments, [one.facts() for one in found])
     if arguments.preview:
         return _say(arguments, {"found": [one.facts() for one in found]}, _preview(rows))
@@ -85,9 +91,16 @@ def register_command(arguments: argparse.Namespace) -> int:
 
 def _register_there(site: Firstlight, arguments: argparse.Namespace) -> int:
     """The folders are those of the site's machine."""
+    for folder in arguments.folder:
+        if not folder.startswith("/"):
+            _follow(
+                partial(site.get, "/downloads", location=folder),
+                site.post("/downloads", {"location": folder}),
+            )
     if arguments.csv:
-        raise Refused("a CSV is read on the site's machine: upload it on its page, or name the folders here.")
-    previews = [site.post("/folders/preview", {"location": folder}) for folder in arguments.folder]
+        previews = [site.upload("/tables/preview", {}, arguments.csv)]
+    else:
+        previews = [site.post("/folders/preview", {"location": folder}) for folder in arguments.folder]
     found = [one for preview in previews for one in preview["found"]]
     rows = _rows(arguments, found)
     if arguments.preview:
@@ -98,6 +111,36 @@ def _register_there(site: Firstlight, arguments: argparse.Namespace) -> int:
         f"registered {c['name']}: N = {c['n_params']:,}, checkpoint {c['id']}" for c in made["checkpoints"]
     ]
     return _say(arguments, made, lines)
+
+
+def _fetch_here(user: Any, place: str) -> None:
+    """Have a hub id in the cache: downloaded by this command, unless a worker is at it already."""
+    from firstlight.registry import downloads
+    from firstlight.registry.models import HubDownload
+    from workers.hub import download
+
+    with _one_change():
+        row = downloads.have(user, place)
+    if row is None:
+        return
+
+    print(f"downloading {place}", file=sys.stderr)
+    download(row.pk)
+
+    def state() -> dict[str, Any]:
+        return downloads.facts(HubDownload.objects.get(pk=row.pk))
+
+    _follow(state, state())
+
+
+def _follow(look: Callable[[], dict[str, Any]], state: dict[str, Any]) -> None:
+    """Until a download is done, saying how far it is; raises Refused where it failed."""
+    while state["state"] not in ("done", "failed"):
+        print(f"{state['location']}: {state['done']:,} of {state['total']:,} bytes", file=sys.stderr)
+        time.sleep(1.0)
+        state = look()
+    if state["state"] == "failed":
+        raise Refused(f"{state['location']}: {state['error']}")
 
 
 def _rows(arguments: argparse.Namespace, found: list[dict[str, Any]]) -> list[dict[str, Any]]:

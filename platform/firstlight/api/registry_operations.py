@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Router
+from ninja import File, Router, UploadedFile
 
 from firstlight.api.answers import (
     MADE,
@@ -22,9 +22,9 @@ from firstlight.api.answers import (
     team_for,
 )
 from firstlight.home.series_pages import checkpoint_facts
-from firstlight.registry import actions, digests, endings
+from firstlight.registry import actions, digests, downloads, endings
 from firstlight.registry.configuration_views import configuration_facts
-from firstlight.registry.folders import find_checkpoints
+from firstlight.registry.folders import find_checkpoints, find_in_upload
 from firstlight.registry.models import Checkpoint, Series, TrainingConfiguration
 from firstlight.registry.register_actions import (
     NewCheckpoint,
@@ -238,6 +238,25 @@ class Folder(Input):
     location: Text
 
 
+@router.post(
+    "/downloads",
+    response=ONE,
+    operation_id="download",
+    summary="Have a hub id in the cache of the site's machine; done at once where it is there",
+)
+@once
+def download(request: HttpRequest, body: Folder) -> HttpResponse:
+    row = downloads.have(request.user, body.location)
+    return answer(downloads.facts(row) if row else {"location": body.location, "state": "done"})
+
+
+@router.get("/downloads", response=ONE, operation_id="get_download", summary="How far a download is")
+def get_download(request: HttpRequest, location: Text) -> HttpResponse:
+    require_some_team(request.user)
+    row = downloads.of(location)
+    return answer(downloads.facts(row) if row else {"location": location, "state": "done"})
+
+
 class FolderRow(Input):
     location: Text
     name: Name
@@ -282,6 +301,14 @@ def read_digest_again(request: HttpRequest, pk: Id) -> HttpResponse:
 def preview_folder(request: HttpRequest, body: Folder) -> HttpResponse:
     require_some_team(request.user)
     return answer({"found": [one.facts() for one in find_checkpoints(body.location)]})
+
+
+@router.post(
+    "/tables/preview", response=ONE, operation_id="preview_table", summary="The checkpoints that a CSV names"
+)
+def preview_table(request: HttpRequest, file: File[UploadedFile]) -> HttpResponse:
+    require_some_team(request.user)
+    return answer({"found": [one.facts() for one in find_in_upload(file)]})
 
 
 @router.post(

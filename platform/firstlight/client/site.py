@@ -73,8 +73,7 @@ class Firstlight:
         fields = {"name": name or path.stem, "description": description}
         if self.team:
             fields["team"] = self.team
-        made = self._try(lambda: self._connected().upload("/tasks", fields, (path.name, path.read_bytes())))
-        return made or {}
+        return self.upload("/tasks", fields, path) or {}
 
     def evaluate(
         self,
@@ -108,6 +107,9 @@ class Firstlight:
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
         return self._try(lambda: self._connected().post(path, body))
+
+    def upload(self, path: str, fields: dict[str, str], file: Path) -> Any:
+        return self._try(lambda: self._connected().upload(path, fields, (file.name, file.read_bytes())))
 
     def _connected(self) -> Connection:
         if self.connection is None:

@@ -159,6 +159,8 @@ CONTENT_SECURITY_POLICY = {
 
 #: Requests of one token that a web process answers; many times what a training loop sends.
 API_RATE = os.environ.get("FIRSTLIGHT_API_RATE", "100/s")
+#: Whether people may have checkpoints downloaded from the hub; what is in its cache is found anyhow.
+HUB_ONLINE = os.environ.get("FIRSTLIGHT_HUB") == "online"
 MODEL_ROOTS = places.model_roots()
 TASK_UPLOAD_MAX_BYTES = 64 * 2**20
 

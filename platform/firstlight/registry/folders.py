@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from django.core.files.uploadedfile import UploadedFile
+
 from firstlight.files.errors import Refused
 from firstlight.files.model_folder import ModelFolder, ModelFolderError, read_headers_of
 from firstlight.files.strict_json import StrictJsonError, strict_loads
@@ -88,6 +90,18 @@ def find_checkpoints(text: str) -> list[FoundFolder]:
     return sorted(
         found, key=lambda one: (one.folder is None, one.folder.n_params if one.folder else 0, one.step or 0)
     )
+
+
+#: Bytes of a CSV of checkpoints.
+MOST_TABLE = 2 * 2**20
+
+
+def find_in_upload(file: UploadedFile) -> list[FoundFolder]:
+    """The checkpoints that an uploaded CSV names."""
+    content = file.read(MOST_TABLE + 1)
+    if len(content) > MOST_TABLE:
+        raise Refused(f"the CSV is larger than {MOST_TABLE // 2**20} MiB: register its checkpoints in parts.")
+    return find_in_table(content)
 
 
 def find_in_table(content: bytes) -> list[FoundFolder]:

@@ -1,15 +1,21 @@
 """Checkpoints by their hub id, `org/name` or `org/name@revision`, from the local cache of the hub (extra `hub`).
 
-Nothing is downloaded: what is not in the cache is fetched on the site's machine by whoever may, with the hub's own
-command. A snapshot's files are links into the cache's blobs, which the cache's own library made.
+The cache comes first. What is not in it is downloaded by a worker (`registry.downloads`) where the site is online, else
+fetched on its machine with the hub's own command. A snapshot's files are links into the cache's blobs.
 """
 
 import re
 from pathlib import Path
 
+from django.conf import settings
+
 from firstlight.files.errors import Refused
 
 _ID = re.compile(r"(?P<id>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<revision>[\w./-]{1,128}))?")
+
+
+class NotCached(Refused):
+    """A hub id that the cache does not hold."""
 
 
 def cache_root() -> Path | None:
@@ -25,29 +31,41 @@ def looks_like_hub_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def find_snapshot(text: str) -> Path:
-    """The cached snapshot that a hub id means; raises Refused with how to get it."""
+def read_hub_id(text: str) -> tuple[str, str]:
+    """Name and revision of a hub id; raises Refused for anything else."""
     match = _ID.fullmatch(text)
     if match is None:
         raise Refused(f"{text!r:.200} is no hub id: write it as org/name or org/name@revision.")
-    name, revision = match["id"], match["revision"] or "main"
+    return match["id"], match["revision"] or "main"
+
+
+def find_snapshot(text: str) -> Path:
+    """The cached snapshot that a hub id means; raises NotCached with how to get it."""
+    name, revision = read_hub_id(text)
     what = f"{name} looks like a hub id, and no allowed folder has that name"
     root = cache_root()
     if root is None:
         raise Refused(f"{what}. The extra hub is not installed: pip install 'firstlight[hub]'.")
     repository = root / f"models--{name.replace('/', '--')}"
     if not (repository / "snapshots").is_dir():
-        raise Refused(f"{what}. It is not in the hub's cache of this machine: run there hf download {name}")
+        raise NotCached(f"{what}. It is not in the hub's cache of this machine: {_remedy(name, revision)}")
     commit = _commit(repository, revision)
     path = repository / "snapshots" / commit
     if not commit or not path.is_dir():
         known = sorted(entry.name[:12] for entry in (repository / "snapshots").iterdir())[:5]
         there = ", ".join(known) or "none"
-        raise Refused(
+        raise NotCached(
             f"{name} is in the hub's cache, but not its revision {revision!r} (there are {there}): "
-            f"run on this machine hf download {name} --revision {revision}"
+            f"{_remedy(name, revision)}"
         )
     return path
+
+
+def _remedy(name: str, revision: str) -> str:
+    if settings.HUB_ONLINE:
+        return "have it downloaded on the page where checkpoints are registered, or with firstlight register."
+    asked = "" if revision == "main" else f" --revision {revision}"
+    return f"run on this machine hf download {name}{asked}"
 
 
 def source_of(folder: Path) -> str:

@@ -156,6 +156,36 @@ class Checkpoint(Archivable, Excludable):
         return self.location.removeprefix(self.SERVED) if served else ""
 
 
+class HubDownload(models.Model):
+    """A revision of a model on the hub that comes, or came, into the hub's cache on the site's machine."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting for a worker"
+        RUNNING = "running", "Being downloaded"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+
+    repository = models.CharField("hub id", max_length=200)
+    revision = models.CharField(max_length=128)
+    state = models.CharField(max_length=8, choices=State, default=State.WAITING)
+    done = models.PositiveBigIntegerField("bytes that are here", default=0)
+    total = models.PositiveBigIntegerField("bytes in all; 0 until it is known", default=0)
+    error = models.CharField(max_length=500, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["repository", "revision"], name="one_download_a_revision")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.repository}@{self.revision}"
+
+
 class Task(Archivable, Excludable):
     """A versioned set of instances; a new version whenever a score could change."""
 

@@ -12,11 +12,11 @@ from django.urls import reverse
 from firstlight.files.errors import Refused
 from firstlight.pages.forms import form_facts
 from firstlight.pages.page import attempt, render_page
-from firstlight.registry import digests
-from firstlight.registry.folders import MOST, FoundFolder, find_checkpoints, find_in_table
+from firstlight.registry import digests, downloads
+from firstlight.registry.folders import MOST, FoundFolder, find_checkpoints, find_in_upload
 from firstlight.registry.forms import FoundForm, RegisterForm
 from firstlight.registry.locations import known_folders
-from firstlight.registry.models import Checkpoint, Series
+from firstlight.registry.models import Checkpoint, HubDownload, Series
 from firstlight.registry.register_actions import NewCheckpoint, register_folder
 from firstlight.teams.access import get_visible, require_some_team, require_writer
 
@@ -38,16 +38,19 @@ def _register(request: HttpRequest, series: Series | None) -> HttpResponse:
     found: list[FoundFolder] = []
     form = RegisterForm(request.user, series, request.POST or None)
     rows: Any = None
+    download: HubDownload | None = None
     if request.method == "POST" and request.POST.get("do") != "save":
         form = RegisterForm(request.user, series, initial=request.POST.dict())
         try:
-            found = _found(request)
+            download = _download(request)
+            found = [] if download else _found(request)
         except Refused as error:
             form.folder_error = str(error)
         rows = Rows(initial=[one.facts() | {"use": not one.refused} for one in found])
         form.suggest(found)
         if request.headers.get("HX-Request") == "true":
-            return render(request, "registry/_found.html", {"form": form, "rows": rows, "found": found})
+            facts = {"form": form, "rows": rows if found else None, "found": found, "download": download}
+            return render(request, "registry/_found.html", facts)
     elif request.method == "POST":
         rows = Rows(request.POST)
         if rows.is_valid() and form.is_valid():
@@ -72,8 +75,9 @@ def _register(request: HttpRequest, series: Series | None) -> HttpResponse:
         "registry/register.html",
         data,
         form=form,
-        rows=rows,
+        rows=rows if found or request.POST.get("do") == "save" else None,
         found=found,
+        download=download,
         series=series,
         folders=list(known_folders()),
         title="Register checkpoints",
@@ -83,8 +87,13 @@ def _register(request: HttpRequest, series: Series | None) -> HttpResponse:
     )
 
 
-#: Bytes of a CSV of checkpoints.
-MOST_TABLE = 2 * 2**20
+def _download(request: HttpRequest) -> HubDownload | None:
+    """The download of a hub id that is not whole in the cache; a press of the button asks for it, a look does not."""
+    if request.FILES.get("table"):
+        return None
+    text = request.POST.get("location", "").strip()
+    known = downloads.of(text) if request.POST.get("do") == "look" else None
+    return known or downloads.have(request.user, text)
 
 
 def _found(request: HttpRequest) -> list[FoundFolder]:
@@ -92,10 +101,7 @@ def _found(request: HttpRequest) -> list[FoundFolder]:
     table = request.FILES.get("table")
     if table is None:
         return find_checkpoints(request.POST.get("location", ""))
-    content = table.read(MOST_TABLE + 1)
-    if len(content) > MOST_TABLE:
-        raise Refused(f"the CSV is larger than {MOST_TABLE // 2**20} MiB: register its checkpoints in parts.")
-    return find_in_table(content)
+    return find_in_upload(table)
 
 
 def after_registering(checkpoints: list[Checkpoint]) -> str:
