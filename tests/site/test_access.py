@@ -38,6 +38,7 @@ TABLE: dict[str, tuple[str, str, int, int, int]] = {
     "task": ("task", "get", 404, 200, 200),
     "instances-exclude": ("task", "post", 404, 403, 302),
     "excluded-csv": ("task", "get", 404, 200, 200),
+    "instance": ("instance", "get", 404, 200, 200),
     "instance-exclude": ("instance", "post", 404, 403, 302),
     "run-list": ("", "get", 200, 200, 200),
     "run-new": ("", "get", 200, 403, 200),

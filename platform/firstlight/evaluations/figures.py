@@ -10,6 +10,7 @@ import numpy as np
 from django.core.cache import cache
 from django.db.models import Count, F, Max, Min, QuerySet, Sum
 from django.db.models.functions import Now
+from django.urls import reverse
 from django.utils import timezone
 
 from firstlight.evaluations.models import Batch, Likelihood, Run, Unit
@@ -115,6 +116,7 @@ def unit_facts(rule: Rule, unit: Unit, likelihood: Likelihood | None) -> dict[st
     facts: dict[str, Any] = {
         "id": unit.pk,
         "instance": unit.instance.key,
+        "instance_url": reverse("instance", args=[unit.instance_id]),
         "state": unit.state,
         "draws": unit.draws,
         "passes": unit.passes,

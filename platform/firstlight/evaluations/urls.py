@@ -1,9 +1,10 @@
 from django.urls import path
 
-from firstlight.evaluations import new_run, views
+from firstlight.evaluations import instance_views, new_run, views
 from firstlight.pages.page import page, post
 
 urlpatterns = [
+    *page("instances/<int:pk>", instance_views.instance, "instance"),
     *page("runs", views.run_list, "run-list"),
     *page("runs/new", new_run.run_new, "run-new"),
     *page("runs/<int:pk>", views.run, "run"),

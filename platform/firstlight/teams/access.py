@@ -152,6 +152,20 @@ def record(actor: User | None, team: Team | None, verb: str, subject: object, **
         team=team,
         actor_id=actor.pk if actor else None,
         verb=verb,
-        subject=f"{type(subject).__name__} {getattr(subject, 'pk', '')}: {subject}"[:200],
+        subject=AuditEvent.subject_of(subject),
         detail=detail,
     )
+
+
+def history_of(thing: object, team: Team, verbs: Sequence[str]) -> list[dict[str, Any]]:
+    """The audit lines with these verbs about a thing of a team whose name never changes, the newest first."""
+    rows = AuditEvent.objects.filter(team=team, subject=AuditEvent.subject_of(thing), verb__in=verbs)
+    return [
+        {
+            "at": e.at,
+            "person": e.actor.get_username() if e.actor else None,
+            "verb": e.verb,
+            "detail": e.detail,
+        }
+        for e in rows.select_related("actor")[:100]
+    ]

@@ -49,10 +49,15 @@ class AuditEvent(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["team", "-id"])]
+        indexes = [models.Index(fields=["team", "-id"]), models.Index(fields=["team", "subject"])]
 
     def __str__(self) -> str:
         return f"{self.verb} {self.subject}"
+
+    @staticmethod
+    def subject_of(thing: object) -> str:
+        """How lines name what they are about."""
+        return f"{type(thing).__name__} {getattr(thing, 'pk', '')}: {thing}"[:200]
 
 
 class Invitation(models.Model):
