@@ -72,3 +72,9 @@ def sign_in(page: "Page", site: str, name: str, password: str) -> None:
 def overflow(page: "Page") -> int:
     """Pixels by which the page is wider than its window."""
     return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+def shot(page: "Page", name: str) -> None:
+    """A picture of the page, to look at, where FIRSTLIGHT_SHOTS names a folder."""
+    if folder := os.environ.get("FIRSTLIGHT_SHOTS"):
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)

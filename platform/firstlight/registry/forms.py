@@ -133,7 +133,8 @@ class RegisterForm(TeamForm):
         label="Folder",
         max_length=1000,
         required=False,
-        help_text="A folder with a config.json and safetensors files, or one that holds such folders.",
+        help_text="A folder with a config.json and safetensors files, one that holds such folders, or a hub id such as "
+        "org/name@revision.",
         widget=forms.TextInput(
             attrs={"list": "known-folders", "class": "mono", "autocomplete": "off", "spellcheck": "false"}
         ),
