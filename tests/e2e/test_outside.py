@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 def test_signing_in_through_a_provider(
     site: str, settings: Any, open_page: Callable[..., "Page"], complaints: list[str]
 ) -> None:
-    seed.build(instances=4, cap=100, sizes=seed.SIZES[:5])
+    seed.build(instances=6, cap=400, sizes=seed.SIZES[:5])
     with provider() as openid:
         settings.SSO_ISSUER, settings.SSO_CLIENT, settings.SSO_SECRET = openid.issuer, CLIENT, SECRET
         settings.SSO_NAME, settings.SSO_DOMAINS = "Lab login", ["lab.example"]
@@ -51,7 +51,7 @@ def test_a_checkpoint_comes_from_a_hub(
     open_page: Callable[..., "Page"],
     complaints: list[str],
 ) -> None:
-    seed.build(instances=4, cap=100, sizes=seed.SIZES[:5])
+    seed.build(instances=6, cap=400, sizes=seed.SIZES[:5])
     cache = tmp_path / "cache"
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
     monkeypatch.setenv("HF_HUB_CACHE", str(cache))
