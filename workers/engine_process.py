@@ -9,21 +9,20 @@ import logging
 import threading
 import time
 
+from django.conf import settings
 from django.db import close_old_connections
 
-from firstlight.evaluations import leases
+from firstlight.evaluations import leases, turns
 from firstlight.evaluations.engine_workers import say_goodbye
 from firstlight.evaluations.processes import worker_id
-from firstlight.registry.models import Checkpoint
 from workers import engine_cache
 from workers.heartbeat import keep_saying
-from workers.slices import KEEP_SECONDS, Slice, finish
+from workers.slices import finish, work_next
 
 log = logging.getLogger(__name__)
 #: A slice ends so often, to see whether another checkpoint has waited long enough.
 SLICE_SECONDS = 120.0
 LEAST_PAUSE, MOST_PAUSE = 0.2, 2.0
-SWEEP_SECONDS = 30.0
 
 
 def serve(kind: str, stop: threading.Event) -> None:
@@ -33,17 +32,14 @@ def serve(kind: str, stop: threading.Event) -> None:
     try:
         while not stop.is_set():
             close_old_connections()
-            if time.monotonic() > swept + SWEEP_SECONDS:
+            if time.monotonic() > swept + settings.SWEEP_SECONDS:
                 swept = time.monotonic()
                 sweep(kind)
-            checkpoint = next_checkpoint(kind)
-            slice_ = Slice.claim(checkpoint, kind) if checkpoint else None
-            if slice_ is None:
+            if work_next(kind, seconds=SLICE_SECONDS, stopping=stop.is_set):
+                pause = LEAST_PAUSE
+            else:
                 stop.wait(pause)
                 pause = min(2 * pause, MOST_PAUSE)
-                continue
-            pause = LEAST_PAUSE
-            slice_.work(SLICE_SECONDS, stopping=stop.is_set)
     finally:
         engine_cache.close()
         say_goodbye(worker_id())
@@ -52,17 +48,5 @@ def serve(kind: str, stop: threading.Event) -> None:
 def sweep(kind: str) -> None:
     """Free what dead processes of this host hold; close runs whose last worker died before it could."""
     leases.release_dead_leases()
-    for run in leases.open_runs().filter(engine=kind).values_list("pk", flat=True):
+    for run in turns.finished_runs().filter(queue=kind).values_list("pk", flat=True):
         finish(run)
-
-
-def next_checkpoint(kind: str) -> Checkpoint | None:
-    """The one that is loaded, while its units are due and KEEP_SECONDS have not passed; else the longest waiting."""
-    runs = leases.open_runs().filter(engine=kind).order_by("pk")
-    due = [run for run in runs.select_related("checkpoint__series") if leases.due_units(run.pk).exists()]
-    loaded = engine_cache.kept()
-    at_hand = [run for run in due if loaded and run.checkpoint_id == loaded.checkpoint]
-    others = [run for run in due if run not in at_hand]
-    if at_hand and (not others or (loaded and loaded.age < KEEP_SECONDS)):
-        return at_hand[0].checkpoint
-    return others[0].checkpoint if others else None

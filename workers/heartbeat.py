@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from django.conf import settings
 from django.db import close_old_connections, connection
 
 from firstlight.evaluations import leases
@@ -41,7 +42,7 @@ def leases_kept(held: Callable[[], list[Claim]]) -> Iterator[None]:
     stop = threading.Event()
 
     def beat() -> None:
-        while not stop.wait(leases.HEARTBEAT_SECONDS):
+        while not stop.wait(settings.HEARTBEAT_SECONDS):
             try:
                 close_old_connections()
                 leases.heartbeat(held())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from django.db import DatabaseError, transaction
 
-from firstlight.evaluations import leases
+from firstlight.evaluations import leases, turns
 from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.leases import Claim
 from firstlight.evaluations.models import Run
@@ -17,7 +17,7 @@ from firstlight.files.errors import Refused
 from firstlight.forecasts.actions import run_finished
 from firstlight.registry.models import Checkpoint, Instance
 from workers import engine_cache
-from workers.engines.base import EngineError, EngineRefusal
+from workers.engines.base import EngineError, EngineGarbage, EngineRefusal
 from workers.heartbeat import leases_kept
 from workers.references import score_references
 from workers.scheduler import DrawnUnit, Progress, Scheduler
@@ -26,12 +26,26 @@ from workers.waves import Judged
 
 log = logging.getLogger(__name__)
 SLICE_SECONDS = 20.0
-#: For so long a loaded checkpoint with due units goes before all others.
-KEEP_SECONDS = 600.0
 #: Outcomes go to the database together, this often: what a killed worker loses at most, beside what is in flight.
 STORE_SECONDS = 1.0
 #: So many draws, all of them empty, make an engine whose canary used to answer suspicious.
 SILENCE = 64
+
+
+def work_next(
+    kind: str, *, seconds: float = SLICE_SECONDS, stopping: Callable[[], bool] = lambda: False
+) -> bool:
+    """Work for about `seconds`, or until `stopping`, on what this kind of engine is due to do. False: nothing is."""
+    loaded = engine_cache.kept()
+    at_hand = loaded.checkpoint if loaded and loaded.kind == kind else None
+    run = turns.next_run(kind, loaded=at_hand, age=loaded.age if loaded else 0.0)
+    if run is None and leases.release_dead_leases():
+        run = turns.next_run(kind, loaded=at_hand)
+    slice_ = Slice.claim(run.checkpoint, kind) if run else None
+    if slice_ is None:
+        return False
+    slice_.work(seconds, stopping=stopping)
+    return True
 
 
 def work_slice(run_id: int, *, seconds: float = SLICE_SECONDS, limit: int | None = None) -> int:
@@ -49,28 +63,6 @@ def work_slice(run_id: int, *, seconds: float = SLICE_SECONDS, limit: int | None
     return slice_.work(seconds)
 
 
-def keep_on(run_id: int, *, seconds: float = SLICE_SECONDS) -> bool:
-    """Where a ring calls for another checkpoint than the one loaded: work on that one while its units are due.
-
-    The ring is passed on before the work, so that another worker may follow it, and nobody waits longer than
-    KEEP_SECONDS from the engine's load. False: follow the ring.
-    """
-    run = Run.objects.filter(pk=run_id).first()
-    loaded = engine_cache.kept()
-    if run is None or loaded is None or run.state not in Run.OPEN:
-        return False
-    if (loaded.kind, loaded.checkpoint) == (run.engine, run.checkpoint_id) or loaded.age > KEEP_SECONDS:
-        return False
-    checkpoint = Checkpoint.objects.select_related("series").get(pk=loaded.checkpoint)
-    slice_ = Slice.claim(checkpoint, loaded.kind)
-    if slice_ is None:
-        return False
-    with transaction.atomic():
-        ring(run)
-    slice_.work(seconds)
-    return True
-
-
 def finish(run_id: int) -> None:
     """Close a run without pending units and pass on what follows from it: both or neither.
 
@@ -86,14 +78,13 @@ def finish(run_id: int) -> None:
             run_finished(run)
 
 
-def ring_due(checkpoint: int, kind: str) -> bool:
-    """Ring for a run of the checkpoint that has due units. False where there is none."""
-    runs = leases.open_runs().filter(checkpoint_id=checkpoint, engine=kind).values_list("pk", flat=True)
-    unit = leases.due_units(*runs).select_related("run").order_by("run_id", "id").first()
-    if unit is None:
+def ring_due(kind: str) -> bool:
+    """Ring for the run that is due next with this kind of engine. False where there is none."""
+    run = turns.next_run(kind)
+    if run is None:
         return False
     with transaction.atomic():
-        ring(unit.run)
+        ring(run)
     return True
 
 
@@ -116,26 +107,28 @@ class Slice:
         """Claim due units, those of dead workers of this host too. None where nothing is due."""
         worker = worker_id()
         most = limit or engine_cache.claims_at_once(kind)
-        claims = leases.claim_of_checkpoint(checkpoint.pk, kind, worker, most)
+        loaded = engine_cache.kept()
+        opened = loaded is not None and (loaded.kind, loaded.checkpoint) == (kind, checkpoint.pk)
+        claims = leases.claim_of_checkpoint(checkpoint.pk, kind, worker, most, opened=opened)
         if not claims and leases.release_dead_leases():
-            claims = leases.claim_of_checkpoint(checkpoint.pk, kind, worker, most)
+            claims = leases.claim_of_checkpoint(checkpoint.pk, kind, worker, most, opened=opened)
         return cls(checkpoint, kind, worker, claims, limit) if claims else None
 
     def work(self, seconds: float, *, stopping: Callable[[], bool] = lambda: False) -> int:
         """Draw for about `seconds`, or until `stopping`, or nothing is due. Returns the number of batches appended."""
         # another worker may join; its ring carries on the chain
-        passed_on = ring_due(self.checkpoint.pk, self.kind)
+        passed_on = ring_due(self.kind)
         try:
             with leases_kept(self.held):
-                self._draw(seconds, stopping)
+                loaded = self._open()
+                if loaded:
+                    self._draw(loaded, seconds, stopping)
         except EngineRefusal as error:
             self.fail(str(error), final=True)
         except (EngineError, MemoryError) as error:
             log.exception("engine failed on %s", self.checkpoint)
             engine_cache.close()
             self.fail(f"engine: {error or type(error).__name__}")
-        except Refused as error:  # the folder is gone or was moved out of the allowed roots
-            self.fail(str(error))
         except DatabaseError:  # no fault of the units
             raise
         except Exception as error:  # a grader, or a bug: units that always fail must not come back for ever
@@ -143,16 +136,11 @@ class Slice:
             self.fail(f"{type(error).__name__}: {error}")
         finally:
             left = self.held()
-            runs = (
-                leases.open_runs()
-                .filter(checkpoint_id=self.checkpoint.pk, engine=self.kind)
-                .values_list("pk", flat=True)
-            )
-            # While units wait, the ring passed on waits too: one more at each slice would pile up without end.
-            rings = not passed_on or not leases.due_units(*runs).exists()
+            # While work waits, the ring passed on waits too: one more at each slice would pile up without end.
+            rings = not passed_on or turns.next_run(self.kind) is None
             leases.release(left)
         if left and rings:
-            ring_due(self.checkpoint.pk, self.kind)
+            ring_due(self.kind)
         for run in self.runs:
             finish(run)
         return self.appended
@@ -167,8 +155,29 @@ class Slice:
 
     # --- drawing ---
 
-    def _draw(self, seconds: float, stopping: Callable[[], bool]) -> None:
-        loaded = engine_cache.engine_for(self.kind, self.checkpoint, self._units[0].spec)
+    def _open(self) -> engine_cache.Loaded | None:
+        """The engine, or None where it does not open now: no fault of the units, so their runs wait and say why.
+
+        Where it never will, or draws garbage each time, they end.
+        """
+        try:
+            loaded = engine_cache.engine_for(self.kind, self.checkpoint, self._units[0].spec)
+        except (EngineError, MemoryError, Refused, OSError) as error:
+            log.exception("no engine for %s", self.checkpoint)
+            reason = str(error) or type(error).__name__
+            never = isinstance(error, EngineRefusal)
+            if not never:
+                times = leases.hold(self.checkpoint, self.kind, f"The engine does not open: {reason}")
+                never = isinstance(error, EngineGarbage) and times >= leases.MAX_ATTEMPTS
+            if never:
+                self.fail(reason, final=True)
+                for run in leases.refuse(self.checkpoint, self.kind, reason):
+                    finish(run)
+            return None
+        leases.opened(self.checkpoint, self.kind)
+        return loaded
+
+    def _draw(self, loaded: engine_cache.Loaded, seconds: float, stopping: Callable[[], bool]) -> None:
         score_references(loaded.engine, self.checkpoint, list(self.runs))
         began = stored = time.monotonic()
         scheduler = Scheduler(loaded.engine)
@@ -198,8 +207,14 @@ class Slice:
         score_references(loaded.engine, self.checkpoint, list(self.runs))
 
     def _claim_more(self) -> list[DrawnUnit]:
+        """More due units; none beside suspects, and no suspects beside others."""
+        if any(claim.suspect for claim in self.held()):
+            return []
         most = self.limit or engine_cache.claims_at_once(self.kind)
-        return self._take(leases.claim_of_checkpoint(self.checkpoint.pk, self.kind, self.worker, most))
+        claims = leases.claim_of_checkpoint(
+            self.checkpoint.pk, self.kind, self.worker, most, suspects=not self.claims, opened=True
+        )
+        return self._take(claims)
 
     def _take(self, claims: Sequence[Claim]) -> list[DrawnUnit]:
         """Hold claims; the units to draw."""

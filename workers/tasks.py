@@ -5,13 +5,13 @@ from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_process_init, worker_process_shutdown, worker_ready
-from django.db import transaction
 
 from firstlight.api.answers import forget_old_keys
 from firstlight.config.celery import app
-from firstlight.evaluations import leases
-from firstlight.evaluations.doorbell import deliver_outbox, queue_of, ring
-from firstlight.evaluations.models import Run
+from firstlight.evaluations import leases, turns
+from firstlight.evaluations.actions import ENGINES
+from firstlight.evaluations.doorbell import deliver_outbox, queue_of
+from firstlight.evaluations.models import Doorbell, Run
 from firstlight.evaluations.progress import reconcile as reconcile_run
 from firstlight.forecasts.actions import MAKE, make_again, stale
 from firstlight.registry.digests import READ
@@ -21,7 +21,7 @@ from firstlight.registry.downloads import waiting as downloads_waiting
 from firstlight.registry.waking import wake
 from workers import digests, engine_cache, hub
 from workers.heartbeat import keep_saying
-from workers.slices import finish, keep_on, work_slice
+from workers.slices import finish, ring_due, work_next
 from workers.supervisor import die_with_parent
 
 log = logging.getLogger(__name__)
@@ -31,9 +31,10 @@ MOST_WOKEN = 200
 
 @shared_task(name="workers.work")
 def work(run_id: int) -> None:
-    """A doorbell rang for this run. The checkpoint that is loaded goes first while its units are due, for a while."""
-    if not keep_on(run_id):
-        work_slice(run_id)
+    """A doorbell rang for this run: its kind of engine works on whatever is due next."""
+    kind = Run.objects.filter(pk=run_id).values_list("engine", flat=True).first()
+    if kind is not None and not work_next(kind):
+        finish(run_id)
 
 
 @shared_task(name="workers.read_digest", time_limit=24 * 3600, soft_time_limit=24 * 3600 - 60)
@@ -56,7 +57,7 @@ def make_forecast(forecast_id: int) -> None:
 
 @shared_task(name="workers.sweep")
 def sweep() -> None:
-    """Every 30 s: deliver the outbox, free the leases of dead workers, ring for due runs whose ring was lost."""
+    """Every SWEEP_SECONDS: deliver the outbox, free the leases of dead workers, ring where a ring was lost."""
     deliver_outbox()
     leases.release_dead_leases()
     for task, due in (
@@ -66,11 +67,11 @@ def sweep() -> None:
     ):
         for pk in due.values_list("pk", flat=True)[:MOST_WOKEN]:
             wake(task, pk)
-    for run in leases.open_runs().order_by("id"):
-        finish(run.pk)
-        if leases.due_units(run.pk).exists() and _silent(run):
-            with transaction.atomic():
-                ring(run)
+    for run in turns.finished_runs().values_list("pk", flat=True):
+        finish(run)
+    for kind in ENGINES:
+        if _silent(kind):
+            ring_due(kind)
 
 
 @shared_task(name="workers.reconcile")
@@ -103,13 +104,13 @@ def _close_engine(**_: Any) -> None:
     engine_cache.close()
 
 
-def _silent(run: Run) -> bool:
-    """No ring of this run stands in the outbox and its queue is empty, so a message was lost."""
-    if run.doorbells.exists():
+def _silent(kind: str) -> bool:
+    """No ring for this kind of engine stands in the outbox or its queue: where work is due, one was lost."""
+    if Doorbell.objects.filter(run__engine=kind).exists():
         return False
     try:
         with app.connection_for_read() as broker:
-            _, waiting, _ = broker.default_channel.queue_declare(queue_of(run.engine), passive=True)
+            _, waiting, _ = broker.default_channel.queue_declare(queue_of(kind), passive=True)
     except Exception:  # no such queue yet, or no broker: a ring more does no harm
         return True
     return waiting == 0

@@ -9,7 +9,7 @@ from firstlight.evaluations import leases
 from firstlight.evaluations.leases import Claim, NewBatch, append_batches, claim_units
 from firstlight.evaluations.models import Batch, Run, Unit
 from firstlight.evaluations.processes import worker_id
-from firstlight.evaluations.progress import reconcile
+from firstlight.evaluations.progress import reconcile, settle_state
 from tests.evaluations.conftest import World
 
 
@@ -36,7 +36,10 @@ def test_a_stale_append_is_dropped_and_counted_as_dropped(world: World) -> None:
     run = world.run()
     (old,) = claim_units(run.pk, "a/1/1", 1)
     expire(run)
-    (new,) = [claim for claim in claim_units(run.pk, "b/1/1", 4) if claim.unit == old.unit]
+    fresh = claim_units(run.pk, "b/1/1", 4)
+    assert old.unit not in {claim.unit for claim in fresh}
+    (new,) = claim_units(run.pk, "b/1/1", 4)  # what another had in hand comes last
+    assert (new.unit, new.suspect) == (old.unit, True)
     assert append_batches("a/1/1", [batch(old, [True, False])]) == {old.unit: None}
     append_batches("b/1/1", [batch(new, [False] * 16)])
     run.refresh_from_db()
@@ -77,13 +80,21 @@ def test_reconcile_notices_a_lost_batch(world: World) -> None:
 
 
 def test_a_unit_that_kills_five_workers_is_quarantined_with_the_reason(world: World) -> None:
+    """It is told from the others, which draw on: first all together, then in groups, then alone."""
     run = world.run()
-    for _ in range(leases.MAX_ATTEMPTS):
-        assert len(claim_units(run.pk, "a/1/1", 10)) == 4
-        expire(run)
-    assert claim_units(run.pk, "a/1/1", 10) == []
+    guilty = run.units.order_by("id")[2].pk
+    sizes = []
+    while claims := claim_units(run.pk, "a/1/1", 10):
+        sizes.append(len(claims))
+        if guilty in {claim.unit for claim in claims}:
+            expire(run)
+        else:
+            append_batches("a/1/1", [batch(claim, [True] * 16) for claim in claims])
+    assert sizes == [4, 3, 1, 1, 1, 1, 1, 1]
+    settle_state(run)
     run.refresh_from_db()
-    assert run.state == Run.State.FAILED
+    assert (run.state, run.units_done) == (Run.State.PARTIAL, 3)
+    assert Unit.objects.get(state=Unit.State.QUARANTINED).pk == guilty
     assert "5 workers in a row" in run.reason
 
 
@@ -93,7 +104,7 @@ def test_the_lease_of_a_dead_process_of_this_host_is_free_at_once(world: World) 
     claim_units(run.pk, gone, 4)
     assert claim_units(run.pk, worker_id(), 4) == []
     assert leases.release_dead_leases() == 4
-    assert len(claim_units(run.pk, worker_id(), 4)) == 4
+    assert len(claim_units(run.pk, worker_id(), 16)) == 4
     assert leases.release_dead_leases() == 0
 
 
@@ -118,6 +129,22 @@ def test_a_paused_run_gives_out_no_units(world: World) -> None:
 def test_a_failed_call_backs_off_or_is_final(world: World, final: bool, state: str) -> None:
     run = world.run()
     claims = claim_units(run.pk, "a/1/1", 4)
-    leases.fail_units(claims, "the engine said no", final=final)
+    assert len(claims) == 4
+    for claim in claims:
+        leases.fail_units([claim], "the engine said no", final=final)
     assert set(Unit.objects.values_list("state", "last_error")) == {(state, "the engine said no")}
     assert claim_units(run.pk, "a/1/1", 4) == []
+
+
+def test_units_that_failed_together_are_free_at_once_and_not_blamed(world: World) -> None:
+    run = world.run()
+    leases.fail_units(claim_units(run.pk, "a/1/1", 4), "the engine said no")
+    assert set(Unit.objects.values_list("last_error", "attempts", "not_before")) == {("", 1, None)}
+    run.refresh_from_db()
+    assert run.reason.startswith("4 instances were drawn together when it failed")
+    assert "the engine said no" in run.reason
+    claims = claim_units(run.pk, "a/1/1", 10)
+    assert len(claims) == 3
+    append_batches("a/1/1", [batch(claim, [False] * 16) for claim in claims])
+    run.refresh_from_db()
+    assert run.reason == ""

@@ -1,5 +1,7 @@
 """Rings: a chain lasts to the end without growing, workers join, what is loaded goes first, lost rings are swept."""
 
+from typing import Any
+
 import pytest
 from django.db import transaction
 
@@ -7,11 +9,12 @@ from firstlight.config.celery import app
 from firstlight.evaluations import doorbell, leases
 from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.models import Doorbell, Run, Unit
+from firstlight.evaluations.turns import due_units
 from firstlight.registry import actions
 from tests.evaluations.conftest import World
 from tests.tiny_model import write_tiny_llama
 from workers import engine_cache, tasks
-from workers.slices import KEEP_SECONDS, work_slice
+from workers.slices import work_slice
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +141,7 @@ def test_a_ring_for_another_checkpoint_is_passed_on_while_the_loaded_one_has_due
 ) -> None:
     first, other = world.run(r=60, floor=16, cap=1000), second_checkpoint(world)
     work_slice(first.pk, seconds=0, limit=2)
-    assert leases.due_units(first.pk).exists()
+    assert due_units().filter(run=first).exists()
     rung.clear()
     tasks.work(other.pk)  # the ring finds the first checkpoint loaded
     first.refresh_from_db()
@@ -151,12 +154,12 @@ def test_a_ring_for_another_checkpoint_is_passed_on_while_the_loaded_one_has_due
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nobody_waits_longer_for_an_engine_than_agreed(world: World, rung: list[int]) -> None:
+def test_nobody_waits_longer_for_an_engine_than_agreed(world: World, rung: list[int], settings: Any) -> None:
     first, other = world.run(r=60, floor=16, cap=1000), second_checkpoint(world)
     work_slice(first.pk, seconds=0, limit=2)
     loaded = engine_cache.kept()
     assert loaded is not None
-    loaded.since -= KEEP_SECONDS + 1
+    loaded.since -= settings.KEEP_SECONDS + 1
     tasks.work(other.pk)
     first.refresh_from_db()
     other.refresh_from_db()

@@ -10,6 +10,7 @@ from firstlight.evaluations.models import Doorbell, Run, Unit
 from firstlight.evaluations.progress import reconcile
 from firstlight.evaluations.rounds import outcomes, rounds
 from firstlight.evaluations.tallies import precision_facts, run_estimate
+from firstlight.evaluations.turns import due_units
 from passuntil import DatasetPrecision
 from tests.evaluations.conftest import World, task_lines
 from workers.cli.measure import draw_all
@@ -118,7 +119,7 @@ def test_a_unit_with_its_round_made_is_not_due_and_a_new_round_rings(world: Worl
     (first, *rest) = leases.claim_units(run.pk, "a/1/1", 4)
     leases.append_batches("a/1/1", [NewBatch(first, [True] * 16, 0, "test", [1] * 16, 0.1)])
     leases.release(rest)
-    assert first.unit not in leases.due_units(run.pk).values_list("pk", flat=True)
+    assert first.unit not in due_units().filter(run=run).values_list("pk", flat=True)
     facts = precision_facts(run)
     assert facts is not None
     assert (facts["round"], facts["se_draws"]) == (1, None)
@@ -127,7 +128,7 @@ def test_a_unit_with_its_round_made_is_not_due_and_a_new_round_rings(world: Worl
         passed = [k % 3 == 0 for k in range(16)]
         leases.append_batches("a/1/1", [NewBatch(claim, passed, 0, "test", [1] * 16, 0.1)])
     assert Doorbell.objects.filter(run=run).exists()
-    assert leases.due_units(run.pk).exists()
+    assert due_units().filter(run=run).exists()
 
 
 def test_the_round_goes_on_without_a_unit_that_is_quarantined_and_with_it_after_a_retry(world: World) -> None:
@@ -137,9 +138,9 @@ def test_the_round_goes_on_without_a_unit_that_is_quarantined_and_with_it_after_
         passed = [k % 3 == 0 for k in range(16)]
         leases.append_batches("a/1/1", [NewBatch(claim, passed, 0, "test", [1] * 16, 0.1)])
     leases.fail_units([bad], "no", final=True)
-    assert not leases.due_units(run.pk).exists()
+    assert not due_units().filter(run=run).exists()
     finish(run.pk)
-    assert leases.due_units(run.pk).count() == 3
+    assert due_units().filter(run=run).count() == 3
     complete(run)
     assert run.state == Run.State.PARTIAL
     assert len(tallies([run])[run.pk]) == 3

@@ -13,13 +13,14 @@ from firstlight.evaluations.actions import pause_run, resume_run
 from firstlight.evaluations.models import Batch, Run, Sample, Unit
 from firstlight.evaluations.progress import reconcile
 from firstlight.evaluations.rounds import stored_bits
+from firstlight.evaluations.turns import due_runs, next_run
 from firstlight.files.task_file import InstanceSpec, parse_task_lines
 from firstlight.registry import actions
 from firstlight.registry.models import Checkpoint, Instance, Task
 from passuntil import Tally
 from tests.evaluations.conftest import World, task_lines
 from tests.tiny_model import write_tiny_llama
-from workers import engine_cache, tasks
+from workers import engine_cache, scheduler, tasks
 from workers.cli.measure import draw_all
 from workers.engines import open_engine
 from workers.slices import work_slice
@@ -58,6 +59,10 @@ def counts(run: Run) -> list[tuple[int, int, int | None]]:
 
 def end_backoff(run: Run) -> None:
     Unit.objects.filter(run=run).update(not_before=Now() - timedelta(seconds=1))
+
+
+def end_hold(run: Run) -> None:
+    Run.objects.filter(pk=run.pk).update(held_until=Now() - timedelta(seconds=1))
 
 
 def states(run: Run) -> set[str]:
@@ -194,14 +199,15 @@ def test_an_engine_that_fails_is_tried_again_later_then_quarantined_and_nothing_
     write_tiny_llama(world.models / "nan", d=32, layers=1, heads=1, scale=float("nan"))
     broken = _register(world, "nan")
     run = _run_of(world, world.task, checkpoint=broken)
-    for attempt in range(1, leases.MAX_ATTEMPTS):
+    for times in range(1, leases.MAX_ATTEMPTS):
         assert work_slice(run.pk) == 0
-        unit = run.units.order_by("id").first()
-        assert unit is not None
-        assert (unit.state, unit.attempts) == (Unit.State.PENDING, attempt)
-        assert "not finite" in unit.last_error
-        assert not leases.due_units(run.pk).exists()  # it waits
-        end_backoff(run)
+        run.refresh_from_db()
+        assert (run.state, run.held_times) == (Run.State.RUNNING, times)
+        assert "not finite" in run.reason
+        assert set(run.units.values_list("state", "attempts", "last_error")) == {(Unit.State.PENDING, 0, "")}
+        assert not due_runs("reference").exists()  # it waits
+        assert work_slice(run.pk) == 0
+        end_hold(run)
     work_slice(run.pk)
     run.refresh_from_db()
     assert (run.state, run.drawn, states(run)) == (Run.State.FAILED, 0, {Unit.State.QUARANTINED})
@@ -231,25 +237,23 @@ def test_weights_that_changed_since_they_were_registered_are_refused_by_name(wor
     assert "changed since tiny was registered" in run.reason
 
 
-def test_a_folder_that_is_gone_fails_the_units_with_the_reason_after_some_patience(world: World) -> None:
-    run = world.run()
-    shutil.move(world.models / "tiny", world.models / "away")
-    work_slice(run.pk)
-    assert set(run.units.values_list("state", "attempts")) == {(Unit.State.PENDING, 1)}
-    shutil.move(world.models / "away", world.models / "tiny")  # it is back in time
-    end_backoff(run)
-    finish(run)
-    assert run.state == Run.State.COMPLETE
-
-    run = world.run(seed=1)
+def test_a_run_waits_for_a_folder_that_is_gone_says_so_and_goes_on_by_itself(world: World) -> None:
+    whole = world.run(r=40, floor=16, cap=150)
+    finish(whole)
+    run = world.run(r=40, floor=16, cap=150)
+    work_slice(run.pk, seconds=0, limit=4)
     engine_cache.close()
-    shutil.rmtree(world.models / "tiny")
-    for _ in range(leases.MAX_ATTEMPTS):
+    shutil.move(world.models / "tiny", world.models / "away")
+    for times in range(1, 2 * leases.MAX_ATTEMPTS):
         work_slice(run.pk)
-        end_backoff(run)
-    run.refresh_from_db()
-    assert run.state == Run.State.FAILED
-    assert "no such folder" in run.reason
+        run.refresh_from_db()
+        assert (run.state, run.held_times) == (Run.State.RUNNING, times)
+        assert "no such folder" in run.reason
+        end_hold(run)
+    shutil.move(world.models / "away", world.models / "tiny")
+    finish(run)
+    assert (run.state, run.reason, run.held_until) == (Run.State.COMPLETE, "", None)
+    assert counts(run) == counts(whole)
 
 
 def test_a_root_that_no_longer_allows_the_folder_stops_the_run(
@@ -257,24 +261,67 @@ def test_a_root_that_no_longer_allows_the_folder_stops_the_run(
 ) -> None:
     run = world.run()
     settings.MODEL_ROOTS = [tmp_path / "elsewhere"]  # type: ignore[attr-defined]
-    for _ in range(leases.MAX_ATTEMPTS):
-        work_slice(run.pk)
-        end_backoff(run)
+    work_slice(run.pk)
     run.refresh_from_db()
-    assert (run.state, run.drawn) == (Run.State.FAILED, 0)
+    assert (run.state, run.drawn) == (Run.State.RUNNING, 0)
     assert "outside the allowed folders" in run.reason
+    settings.MODEL_ROOTS = [tmp_path]  # type: ignore[attr-defined]
+    end_hold(run)
+    finish(run)
+    assert run.state == Run.State.COMPLETE
+
+
+def test_an_engine_that_is_open_waits_for_no_other_worker_that_cannot_open_it(world: World) -> None:
+    run = world.run(r=40, floor=16, cap=150)
+    work_slice(run.pk, seconds=0, limit=2)
+    leases.hold(world.checkpoint, "reference", "no memory on this device")
+    assert next_run("reference") is None
+    assert next_run("reference", loaded=world.checkpoint.pk) == run
+    finish(run)
+    assert run.state == Run.State.COMPLETE
 
 
 def test_a_grader_that_this_worker_does_not_know_is_no_endless_loop(world: World) -> None:
     """A row that a newer version wrote during an upgrade: the units fail with the reason, none counts."""
     run = world.run()
     Instance.objects.filter(task=world.task).update(grader="python")
-    for _ in range(leases.MAX_ATTEMPTS):
+    for _ in range(leases.MAX_ATTEMPTS * run.units_total):
         work_slice(run.pk)
         end_backoff(run)
     run.refresh_from_db()
     assert (run.state, run.drawn) == (Run.State.FAILED, 0)
     assert "'python'" in run.reason
+
+
+@pytest.mark.parametrize("limit", [2, 4, 12])
+def test_only_the_guilty_unit_is_blamed_and_the_others_count_as_in_a_calm_run(
+    world: World, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """A grader breaks on one instance, whose draws are in hand together with those of two other runs."""
+    calm = world.run(seed=3)
+    finish(calm)
+    runs = [world.run(seed=3), world.run(seed=3), world.run(seed=3)]
+    guilty = runs[1].units.order_by("id")[2]
+    judged = scheduler.judge
+
+    def break_on_one(key: object, *args: object, **more: object) -> object:
+        if key == guilty.pk:
+            raise RuntimeError("the grader fell over")
+        return judged(key, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(scheduler, "judge", break_on_one)
+    for _ in range(60):
+        work_slice(runs[1].pk, limit=limit)
+        Unit.objects.update(not_before=None)
+    for run in runs:
+        run.refresh_from_db()
+    assert [run.state for run in runs] == [Run.State.COMPLETE, Run.State.PARTIAL, Run.State.COMPLETE]
+    assert counts(runs[0]) == counts(runs[2]) == counts(calm)
+    blamed = Unit.objects.exclude(last_error="")
+    assert [unit.pk for unit in blamed] == [guilty.pk]
+    assert "the grader fell over" in blamed[0].last_error
+    others = runs[1].units.exclude(pk=guilty.pk).order_by("id").values_list("draws", "passes", "stopped_at")
+    assert list(others) == [row for k, row in enumerate(counts(calm)) if k != 2]
 
 
 def test_a_retry_goes_on_from_the_counts_of_the_failed_units(world: World) -> None:

@@ -1,5 +1,6 @@
 """Django's settings. Every choice that a deployment makes is an environment variable named FIRSTLIGHT_*."""
 
+import math
 import os
 from datetime import timedelta
 from importlib.util import find_spec
@@ -164,6 +165,36 @@ HUB_ONLINE = os.environ.get("FIRSTLIGHT_HUB") == "online"
 MODEL_ROOTS = places.model_roots()
 TASK_UPLOAD_MAX_BYTES = 64 * 2**20
 
+
+# --- How long things may take, in seconds. ---
+def _seconds(name: str, usual: float) -> float:
+    """`FIRSTLIGHT_<NAME>`, else `usual`."""
+    value = os.environ.get(f"FIRSTLIGHT_{name}", "")
+    try:
+        seconds = float(value or usual)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise ImproperlyConfigured(f"FIRSTLIGHT_{name} is {value!r}: give a number of seconds above 0.")
+    return seconds
+
+
+#: Work of a worker that was not heard of for so long is free for others.
+LEASE_SECONDS = _seconds("LEASE_SECONDS", 60)
+HEARTBEAT_SECONDS = LEASE_SECONDS / 4
+SWEEP_SECONDS = _seconds("SWEEP_SECONDS", 30)
+#: A unit that failed is tried again after so long, and twice as long each time.
+BACKOFF_SECONDS = _seconds("BACKOFF_SECONDS", 2)
+#: An engine that does not open is tried again after so long, and twice as long each time, up to the second.
+HOLD_SECONDS, MOST_HOLD_SECONDS = _seconds("HOLD_SECONDS", 30), _seconds("MOST_HOLD_SECONDS", 900)
+#: An engine process that makes no step for so long is killed; to open an engine may take the second.
+WATCHDOG_SECONDS, LOAD_SECONDS = _seconds("WATCHDOG_SECONDS", 120), _seconds("LOAD_SECONDS", 900)
+#: An open engine serves its checkpoint for so long while another waits; the second where another team waits.
+KEEP_SECONDS, KEEP_FOR_OTHERS_SECONDS = (
+    _seconds("KEEP_SECONDS", 600),
+    _seconds("KEEP_FOR_OTHERS_SECONDS", 120),
+)
+
 # --- Celery: the doorbell. The database is the truth; a lost or doubled message costs time, never data. ---
 CELERY_BROKER_URL = places.broker_url()
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {
@@ -188,15 +219,14 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_TASK_TIME_LIMIT = 180
-CELERY_TASK_SOFT_TIME_LIMIT = 150
+CELERY_TASK_TIME_LIMIT = WATCHDOG_SECONDS + LOAD_SECONDS
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 30
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "site"
 CELERY_IMPORTS = ["workers.tasks"]
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "workers.sweep", "schedule": 30.0},
+    "sweep": {"task": "workers.sweep", "schedule": SWEEP_SECONDS},
     "reconcile": {"task": "workers.reconcile", "schedule": 3600.0},
 }
 

@@ -7,7 +7,8 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from firstlight.evaluations.doorbell import ring
-from firstlight.evaluations.models import Run, Unit
+from firstlight.evaluations.models import Quota, Run, Unit
+from firstlight.evaluations.turns import enter
 from firstlight.files.decoding import Decoding
 from firstlight.files.errors import Refused
 from firstlight.files.task_file import InstanceSpec, digest
@@ -36,6 +37,7 @@ def create_run(
     temperature: float = 1.0,
     top_p: float = 1.0,
     engine: str = "reference",
+    priority: int = Run.Priority.NORMAL,
 ) -> Run:
     """Units appear, one for each instance that is not excluded, and the doorbell rings."""
     team = checkpoint.series.team
@@ -50,12 +52,17 @@ def create_run(
         where = "a model behind endpoints" if checkpoint.served_model else "a folder of weights"
         fit = SERVED_BY if checkpoint.served_model else ", ".join(e for e in ENGINES if e != SERVED_BY)
         raise Refused(f"{checkpoint} is {where}, and {engine} cannot open that: choose {fit}.")
+    require_priority(priority)
     decoding = Decoding(seed=seed, temperature=temperature, top_p=top_p)
     instances = list(task.instances.filter(excluded="").order_by("position"))
     if not instances:
         raise Refused(f"Every instance of {task} is left out: include one first.")
     with transaction.atomic():
+        enter(team)
+        _require_room(team)
         run = Run.objects.create(
+            team=team,
+            priority=priority,
             checkpoint=checkpoint,
             task=task,
             rule=rule.to_dict(),
@@ -71,6 +78,26 @@ def create_run(
         record(actor, team, "created run", run, rule=run.rule, seed=seed)
         ring(run)
     return run
+
+
+def require_priority(priority: int) -> None:
+    """Raises Refused where there is no such priority."""
+    if priority not in Run.Priority.values:
+        named = ", ".join(f"{value} ({label.lower()})" for value, label in Run.Priority.choices)
+        raise Refused(f"no priority {priority}: choose one of {named}.")
+
+
+def _require_room(team: Team) -> None:
+    """Raises Refused where the team has as many open runs as it may have. Its row is locked until the commit."""
+    most = Quota.objects.select_for_update().get(team=team).most_open_runs
+    if most is None:
+        return
+    count = Run.objects.filter(team=team, state__in=(*Run.OPEN, Run.State.PAUSED)).count()
+    if count >= most:
+        raise Refused(
+            f"{team} has {count:,} open run{'s'[: count != 1]} and may have {most:,}: "
+            "wait until one ends, or cancel one."
+        )
 
 
 def create_runs(
@@ -121,6 +148,19 @@ def parse_rule(kind: str = next(iter(RULES)), **values: Any) -> Rule:
         raise Refused(str(error)) from error
 
 
+def set_priority(actor: User, run: Run, priority: int) -> Run:
+    """Among the runs of its team those of higher priority are drawn first."""
+    require_writer(actor, run.team)
+    require_priority(priority)
+    with transaction.atomic():
+        run = Run.objects.select_for_update().get(pk=run.pk)
+        if run.priority != priority:
+            run.priority = priority
+            run.save(update_fields=["priority"])
+            record(actor, run.team, "set the priority", run, priority=run.get_priority_display().lower())
+    return run
+
+
 def pause_run(actor: User, run: Run) -> Run:
     return _move(actor, run, "paused run", Run.OPEN, Run.State.PAUSED)
 
@@ -135,7 +175,7 @@ def cancel_run(actor: User, run: Run) -> Run:
 
 def retry_failed(actor: User, run: Run) -> Run:
     """Give quarantined units a fresh set of attempts; their counts stay."""
-    require_writer(actor, run.checkpoint.series.team)
+    require_writer(actor, run.team)
     with transaction.atomic():
         run = Run.objects.select_for_update().get(pk=run.pk)
         back = run.units.filter(state=Unit.State.QUARANTINED).update(
@@ -148,14 +188,16 @@ def retry_failed(actor: User, run: Run) -> Run:
             run.units.filter(state=Unit.State.DONE).update(state=Unit.State.PENDING)
             Run.objects.filter(pk=run.pk).update(units_done=0)
         run.state, run.reason, run.finished_at = Run.State.RUNNING, "", None
-        run.save(update_fields=["state", "reason", "finished_at"])
-        record(actor, run.checkpoint.series.team, "retried failed units", run, units=back)
+        run.held_until, run.held_times = None, 0
+        run.save(update_fields=["state", "reason", "finished_at", "held_until", "held_times"])
+        record(actor, run.team, "retried failed units", run, units=back)
+        enter(run.team)
         ring(run)
     return run
 
 
 def _move(actor: User, run: Run, verb: str, allowed: tuple[str, ...], state: str) -> Run:
-    require_writer(actor, run.checkpoint.series.team)
+    require_writer(actor, run.team)
     with transaction.atomic():
         run = Run.objects.select_for_update().get(pk=run.pk)
         if run.state not in allowed:
@@ -163,11 +205,13 @@ def _move(actor: User, run: Run, verb: str, allowed: tuple[str, ...], state: str
                 f"Run {run.pk} is {run.state}: this is possible only while it is {' or '.join(allowed)}."
             )
         run.state = state
-        run.save(update_fields=["state"])
+        run.held_until, run.held_times = None, 0
+        run.save(update_fields=["state", "held_until", "held_times"])
         if state == Run.State.CANCELLED:
             Run.objects.filter(pk=run.pk).update(finished_at=Now())
-        record(actor, run.checkpoint.series.team, verb, run)
+        record(actor, run.team, verb, run)
         if state == Run.State.RUNNING:
+            enter(run.team)
             ring(run)
     run.refresh_from_db()
     return run

@@ -10,22 +10,23 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import isqrt
+from typing import Any
 
 import numpy as np
+from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Max, Q, QuerySet, Value
 from django.db.models.functions import Now
 
 from firstlight.evaluations.models import Batch, Run, Sample, Unit
 from firstlight.evaluations.processes import is_alive, this_host
 from firstlight.evaluations.progress import settle_state
 from firstlight.evaluations.rounds import next_round
+from firstlight.evaluations.turns import RUNS_A_CLAIM, charge, due_runs, due_units, open_runs
 from firstlight.registry.models import Checkpoint
-from passuntil.rules import Rule
 
 log = logging.getLogger(__name__)
-LEASE = timedelta(seconds=60)
-HEARTBEAT_SECONDS = 15
 MAX_ATTEMPTS = 5
 #: SQLite refuses conditions of more than 1,000 terms.
 PORTION = 200
@@ -33,7 +34,10 @@ PORTION = 200
 
 @dataclass(frozen=True)
 class Claim:
-    """A unit that this worker may draw for, with the counts to go on from."""
+    """A unit that this worker may draw for, with the counts to go on from.
+
+    suspect: it was in hand when an engine failed or a worker died, and has stored no batch since.
+    """
 
     unit: int
     run: int
@@ -43,6 +47,7 @@ class Claim:
     drawn: int
     passes: int
     allotted: int | None = None
+    suspect: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,26 +76,35 @@ def claim_units(run_id: int, worker: str, limit: int) -> list[Claim]:
     return _claim(open_runs().filter(pk=run_id), worker, limit)
 
 
-def claim_of_checkpoint(checkpoint_id: int, engine: str, worker: str, limit: int) -> list[Claim]:
-    """The same over all open runs of one checkpoint with one kind of engine, the oldest run first."""
-    return _claim(open_runs().filter(checkpoint_id=checkpoint_id, engine=engine), worker, limit)
+def claim_of_checkpoint(
+    checkpoint_id: int,
+    engine: str,
+    worker: str,
+    limit: int,
+    *,
+    suspects: bool = True,
+    opened: bool = False,
+) -> list[Claim]:
+    """The same over all due runs of one checkpoint with one kind of engine, in the order of their turn.
+
+    suspects: also units that were in hand when an engine failed or a worker died, where no other is due. They come
+    in small groups the first time and alone after that, so that only the guilty one is blamed.
+    opened: the engine is open here already.
+    """
+    runs = due_runs(engine, opened=checkpoint_id if opened else None).filter(checkpoint_id=checkpoint_id)
+    return _claim(runs, worker, limit, suspects=suspects)
 
 
-def open_runs() -> QuerySet[Run]:
-    """Runs that may be due: open, and of weights whose digest is known, so that what is drawn can be told."""
-    known = Checkpoint.DigestState.KNOWN
-    return Run.objects.filter(state__in=Run.OPEN, checkpoint__digest_state=known)
-
-
-def _claim(runs: QuerySet[Run], worker: str, limit: int) -> list[Claim]:
+def _claim(runs: QuerySet[Run], worker: str, limit: int, *, suspects: bool = True) -> list[Claim]:
     with transaction.atomic():
-        ids = sorted(runs.values_list("pk", flat=True))
-        if not ids:
-            return []
-        skip = connection.features.has_select_for_update_skip_locked
-        due = due_units(*ids).select_for_update(skip_locked=skip).order_by("run_id", "id")
-        units = list(due[:limit])
-        exhausted = [unit for unit in units if unit.attempts >= MAX_ATTEMPTS]
+        ids = list(runs.values_list("pk", flat=True)[:RUNS_A_CLAIM])
+        units = _due(ids, limit, attempts=0)
+        exhausted: list[Unit] = []
+        if not units and suspects:
+            units = _due(ids, 1, attempts__gt=0)
+            if units and units[0].attempts == 1:
+                units = _due(ids, max(1, isqrt(limit)), attempts=1)
+            exhausted = [unit for unit in units if unit.attempts >= MAX_ATTEMPTS]
         for unit in exhausted:
             _quarantine(unit, unit.last_error or f"{MAX_ATTEMPTS} workers in a row died with it")
         units = [unit for unit in units if unit not in exhausted]
@@ -98,7 +112,7 @@ def _claim(runs: QuerySet[Run], worker: str, limit: int) -> list[Claim]:
             token=F("token") + 1,
             attempts=F("attempts") + 1,
             worker=worker,
-            lease_until=Now() + LEASE,
+            lease_until=Now() + lease(),
             not_before=None,
         )
         Run.objects.filter(pk__in={unit.run_id for unit in units}, state=Run.State.QUEUED).update(
@@ -106,10 +120,30 @@ def _claim(runs: QuerySet[Run], worker: str, limit: int) -> list[Claim]:
         )
         for run in Run.objects.filter(pk__in={unit.run_id for unit in exhausted}):
             settle_state(run)
-    return [_claim_on(unit, unit.token + 1) for unit in units]
+        if exhausted and not units:
+            return _claim(runs, worker, limit)
+    return [_claim_on(unit, unit.token + 1, suspect=unit.attempts > 0) for unit in units]
 
 
-def _claim_on(unit: Unit, token: int) -> Claim:
+def _due(runs: list[int], limit: int, **which: int) -> list[Unit]:
+    """Due units of these runs, run by run, locked: a condition on all of them would sort all of their units."""
+    skip = connection.features.has_select_for_update_skip_locked
+    units: list[Unit] = []
+    for run in runs:
+        due = due_units().filter(run=run, **which).select_for_update(skip_locked=skip)
+        due = due.order_by(*([] if which == {"attempts": 0} else ["attempts"]), "id")
+        units += due[: limit - len(units)]
+        if len(units) == limit:
+            break
+    return units
+
+
+def lease() -> timedelta:
+    """For how long a claim holds its unit without a word."""
+    return timedelta(seconds=settings.LEASE_SECONDS)
+
+
+def _claim_on(unit: Unit, token: int, *, suspect: bool = False) -> Claim:
     return Claim(
         unit.pk,
         unit.run_id,
@@ -119,23 +153,13 @@ def _claim_on(unit: Unit, token: int) -> Claim:
         unit.drawn,
         unit.passes,
         unit.allotted,
-    )
-
-
-def due_units(*run_ids: int) -> QuerySet[Unit]:
-    """Pending units with draws to make, without a living lease, whose back-off is over."""
-    return Unit.objects.filter(
-        Q(lease_until=None) | Q(lease_until__lt=Now()),
-        Q(not_before=None) | Q(not_before__lte=Now()),
-        Q(allotted=None) | Q(drawn__lt=F("allotted")),
-        run_id__in=run_ids,
-        state=Unit.State.PENDING,
+        suspect,
     )
 
 
 def heartbeat(claims: Sequence[Claim]) -> int:
     """Prolong the leases that are still this worker's. Returns how many."""
-    return sum(units.update(lease_until=Now() + LEASE) for units in _still_held(claims))
+    return sum(units.update(lease_until=Now() + lease()) for units in _still_held(claims))
 
 
 def release(claims: Sequence[Claim]) -> None:
@@ -170,7 +194,7 @@ def append_batches(worker: str, batches: Sequence[NewBatch]) -> dict[int, Claim 
         ids = sorted(batch.claim.unit for batch in batches)
         units = {unit.pk: unit for unit in Unit.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
         runs = {run.pk: run for run in Run.objects.filter(pk__in={unit.run_id for unit in units.values()})}
-        stored = _Stored(worker, {pk: run.stopping_rule for pk, run in runs.items()})
+        stored = _Stored(worker, runs)
         for batch in batches:
             unit, claim = units[batch.claim.unit], batch.claim
             held = unit.token == claim.token
@@ -192,33 +216,97 @@ def append_batches(worker: str, batches: Sequence[NewBatch]) -> dict[int, Claim 
 
 
 def fail_units(claims: Sequence[Claim], reason: str, *, final: bool = False) -> None:
-    """Record a failed engine or grader call: back-off and another try, or quarantine (`final`, or attempts spent)."""
+    """Record a failed engine or grader call. `final`: the units can never be drawn, and are quarantined.
+
+    One unit is blamed: it is tried again after a while, and quarantined when its attempts are spent. Several are
+    not, since one of them may have stopped the others: they are free at once, to be tried apart, and their runs
+    say so.
+    """
+    together = len(claims) > 1 and not final
     with transaction.atomic():
+        runs = set()
         for units in _still_held(claims):
             for unit in units.select_for_update().order_by("pk"):
-                if final or unit.attempts >= MAX_ATTEMPTS:
+                attempts = max(unit.attempts, 1)
+                runs.add(unit.run_id)
+                if final or (attempts >= MAX_ATTEMPTS and not together):
                     _quarantine(unit, reason)
-                else:
-                    Unit.objects.filter(pk=unit.pk).update(
-                        lease_until=None,
-                        not_before=Now() + timedelta(seconds=2**unit.attempts),
-                        last_error=reason[:500],
-                    )
+                    continue
+                pause = 0.0 if together else settings.BACKOFF_SECONDS * 2 ** (attempts - 1)
+                Unit.objects.filter(pk=unit.pk).update(
+                    lease_until=None,
+                    attempts=min(attempts, MAX_ATTEMPTS - 1) if together else attempts,
+                    not_before=Now() + timedelta(seconds=pause) if pause else None,
+                    last_error="" if together else reason[:500],
+                )
+        if together:
+            told = (
+                f"{len(claims)} instances were drawn together when it failed, and are tried apart: {reason}"
+            )
+            _tell(runs, told)
+
+
+def say_killed(worker: str, reason: str) -> int:
+    """A worker was killed since it hung: its leases are free, its runs say why. Returns how many units it held."""
+    with transaction.atomic():
+        held = Unit.objects.filter(state=Unit.State.PENDING, worker=worker, lease_until__isnull=False)
+        _tell(set(held.values_list("run_id", flat=True)), reason)
+        return held.update(lease_until=None)
+
+
+def hold(checkpoint: Checkpoint, engine: str, reason: str) -> int:
+    """Their engine does not open: its open runs wait a while, longer each time, and say why. Returns the times."""
+    with transaction.atomic():
+        runs = Run.objects.filter(queue=engine, checkpoint=checkpoint)
+        times: int = runs.aggregate(times=Max("held_times"))["times"] or 0
+        pause = min(settings.HOLD_SECONDS * 2 ** min(times, 30), settings.MOST_HOLD_SECONDS)
+        runs.update(
+            held_until=Now() + timedelta(seconds=pause), held_times=times + 1, reason=_first_words(reason)
+        )
+    return times + 1
+
+
+def refuse(checkpoint: Checkpoint, engine: str, reason: str) -> list[int]:
+    """Their engine will never open: nobody need try for the units that are left. Returns the ids of their runs."""
+    with transaction.atomic():
+        runs = list(Run.objects.filter(queue=engine, checkpoint=checkpoint).values_list("pk", flat=True))
+        for run in runs:
+            left = Unit.objects.filter(Q(lease_until=None) | Q(lease_until__lt=Now()), run=run)
+            left.filter(state=Unit.State.PENDING).update(
+                state=Unit.State.QUARANTINED, lease_until=None, last_error=_first_words(reason)
+            )
+        Run.objects.filter(pk__in=runs).update(held_until=None, held_times=0, reason="")
+    return runs
+
+
+def opened(checkpoint: Checkpoint, engine: str) -> None:
+    """Their engine is open: nothing holds its runs any more."""
+    held = Run.objects.filter(queue=engine, checkpoint=checkpoint, held_times__gt=0)
+    held.update(held_until=None, held_times=0, reason="")
+
+
+def _tell(runs: set[int], reason: str) -> None:
+    """Open runs say what happened to them, until their next batch."""
+    Run.objects.filter(pk__in=runs, state__in=Run.OPEN).update(reason=_first_words(reason))
+
+
+def _first_words(reason: str) -> str:
+    return reason if len(reason) <= 500 else reason[:497] + "..."
 
 
 class _Stored:
     """Batches of one transaction, written together; counters of runs and units move with them."""
 
-    def __init__(self, worker: str, rules: dict[int, Rule]) -> None:
-        self.worker, self.rules = worker, rules
-        self.totals: dict[int, defaultdict[str, float]] = {pk: defaultdict(int) for pk in rules}
+    def __init__(self, worker: str, runs: dict[int, Run]) -> None:
+        self.worker, self.runs = worker, runs
+        self.totals: dict[int, defaultdict[str, float]] = {pk: defaultdict(int) for pk in runs}
         self._batches: list[Batch] = []
         self._samples: list[Sample] = []
         self._units: list[Unit] = []
 
     def add(self, unit: Unit, batch: NewBatch) -> None:
         """A pending unit has counted every draw made, so its tally follows from its counts and this batch alone."""
-        rule = self.rules[unit.run_id]
+        rule = self.runs[unit.run_id].stopping_rule
         passed = np.asarray(batch.passed, dtype=bool)
         tokens = np.asarray(batch.tokens, dtype=np.int64)
         tally = rule.tally(unit.draws, unit.passes, unit.stopped_at).continued(passed)
@@ -278,10 +366,20 @@ class _Stored:
                     "lease_until",
                 ]
             )  # fmt: skip
+        teams: dict[int, list[float]] = {}
         for pk, total in self.totals.items():
-            moved = {name: F(name) + value for name, value in total.items() if value}
+            run = self.runs[pk]
+            moved: dict[str, Any] = {name: F(name) + value for name, value in total.items() if value}
+            if run.reason and total["drawn"] and run.state in Run.OPEN:
+                moved["reason"] = Value("")
             if moved:
                 Run.objects.filter(pk=pk).update(**moved)
+            spent = teams.setdefault(run.team_id, [0, 0.0])
+            spent[0] += int(total["drawn"])
+            spent[1] += total["engine_seconds"]
+        for team, (draws, seconds) in sorted(teams.items()):
+            if draws:
+                charge(team, draws=int(draws), seconds=seconds)
 
 
 def _quarantine(unit: Unit, reason: str) -> None:

@@ -8,10 +8,11 @@ from functools import cached_property
 import numpy as np
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, F, Q, Value, When
 
 from firstlight.files.decoding import Decoding
 from firstlight.registry.models import Archivable, Checkpoint, Excludable, Instance, Task
+from firstlight.teams.models import Team
 from passuntil import rule_from_dict
 from passuntil.rules import Rule, RunRule
 
@@ -30,6 +31,11 @@ class Run(Archivable, Excludable):
         FAILED = "failed", "Failed"
         CANCELLED = "cancelled", "Cancelled"
 
+    class Priority(models.IntegerChoices):
+        LOW = -1, "Low"
+        NORMAL = 0, "Normal"
+        HIGH = 1, "High"
+
     OPEN = (State.QUEUED, State.RUNNING)
     FINAL = (State.COMPLETE, State.PARTIAL, State.FAILED, State.CANCELLED)
 
@@ -42,7 +48,19 @@ class Run(Archivable, Excludable):
     seed = models.PositiveBigIntegerField(default=0)
     engine = models.CharField(max_length=20, default="reference")
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
-    reason = models.CharField(max_length=500, blank=True)
+    reason = models.CharField("why it ended so, or waits, or goes on otherwise", max_length=500, blank=True)
+    team = models.ForeignKey(
+        Team, on_delete=models.PROTECT, related_name="+", help_text="The series' own, to find work by."
+    )
+    priority = models.SmallIntegerField(choices=Priority, default=Priority.NORMAL)
+    queue = models.GeneratedField(
+        verbose_name="the kind of engine that it waits for while it is open",
+        expression=Case(When(state__in=OPEN, then=F("engine")), default=Value("")),
+        output_field=models.CharField(max_length=20),
+        db_persist=True,
+    )
+    held_until = models.DateTimeField("its engine failed to open, and is not tried before", null=True)
+    held_times = models.PositiveIntegerField("how often in a row it failed to open", default=0)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -64,7 +82,14 @@ class Run(Archivable, Excludable):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["state", "id"]), models.Index(fields=["task", "checkpoint", "state"])]
+        indexes = [
+            models.Index(fields=["state", "id"]),
+            models.Index(fields=["task", "checkpoint", "state"]),
+            models.Index(fields=["team", "state"]),
+            # where the next work is found, in the order of its turn
+            models.Index(fields=["queue", "team", "-priority", "id"]),
+            models.Index(fields=["queue", "checkpoint", "-priority", "id"]),
+        ]
 
     def __str__(self) -> str:
         return f"run {self.pk}: {self.checkpoint} on {self.task}"
@@ -120,7 +145,10 @@ class Unit(models.Model):
             models.CheckConstraint(condition=Q(passes__lte=models.F("draws")), name="passes_within_draws"),
             models.CheckConstraint(condition=Q(draws__lte=models.F("drawn")), name="draws_within_drawn"),
         ]
-        indexes = [models.Index(fields=["run", "state", "lease_until"])]
+        indexes = [
+            models.Index(fields=["run", "state", "id"]),
+            models.Index(fields=["lease_until"], condition=Q(lease_until__isnull=False), name="leased_units"),
+        ]
 
     def __str__(self) -> str:
         return f"unit {self.pk} of run {self.run_id}"
@@ -237,6 +265,7 @@ class EngineWorker(models.Model):
     name = models.CharField("host/process id/start time", max_length=120)
     engine = models.CharField(max_length=20)
     seen_at = models.DateTimeField()
+    version = models.CharField("of Firstlight, that it runs", max_length=40, blank=True)
 
     class Meta:
         constraints = [
@@ -245,6 +274,43 @@ class EngineWorker(models.Model):
 
     def __str__(self) -> str:
         return f"{self.engine} by {self.name}"
+
+
+class Quota(models.Model):
+    """What a team may take of the engines, and where it stands among the teams that wait for them.
+
+    turn: seconds of engines that were drawn for it; the team with the least goes next. One that comes back after a
+    pause is lifted to the least of those that wait, so that it cannot save its turns up.
+    """
+
+    TEAM_PATH = "team"
+
+    team = models.OneToOneField(Team, on_delete=models.CASCADE, related_name="quota")
+    turn = models.FloatField(default=0.0)
+    most_open_runs = models.PositiveIntegerField(null=True, blank=True)
+    most_draws_a_day = models.PositiveBigIntegerField(null=True, blank=True)
+    most_engine_hours_a_day = models.FloatField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"quota of {self.team}"
+
+
+class Usage(models.Model):
+    """What was drawn for a team on one day of UTC."""
+
+    TEAM_PATH = "team"
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="usage")
+    day = models.DateField()
+    draws = models.PositiveBigIntegerField(default=0)
+    engine_seconds = models.FloatField(default=0.0)
+
+    class Meta:
+        verbose_name_plural = "usage"
+        constraints = [models.UniqueConstraint(fields=["team", "day"], name="one_usage_a_day")]
+
+    def __str__(self) -> str:
+        return f"usage of {self.team} on {self.day}"
 
 
 class Doorbell(models.Model):
