@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from django.db import DatabaseError, transaction
 
-from firstlight.evaluations import leases, turns
+from firstlight.evaluations import failures, leases, turns
 from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.leases import Claim
 from firstlight.evaluations.models import Run
@@ -150,7 +150,7 @@ class Slice:
 
     def fail(self, reason: str, *, final: bool = False) -> None:
         """Record it and let go of the units: releasing them would wipe out their attempts and back-off."""
-        leases.fail_units(self.held(), reason, final=final)
+        failures.fail_units(self.held(), reason, final=final)
         self.claims.clear()
 
     # --- drawing ---
@@ -167,14 +167,14 @@ class Slice:
             reason = str(error) or type(error).__name__
             never = isinstance(error, EngineRefusal)
             if not never:
-                times = leases.hold(self.checkpoint, self.kind, f"The engine does not open: {reason}")
+                times = failures.hold(self.checkpoint, self.kind, f"The engine does not open: {reason}")
                 never = isinstance(error, EngineGarbage) and times >= leases.MAX_ATTEMPTS
             if never:
                 self.fail(reason, final=True)
-                for run in leases.refuse(self.checkpoint, self.kind, reason):
+                for run in failures.refuse(self.checkpoint, self.kind, reason):
                     finish(run)
             return None
-        leases.opened(self.checkpoint, self.kind)
+        failures.opened(self.checkpoint, self.kind)
         return loaded
 
     def _draw(self, loaded: engine_cache.Loaded, seconds: float, stopping: Callable[[], bool]) -> None:
@@ -233,7 +233,7 @@ class Slice:
     def _note(self, progress: Progress) -> None:
         unit = int(progress.key)  # type: ignore[call-overload]  # our keys are units
         if progress.refused:
-            leases.fail_units([self.claims.pop(unit)], progress.refused, final=True)
+            failures.fail_units([self.claims.pop(unit)], progress.refused, final=True)
             self._judged.pop(unit, None)
             return
         self._judged.setdefault(unit, []).extend(progress.waves)

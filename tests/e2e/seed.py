@@ -198,7 +198,8 @@ def build(
 def troubles(demo: Demo) -> "tuple[Run, Run]":
     """A run half-way, and one that ended with quarantined units."""
     from firstlight.evaluations.actions import create_run, parse_rule
-    from firstlight.evaluations.leases import claim_units, fail_units
+    from firstlight.evaluations.failures import fail_units
+    from firstlight.evaluations.leases import claim_units
     from firstlight.evaluations.progress import settle_state
 
     rule = parse_rule(r=10, floor=64, cap=4000)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db.models.functions import Now
 
-from firstlight.evaluations import leases
+from firstlight.evaluations import failures, leases
 from firstlight.evaluations.leases import Claim, NewBatch, append_batches, claim_units
 from firstlight.evaluations.models import Batch, Run, Unit
 from firstlight.evaluations.processes import worker_id
@@ -131,14 +131,14 @@ def test_a_failed_call_backs_off_or_is_final(world: World, final: bool, state: s
     claims = claim_units(run.pk, "a/1/1", 4)
     assert len(claims) == 4
     for claim in claims:
-        leases.fail_units([claim], "the engine said no", final=final)
+        failures.fail_units([claim], "the engine said no", final=final)
     assert set(Unit.objects.values_list("state", "last_error")) == {(state, "the engine said no")}
     assert claim_units(run.pk, "a/1/1", 4) == []
 
 
 def test_units_that_failed_together_are_free_at_once_and_not_blamed(world: World) -> None:
     run = world.run()
-    leases.fail_units(claim_units(run.pk, "a/1/1", 4), "the engine said no")
+    failures.fail_units(claim_units(run.pk, "a/1/1", 4), "the engine said no")
     assert set(Unit.objects.values_list("last_error", "attempts", "not_before")) == {("", 1, None)}
     run.refresh_from_db()
     assert run.reason.startswith("4 instances were drawn together when it failed")

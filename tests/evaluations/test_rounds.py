@@ -2,7 +2,7 @@
 
 import pytest
 
-from firstlight.evaluations import leases
+from firstlight.evaluations import failures, leases
 from firstlight.evaluations.actions import create_run, parse_rule, retry_failed
 from firstlight.evaluations.figures import estimates, expected_draws_left, tallies
 from firstlight.evaluations.leases import NewBatch
@@ -137,7 +137,7 @@ def test_the_round_goes_on_without_a_unit_that_is_quarantined_and_with_it_after_
     for claim in rest:
         passed = [k % 3 == 0 for k in range(16)]
         leases.append_batches("a/1/1", [NewBatch(claim, passed, 0, "test", [1] * 16, 0.1)])
-    leases.fail_units([bad], "no", final=True)
+    failures.fail_units([bad], "no", final=True)
     assert not due_units().filter(run=run).exists()
     finish(run.pk)
     assert due_units().filter(run=run).count() == 3

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.db.models.functions import Now
 
-from firstlight.evaluations import leases
+from firstlight.evaluations import failures, leases
 from firstlight.evaluations.actions import pause_run, resume_run
 from firstlight.evaluations.models import Batch, Run, Sample, Unit
 from firstlight.evaluations.progress import reconcile
@@ -274,7 +274,7 @@ def test_a_root_that_no_longer_allows_the_folder_stops_the_run(
 def test_an_engine_that_is_open_waits_for_no_other_worker_that_cannot_open_it(world: World) -> None:
     run = world.run(r=40, floor=16, cap=150)
     work_slice(run.pk, seconds=0, limit=2)
-    leases.hold(world.checkpoint, "reference", "no memory on this device")
+    failures.hold(world.checkpoint, "reference", "no memory on this device")
     assert next_run("reference") is None
     assert next_run("reference", loaded=world.checkpoint.pk) == run
     finish(run)

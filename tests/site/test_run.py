@@ -7,7 +7,8 @@ from django.test import Client
 
 from firstlight.evaluations.actions import parse_rule
 from firstlight.evaluations.cost import cost
-from firstlight.evaluations.leases import claim_units, fail_units
+from firstlight.evaluations.failures import fail_units
+from firstlight.evaluations.leases import claim_units
 from firstlight.evaluations.models import Likelihood, Run, Unit
 from firstlight.evaluations.progress import settle_state
 from firstlight.pages.exports import safe_cell

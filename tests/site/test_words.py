@@ -8,7 +8,8 @@ from django.test import Client
 from django.urls import reverse
 
 from firstlight.evaluations.actions import create_run, parse_rule
-from firstlight.evaluations.leases import claim_units, fail_units
+from firstlight.evaluations.failures import fail_units
+from firstlight.evaluations.leases import claim_units
 from firstlight.evaluations.models import Likelihood
 from firstlight.evaluations.progress import settle_state
 from firstlight.files.task_file import parse_task_lines

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 from django.conf import settings
-from django.db import connection, transaction
-from django.db.models import F, Max, Q, QuerySet, Value
+from django.db import connection
+from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Now
 
 from firstlight.evaluations.models import Batch, Run, Sample, Unit
@@ -24,7 +24,7 @@ from firstlight.evaluations.processes import is_alive, this_host
 from firstlight.evaluations.progress import settle_state
 from firstlight.evaluations.rounds import next_round
 from firstlight.evaluations.turns import RUNS_A_CLAIM, charge, due_runs, due_units, open_runs
-from firstlight.registry.models import Checkpoint
+from firstlight.evaluations.writing import writing
 
 log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 5
@@ -96,7 +96,7 @@ def claim_of_checkpoint(
 
 
 def _claim(runs: QuerySet[Run], worker: str, limit: int, *, suspects: bool = True) -> list[Claim]:
-    with transaction.atomic():
+    with writing():
         ids = list(runs.values_list("pk", flat=True)[:RUNS_A_CLAIM])
         units = _due(ids, limit, attempts=0)
         exhausted: list[Unit] = []
@@ -106,7 +106,7 @@ def _claim(runs: QuerySet[Run], worker: str, limit: int, *, suspects: bool = Tru
                 units = _due(ids, max(1, isqrt(limit)), attempts=1)
             exhausted = [unit for unit in units if unit.attempts >= MAX_ATTEMPTS]
         for unit in exhausted:
-            _quarantine(unit, unit.last_error or f"{MAX_ATTEMPTS} workers in a row died with it")
+            quarantine(unit, unit.last_error or f"{MAX_ATTEMPTS} workers in a row died with it")
         units = [unit for unit in units if unit not in exhausted]
         Unit.objects.filter(pk__in=[unit.pk for unit in units]).update(
             token=F("token") + 1,
@@ -159,12 +159,12 @@ def _claim_on(unit: Unit, token: int, *, suspect: bool = False) -> Claim:
 
 def heartbeat(claims: Sequence[Claim]) -> int:
     """Prolong the leases that are still this worker's. Returns how many."""
-    return sum(units.update(lease_until=Now() + lease()) for units in _still_held(claims))
+    return sum(units.update(lease_until=Now() + lease()) for units in still_held(claims))
 
 
 def release(claims: Sequence[Claim]) -> None:
     """Give units back unfinished, at once: another slice goes on with them."""
-    for units in _still_held(claims):
+    for units in still_held(claims):
         units.update(lease_until=None, attempts=0)
 
 
@@ -190,7 +190,7 @@ def append_batches(worker: str, batches: Sequence[NewBatch]) -> dict[int, Claim 
     of: its run's next round calls it back.
     """
     following: dict[int, Claim | None] = {}
-    with transaction.atomic():
+    with writing():
         ids = sorted(batch.claim.unit for batch in batches)
         units = {unit.pk: unit for unit in Unit.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
         runs = {run.pk: run for run in Run.objects.filter(pk__in={unit.run_id for unit in units.values()})}
@@ -213,85 +213,6 @@ def append_batches(worker: str, batches: Sequence[NewBatch]) -> dict[int, Claim 
         for run in runs.values():
             next_round(run)
     return following
-
-
-def fail_units(claims: Sequence[Claim], reason: str, *, final: bool = False) -> None:
-    """Record a failed engine or grader call. `final`: the units can never be drawn, and are quarantined.
-
-    One unit is blamed: it is tried again after a while, and quarantined when its attempts are spent. Several are
-    not, since one of them may have stopped the others: they are free at once, to be tried apart, and their runs
-    say so.
-    """
-    together = len(claims) > 1 and not final
-    with transaction.atomic():
-        runs = set()
-        for units in _still_held(claims):
-            for unit in units.select_for_update().order_by("pk"):
-                attempts = max(unit.attempts, 1)
-                runs.add(unit.run_id)
-                if final or (attempts >= MAX_ATTEMPTS and not together):
-                    _quarantine(unit, reason)
-                    continue
-                pause = 0.0 if together else settings.BACKOFF_SECONDS * 2 ** (attempts - 1)
-                Unit.objects.filter(pk=unit.pk).update(
-                    lease_until=None,
-                    attempts=min(attempts, MAX_ATTEMPTS - 1) if together else attempts,
-                    not_before=Now() + timedelta(seconds=pause) if pause else None,
-                    last_error="" if together else reason[:500],
-                )
-        if together:
-            told = (
-                f"{len(claims)} instances were drawn together when it failed, and are tried apart: {reason}"
-            )
-            _tell(runs, told)
-
-
-def say_killed(worker: str, reason: str) -> int:
-    """A worker was killed since it hung: its leases are free, its runs say why. Returns how many units it held."""
-    with transaction.atomic():
-        held = Unit.objects.filter(state=Unit.State.PENDING, worker=worker, lease_until__isnull=False)
-        _tell(set(held.values_list("run_id", flat=True)), reason)
-        return held.update(lease_until=None)
-
-
-def hold(checkpoint: Checkpoint, engine: str, reason: str) -> int:
-    """Their engine does not open: its open runs wait a while, longer each time, and say why. Returns the times."""
-    with transaction.atomic():
-        runs = Run.objects.filter(queue=engine, checkpoint=checkpoint)
-        times: int = runs.aggregate(times=Max("held_times"))["times"] or 0
-        pause = min(settings.HOLD_SECONDS * 2 ** min(times, 30), settings.MOST_HOLD_SECONDS)
-        runs.update(
-            held_until=Now() + timedelta(seconds=pause), held_times=times + 1, reason=_first_words(reason)
-        )
-    return times + 1
-
-
-def refuse(checkpoint: Checkpoint, engine: str, reason: str) -> list[int]:
-    """Their engine will never open: nobody need try for the units that are left. Returns the ids of their runs."""
-    with transaction.atomic():
-        runs = list(Run.objects.filter(queue=engine, checkpoint=checkpoint).values_list("pk", flat=True))
-        for run in runs:
-            left = Unit.objects.filter(Q(lease_until=None) | Q(lease_until__lt=Now()), run=run)
-            left.filter(state=Unit.State.PENDING).update(
-                state=Unit.State.QUARANTINED, lease_until=None, last_error=_first_words(reason)
-            )
-        Run.objects.filter(pk__in=runs).update(held_until=None, held_times=0, reason="")
-    return runs
-
-
-def opened(checkpoint: Checkpoint, engine: str) -> None:
-    """Their engine is open: nothing holds its runs any more."""
-    held = Run.objects.filter(queue=engine, checkpoint=checkpoint, held_times__gt=0)
-    held.update(held_until=None, held_times=0, reason="")
-
-
-def _tell(runs: set[int], reason: str) -> None:
-    """Open runs say what happened to them, until their next batch."""
-    Run.objects.filter(pk__in=runs, state__in=Run.OPEN).update(reason=_first_words(reason))
-
-
-def _first_words(reason: str) -> str:
-    return reason if len(reason) <= 500 else reason[:497] + "..."
 
 
 class _Stored:
@@ -359,13 +280,7 @@ class _Stored:
     def save(self) -> None:
         Batch.objects.bulk_create(self._batches)
         Sample.objects.bulk_create(self._samples)
-        for unit in self._units:
-            unit.save(
-                update_fields=[
-                    "next_batch", "drawn", "draws", "passes", "stopped_at", "attempts", "last_error", "state",
-                    "lease_until",
-                ]
-            )  # fmt: skip
+        self._save_units()
         teams: dict[int, list[float]] = {}
         for pk, total in self.totals.items():
             run = self.runs[pk]
@@ -381,14 +296,29 @@ class _Stored:
             if draws:
                 charge(team, draws=int(draws), seconds=seconds)
 
+    def _save_units(self) -> None:
+        """All in one round trip: Unit.save would cost one each."""
+        columns = (
+            "next_batch", "drawn", "draws", "passes", "stopped_at", "attempts", "last_error", "state",
+            "lease_until",
+        )  # fmt: skip
+        sets = ", ".join(f"{column} = %s" for column in columns)
+        values = [[getattr(unit, column) for column in columns] + [unit.pk] for unit in self._units]
+        adapt = connection.ops.adapt_datetimefield_value
+        for row in values:
+            row[-2] = adapt(row[-2])
+        with connection.cursor() as cursor:
+            cursor.executemany(f"UPDATE {Unit._meta.db_table} SET {sets} WHERE id = %s", values)
 
-def _quarantine(unit: Unit, reason: str) -> None:
+
+def quarantine(unit: Unit, reason: str) -> None:
+    """It is never drawn again, unless somebody asks for a retry."""
     Unit.objects.filter(pk=unit.pk).update(
         state=Unit.State.QUARANTINED, lease_until=None, last_error=reason[:500]
     )
 
 
-def _still_held(claims: Sequence[Claim]) -> Iterator[QuerySet[Unit]]:
+def still_held(claims: Sequence[Claim]) -> Iterator[QuerySet[Unit]]:
     """The claimed units that are still this worker's, in portions that a database takes as one condition."""
     for start in range(0, len(claims), PORTION):
         held = Q(pk__in=[])

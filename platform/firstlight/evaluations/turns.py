@@ -27,14 +27,13 @@ def next_run(kind: str, *, loaded: int | None = None, age: float = 0.0) -> Run |
     at_hand = _first(due_runs(kind, opened=loaded).filter(checkpoint_id=loaded)) if loaded else None
     if at_hand is None or _spent().filter(team=at_hand.team_id).exists():
         return _next_in_turn(kind)
+    if age < settings.KEEP_FOR_OTHERS_SECONDS:
+        more_urgent = due_runs(kind).filter(team=at_hand.team_id, priority__gt=at_hand.priority)
+        return _first(more_urgent) or at_hand
     other = _next_in_turn(kind, but=loaded)
-    if other is None:
+    if other is None or (other.team_id == at_hand.team_id and age < settings.KEEP_SECONDS):
         return at_hand
-    if other.team_id == at_hand.team_id:
-        keep = age < settings.KEEP_SECONDS and at_hand.priority >= other.priority
-    else:
-        keep = age < settings.KEEP_FOR_OTHERS_SECONDS
-    return at_hand if keep else other
+    return other
 
 
 def due_runs(kind: str, *, opened: int | None = None) -> QuerySet[Run]:
