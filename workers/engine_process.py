@@ -15,7 +15,7 @@ from django.db import close_old_connections
 from firstlight.evaluations import leases, turns
 from firstlight.evaluations.engine_workers import say_goodbye
 from firstlight.evaluations.processes import worker_id
-from workers import engine_cache
+from workers import engine_cache, watchdog
 from workers.heartbeat import keep_saying
 from workers.slices import finish, work_next
 
@@ -27,6 +27,7 @@ LEAST_PAUSE, MOST_PAUSE = 0.2, 2.0
 
 def serve(kind: str, stop: threading.Event) -> None:
     """Draw whatever is due for engines of this kind until `stop` is set; the wave in flight is finished first."""
+    watchdog.guard(worker_id())
     keep_saying([kind], stop)
     pause, swept = LEAST_PAUSE, 0.0
     try:

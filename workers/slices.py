@@ -4,9 +4,11 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
+from django.conf import settings
 from django.db import DatabaseError, transaction
 
 from firstlight.evaluations import failures, leases, turns
+from firstlight.evaluations.actions import SERVED_BY
 from firstlight.evaluations.doorbell import ring
 from firstlight.evaluations.leases import Claim
 from firstlight.evaluations.models import Run
@@ -16,7 +18,7 @@ from firstlight.evaluations.rounds import next_round
 from firstlight.files.errors import Refused
 from firstlight.forecasts.actions import run_finished
 from firstlight.registry.models import Checkpoint, Instance
-from workers import engine_cache
+from workers import engine_cache, watchdog
 from workers.engines.base import EngineError, EngineGarbage, EngineRefusal
 from workers.heartbeat import leases_kept
 from workers.references import score_references
@@ -120,6 +122,7 @@ class Slice:
         passed_on = ring_due(self.kind)
         try:
             with leases_kept(self.held):
+                watchdog.expect(settings.LOAD_SECONDS, opening=True)
                 loaded = self._open()
                 if loaded:
                     self._draw(loaded, seconds, stopping)
@@ -135,6 +138,7 @@ class Slice:
             log.exception("slice failed on %s", self.checkpoint)
             self.fail(f"{type(error).__name__}: {error}")
         finally:
+            watchdog.rest()
             left = self.held()
             # While work waits, the ring passed on waits too: one more at each slice would pile up without end.
             rings = not passed_on or turns.next_run(self.kind) is None
@@ -178,12 +182,14 @@ class Slice:
         return loaded
 
     def _draw(self, loaded: engine_cache.Loaded, seconds: float, stopping: Callable[[], bool]) -> None:
+        self._expect_step()
         score_references(loaded.engine, self.checkpoint, list(self.runs))
         began = stored = time.monotonic()
         scheduler = Scheduler(loaded.engine)
         scheduler.add(self._units)
         fill, trusted = True, False
         while True:
+            self._expect_step()
             for progress in scheduler.step(fill=fill):
                 self._note(progress)
             ends = scheduler.in_flight == 0 and (not fill or scheduler.idle)
@@ -191,6 +197,7 @@ class Slice:
             if ends or now >= stored + STORE_SECONDS:
                 if not trusted and self._silent():
                     while scheduler.in_flight:
+                        self._expect_step()
                         for progress in scheduler.step(fill=False):
                             self._note(progress)
                     loaded.check_canary()
@@ -204,7 +211,13 @@ class Slice:
                 ends = scheduler.idle
             if ends:
                 break
+        self._expect_step()
         score_references(loaded.engine, self.checkpoint, list(self.runs))
+
+    def _expect_step(self) -> None:
+        """The watchdog waits so long; longer where endpoints are waited for, with a patience of their own."""
+        waits = self.kind == SERVED_BY
+        watchdog.expect(settings.WATCHDOG_SECONDS + (settings.LOAD_SECONDS if waits else 0.0))
 
     def _claim_more(self) -> list[DrawnUnit]:
         """More due units; none beside suspects, and no suspects beside others."""

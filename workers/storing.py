@@ -10,10 +10,13 @@ from django.db import OperationalError, connection
 from firstlight.evaluations import leases
 from firstlight.evaluations.leases import Claim, NewBatch
 from firstlight.evaluations.models import Sample
+from workers import watchdog
 from workers.engine_cache import Loaded
 from workers.waves import Judged
 
 log = logging.getLogger(__name__)
+#: No longer does one try to append wait, for locks and for the database: SQLite waits 20 s for each of two locks.
+PATIENCE = 120.0
 
 
 def batch_of(
@@ -56,6 +59,7 @@ def _storable(text: str) -> str:
 def append(worker: str, batches: list[NewBatch], *, tries: int = 6) -> dict[int, Claim | None]:
     """Append with patience: a locked or restarting database is waited for, since a retry never counts twice."""
     for attempt in range(tries):
+        watchdog.expect(PATIENCE)
         try:
             return leases.append_batches(worker, batches)
         except OperationalError as error:

@@ -12,6 +12,7 @@ from firstlight.evaluations import leases, turns
 from firstlight.evaluations.actions import ENGINES
 from firstlight.evaluations.doorbell import deliver_outbox, queue_of
 from firstlight.evaluations.models import Doorbell, Run
+from firstlight.evaluations.processes import worker_id
 from firstlight.evaluations.progress import reconcile as reconcile_run
 from firstlight.forecasts.actions import MAKE, make_again, stale
 from firstlight.registry.digests import READ
@@ -19,7 +20,7 @@ from firstlight.registry.digests import waiting as digests_waiting
 from firstlight.registry.downloads import DOWNLOAD
 from firstlight.registry.downloads import waiting as downloads_waiting
 from firstlight.registry.waking import wake
-from workers import digests, engine_cache, hub
+from workers import digests, engine_cache, hub, watchdog
 from workers.heartbeat import keep_saying
 from workers.slices import finish, ring_due, work_next
 from workers.supervisor import die_with_parent
@@ -95,8 +96,9 @@ def _sweep_at_start(sender: Any = None, **_: Any) -> None:
 
 @worker_process_init.connect
 def _die_with_the_worker(**_: Any) -> None:
-    """A pool process must not go on when its worker was killed."""
+    """A pool process must not go on when its worker was killed, nor hang for ever."""
     die_with_parent()
+    watchdog.guard(worker_id())
 
 
 @worker_process_shutdown.connect

@@ -1,4 +1,4 @@
-"""What becomes of runs and units when an engine, a grader or a worker fails: only the guilty are blamed, runs say why."""
+"""When an engine, a grader or a worker fails: only the guilty units are blamed, and the runs say why."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -44,12 +44,18 @@ def fail_units(claims: Sequence[Claim], reason: str, *, final: bool = False) -> 
             _tell(runs, told)
 
 
-def say_killed(worker: str, reason: str) -> int:
-    """A worker was killed since it hung: its leases are free, its runs say why. Returns how many units it held."""
+def say_killed(worker: str, reason: str, *, opening: bool = False) -> int:
+    """A worker was killed since it hung: its leases are free, its runs say why. Returns how many units it held.
+
+    opening: it hung while it opened an engine, which is no fault of the units; their runs wait as in `hold`.
+    """
     with transaction.atomic():
         held = Unit.objects.filter(state=Unit.State.PENDING, worker=worker, lease_until__isnull=False)
+        runs = Run.objects.filter(pk__in=held.values("run"), state__in=Run.OPEN).select_related("checkpoint")
+        for run in list(runs.distinct()) if opening else []:
+            hold(run.checkpoint, run.engine, reason)
         _tell(set(held.values_list("run_id", flat=True)), reason)
-        return held.update(lease_until=None)
+        return held.update(lease_until=None, **({"attempts": 0} if opening else {}))
 
 
 def hold(checkpoint: Checkpoint, engine: str, reason: str) -> int:
