@@ -10,6 +10,7 @@ from django.db import close_old_connections, connection
 
 from firstlight.evaluations import leases
 from firstlight.evaluations.engine_workers import SAY_SECONDS, say_alive
+from firstlight.evaluations.health import our_version
 from firstlight.evaluations.leases import Claim
 from firstlight.evaluations.processes import worker_id
 
@@ -24,7 +25,7 @@ def keep_saying(kinds: Sequence[str], stop: threading.Event | None = None) -> th
     def say() -> None:
         while True:
             try:
-                say_alive(name, list(kinds))
+                say_alive(name, list(kinds), version=our_version())
             except Exception as error:  # nothing depends on it but a line of a form
                 log.warning("not said to be alive: %s", error)
             connection.close()

@@ -10,6 +10,7 @@ from django.db import DatabaseError, transaction
 from firstlight.evaluations import failures, leases, turns
 from firstlight.evaluations.actions import SERVED_BY
 from firstlight.evaluations.doorbell import ring
+from firstlight.evaluations.health import cannot_store
 from firstlight.evaluations.leases import Claim
 from firstlight.evaluations.models import Run
 from firstlight.evaluations.processes import worker_id
@@ -37,7 +38,12 @@ SILENCE = 64
 def work_next(
     kind: str, *, seconds: float = SLICE_SECONDS, stopping: Callable[[], bool] = lambda: False
 ) -> bool:
-    """Work for about `seconds`, or until `stopping`, on what this kind of engine is due to do. False: nothing is."""
+    """Work for about `seconds`, or until `stopping`, on what this kind of engine is due to do. False: nothing is.
+
+    Nothing is drawn while it could not be stored.
+    """
+    if cannot_store():
+        return False
     loaded = engine_cache.kept()
     at_hand = loaded.checkpoint if loaded and loaded.kind == kind else None
     run = turns.next_run(kind, loaded=at_hand, age=loaded.age if loaded else 0.0)

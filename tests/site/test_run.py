@@ -2,17 +2,24 @@ import csv
 import io
 
 import pytest
+from django.conf import LazySettings
+from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
+from firstlight.config.celery import app as celery_app
+from firstlight.evaluations import failures, health, turns
 from firstlight.evaluations.actions import parse_rule
 from firstlight.evaluations.cost import cost
+from firstlight.evaluations.engine_workers import say_alive
 from firstlight.evaluations.failures import fail_units
 from firstlight.evaluations.leases import claim_units
-from firstlight.evaluations.models import Likelihood, Run, Unit
+from firstlight.evaluations.models import EngineWorker, Likelihood, Quota, Run, Unit
 from firstlight.evaluations.progress import settle_state
 from firstlight.pages.exports import safe_cell
 from tests.site.conftest import QueryCount, World, draw, finish
+from workers.slices import work_next
 
 
 def form(world: World, **more: object) -> dict[str, object]:
@@ -263,7 +270,7 @@ def test_queries_do_not_grow(client: Client, world: World, queries: QueryCount) 
     draw(runs[0], 5, units=1)
     one = queries(lambda: client.get(f"/runs/{runs[0].pk}"))
     draw(runs[0], 5)
-    assert queries(lambda: client.get(f"/runs/{runs[0].pk}")) == one <= 14
+    assert queries(lambda: client.get(f"/runs/{runs[0].pk}")) == one <= 16
 
 
 def test_a_live_page_without_a_session_leads_to_the_login(world: World) -> None:
@@ -350,3 +357,88 @@ def test_a_series_page_that_watched_its_runs_is_loaded_anew_when_they_end(
     finish(run, 5)
     assert client.get(path, headers=asks).headers["HX-Refresh"] == "true"
     assert 'id="running"' not in client.get(path).content.decode()
+
+
+# --- Why it waits. ---
+
+
+def test_a_run_without_a_worker_says_what_to_start_where(client: Client, world: World) -> None:
+    run = world.run()
+    page = client.get(f"/runs/{run.pk}").content.decode()
+    assert "waits for a worker of the engine reference, and none is there" in page
+    assert "<code>firstlight up</code>" in page
+    Run.objects.filter(pk=run.pk).update(engine="vllm")
+    say_alive("gpu-host/1/1", ["vllm"], version="0.0.1")
+    (old,) = client.get(f"/runs/{run.pk}.json").json()["waits"]
+    assert "A worker on gpu-host runs Firstlight 0.0.1" in old["words"]
+    EngineWorker.objects.update(seen_at="2020-01-01T00:00Z")
+    (gone,) = client.get(f"/runs/{run.pk}.json").json()["waits"]
+    assert gone["command"] == "firstlight worker --engine vllm"
+    assert "The last one was on gpu-host." in gone["words"]
+    assert world.checkpoint.location in gone["words"]
+
+
+def test_a_held_run_and_a_spent_team_say_so(client: Client, world: World) -> None:
+    run = world.run()
+    say_alive("here/1/1", ["reference"])
+    assert client.get(f"/runs/{run.pk}.json").json()["waits"] == []
+    failures.hold(world.checkpoint, "reference", "no such folder: /models/tiny")
+    Quota.objects.filter(team=world.team).update(most_draws_a_day=10)
+    turns.charge(world.team.pk, draws=10, seconds=1.0)
+    data = client.get(f"/runs/{run.pk}.json").json()
+    assert data["reason"] == "no such folder: /models/tiny"
+    assert [wait["words"] for wait in data["waits"]] == [
+        "The team had its 10 draws of today. It goes on at midnight UTC.",
+        "It is tried again by itself",
+    ]
+    assert "tried again by itself" in client.get(f"/runs/{run.pk}").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ("disk", "is full"),
+        ("database", "The database cannot be written"),
+        ("broker", "The broker does not answer"),
+        ("older", "The database is of an older version"),
+        ("newer", "The database is of a newer version"),
+    ],
+)
+def test_what_is_wrong_with_the_site_is_said_on_the_run_and_to_machines(
+    client: Client,
+    world: World,
+    settings: LazySettings,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+    words: str,
+) -> None:
+    run = world.run()
+    say_alive("here/1/1", ["reference"])
+    cache.clear()
+    monkeypatch.setattr(health, "_complete", [])
+    if broken == "disk":
+        settings.LEAST_DISK = 1e18
+    elif broken == "database":
+        monkeypatch.setattr(health, "_WRITE", "UPDATE no_such_table SET app = app")
+    elif broken == "broker":
+        monkeypatch.setattr(celery_app.conf, "broker_url", "redis://127.0.0.1:1")
+    else:
+        row = MigrationRecorder.Migration.objects.filter(app="evaluations").latest("id")
+        row.name = "9999_of_tomorrow"
+        if broken == "newer":
+            row.pk = None
+        row.save()
+    answer = Client().get("/readyz")
+    assert answer.status_code == 503
+    assert words in answer.content.decode()
+    assert words in client.get(f"/runs/{run.pk}").content.decode()
+    cache.clear()
+
+
+def test_nothing_is_claimed_while_nothing_can_be_stored(world: World, settings: LazySettings) -> None:
+    run = world.run()
+    settings.LEAST_DISK = 1e18
+    assert not work_next("reference")
+    run.refresh_from_db()
+    assert run.state == Run.State.QUEUED
+    assert not run.units.filter(attempts__gt=0).exists()

@@ -158,6 +158,9 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+HOME = places.home()
+#: Bytes that stay free on the disk of the home: below them nothing more is drawn.
+LEAST_DISK = float(os.environ.get("FIRSTLIGHT_LEAST_DISK_MB", "200")) * 2**20
 #: Requests of one token that a web process answers; many times what a training loop sends.
 API_RATE = os.environ.get("FIRSTLIGHT_API_RATE", "100/s")
 #: Whether people may have checkpoints downloaded from the hub; what is in its cache is found anyhow.

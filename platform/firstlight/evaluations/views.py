@@ -23,6 +23,7 @@ from firstlight.evaluations.figures import (
     rates,
     unit_facts,
 )
+from firstlight.evaluations.health import why_it_waits
 from firstlight.evaluations.models import Batch, Run, Sample, Unit
 from firstlight.evaluations.tallies import losses, precision_facts
 from firstlight.pages.exports import safe_cell
@@ -121,6 +122,8 @@ def live_facts(request: HttpRequest, run: Run) -> dict[str, Any]:
         "id": run.pk,
         "state": run.state,
         "reason": run.reason,
+        "waits": why_it_waits(run),
+        "priority": run.get_priority_display(),
         "units_total": run.units_total,
         "units_done": run.units_done,
         "units_by_state": states,

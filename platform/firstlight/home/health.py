@@ -1,8 +1,9 @@
-"""The addresses that machines ask: does the process answer, does the database?"""
+"""The addresses that machines ask: does the process answer, can the site do its work?"""
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
+
+from firstlight.evaluations.health import problems
 
 
 @login_not_required
@@ -13,10 +14,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 def readyz(request: HttpRequest) -> HttpResponse:
-    """The database answers too."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        return HttpResponse("the database does not answer\n", content_type="text/plain", status=503)
-    return HttpResponse("ready\n", content_type="text/plain")
+    """The site can do its work: database written and migrated, broker, disk."""
+    wrong = problems()
+    text = "\n".join(wrong or ["ready"])
+    return HttpResponse(f"{text}\n", content_type="text/plain", status=503 if wrong else 200)
