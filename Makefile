@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8000
 
-.PHONY: help setup dev demo up test test-torch test-vllm lint format docs e2e openapi schemathesis bench kernels lock
+.PHONY: help setup dev demo up test test-torch test-vllm lint format docs e2e kills openapi schemathesis bench kernels lock
 
 help:
 	@echo "make demo    measure the ladder, forecast its largest model, serve the result (NO_SERVE=1: end after the table)"
@@ -39,6 +39,10 @@ up: setup
 
 test: dev
 	$(BIN)/pytest -m "not e2e" -n auto --maxprocesses 8 --dist worksteal
+
+# The long form: 50 kills over the migrations, on SQLite and on PostgreSQL.
+kills: dev
+	MIGRATION_KILLS=50 $(BIN)/pytest -n 2 tests/faults/test_home.py -k killed
 
 e2e: dev
 	$(BIN)/pytest -m e2e tests/e2e

@@ -31,9 +31,12 @@ def set_up_django() -> None:
 def prepare_database() -> None:
     """Apply the migrations; raises Refused where the database cannot be reached or written."""
     from django.core.management import call_command
-    from django.db import DatabaseError
+    from django.db import DatabaseError, connection
 
     try:
+        if not places.database_url().startswith("postgres"):
+            os.close(os.open(connection.settings_dict["NAME"], os.O_CREAT, 0o600))
+        places.close_to_others()
         call_command("migrate", verbosity=0, interactive=False)
     except (DatabaseError, OSError) as error:
         raise Refused(

@@ -5,6 +5,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 from firstlight.config import places
 from firstlight.files.errors import Refused
@@ -16,6 +17,7 @@ def bring_up(*, host: str, port: int, processes: int, logs: Path | None = None) 
     """Check the port, prepare the database, start the children. The caller stops the supervisor."""
     if processes < 1:
         raise Refused(f"--workers must be at least 1, not {processes}.")
+    lock = _the_home()
     require_free_port(host, port)
     set_up_django()
     prepare_database()
@@ -23,13 +25,27 @@ def bring_up(*, host: str, port: int, processes: int, logs: Path | None = None) 
 
     make_broker_folders()
     (places.home() / "static").mkdir(exist_ok=True)
-    supervisor = Supervisor(site_children(host=host, port=port, processes=processes), logs=logs)
+    supervisor = Supervisor(site_children(host=host, port=port, processes=processes), logs=logs, lock=lock)
     try:
         supervisor.start()
     except BaseException:
         supervisor.stop(patience=5)
         raise
     return supervisor
+
+
+def _the_home() -> IO[str]:
+    """The lock on the home; raises Refused where a site runs from it already."""
+    try:
+        return places.lock_home(f"firstlight {sys.argv[1] if len(sys.argv) > 1 else 'up'}")
+    except BlockingIOError as error:
+        raise Refused(
+            f"{places.home()} is in use by {error}: stop that one, or set FIRSTLIGHT_HOME to another folder."
+        ) from error
+    except OSError as error:
+        raise Refused(
+            f"cannot write below {places.home()} ({error.strerror}): set FIRSTLIGHT_HOME to a folder of yours."
+        ) from error
 
 
 def site_address(host: str, port: int) -> str:

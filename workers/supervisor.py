@@ -56,10 +56,16 @@ class Child:
 
 
 class Supervisor:
-    """Starts children in order, starts again the ones that end, ends all of them, the broker last."""
+    """Starts children in order, starts again the ones that end, ends all of them, the broker last.
 
-    def __init__(self, children: list[Child], *, logs: Path | None = None) -> None:
+    lock: held as long as they run.
+    """
+
+    def __init__(
+        self, children: list[Child], *, logs: Path | None = None, lock: IO[str] | None = None
+    ) -> None:
         self.children = children
+        self._lock = lock
         self.logs = logs
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -84,6 +90,8 @@ class Supervisor:
             [c for c in self.children if c.name == "redis"],
         ):
             _end([child.process for child in group if child.process], until)
+        if self._lock:
+            self._lock.close()
 
     def child(self, name: str) -> Child:
         return next(child for child in self.children if child.name == name)

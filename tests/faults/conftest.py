@@ -97,6 +97,25 @@ class Site:
                 )
             time.sleep(0.5)
 
+    def state_of_tables(self) -> str:
+        """ "whole" where every model can be read, and written in a small world."""
+        self.create_run(instances=1, cap=64)
+        program = (
+            "from workers.database import set_up_django; set_up_django()\n"
+            "from django.apps import apps\n"
+            "[model.objects.first() for model in apps.get_models()]\n"
+            "print('whole')"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=self.env,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        return done.stdout.strip() or done.stderr[-2000:]
+
     def close(self) -> None:
         for process in self.processes:
             if process.poll() is None:

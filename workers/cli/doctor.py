@@ -75,7 +75,7 @@ def _extras() -> str:
 
 def _files() -> str:
     home = places.home()
-    home.mkdir(parents=True, exist_ok=True)
+    places.make_home()
     probe = home / ".doctor"
     probe.write_text("")
     probe.unlink()

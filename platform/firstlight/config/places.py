@@ -4,13 +4,17 @@ Nothing set: SQLite and a private broker under `var/`. `FIRSTLIGHT_DATABASE_URL`
 name servers instead. Pure Python: settings, the supervisor and `firstlight doctor` all read it.
 """
 
+import fcntl
 import hashlib
 import os
 import secrets
 import shutil
 import tempfile
 from pathlib import Path
+from typing import IO
 
+#: A key with fewer characters was not made by us, or only half of it was written.
+SHORTEST_KEY = 32
 PACKAGE = Path(__file__).resolve().parents[1]
 #: The checkout that this package is run from, or None where it was installed from a wheel.
 CHECKOUT = next((p for p in [PACKAGE.parents[1]] if (p / "manage.py").is_file()), None)
@@ -70,19 +74,80 @@ def summary() -> str:
 
 
 def secret_key() -> str:
-    """`FIRSTLIGHT_SECRET_KEY`, else one made once and kept in a file that only its owner may read."""
+    """`FIRSTLIGHT_SECRET_KEY`, else one made once and kept in a file that only its owner may read.
+
+    Raises ValueError where the file was cut short. An empty one never held a key, and is filled.
+    """
     chosen = os.environ.get("FIRSTLIGHT_SECRET_KEY")
     if chosen:
         return chosen
     path = home() / "secret-key"
+    kept = _read(path)
+    if not kept:
+        make_home()
+        whole = path.with_name(f"secret-key-{os.getpid()}-{secrets.token_hex(4)}")
+        handle = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(48))
+            file.flush()
+            os.fsync(file.fileno())
+        with (home() / "secret-key-lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if _read(path):  # another process made it meanwhile
+                whole.unlink()
+            else:
+                whole.replace(path)
+        kept = _read(path)
+    if len(kept) < SHORTEST_KEY:
+        raise ValueError(
+            f"{path} holds {len(kept)} characters, so it was cut short: remove it, and a new key is made "
+            "(everybody signs in again)."
+        )
+    return kept
+
+
+def make_home() -> Path:
+    """The home, which only its owner may read: it holds the database and the keys."""
+    folder = home()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def close_to_others() -> None:
+    """What an older version or a wide umask left open to others is closed: the home, the database, the keys.
+
+    Only a folder that holds these files is a home; another that was named by mistake keeps its mode.
+    """
+    folder = home()
+    files = [path for name in ("secret-key*", "*.sqlite3*") for path in folder.glob(name)]
+    if not files or folder.stat().st_uid != os.getuid():
+        return
+    folder.chmod(0o700)
+    for path in files:
+        path.chmod(0o600)
+
+
+def lock_home(command: str) -> IO[str]:
+    """Keep the home for this process until the file that is returned is closed, or the process ends.
+
+    Raises BlockingIOError, whose text says which process has it.
+    """
+    file = (make_home() / "in-use").open("a+")
     try:
-        return path.read_text()
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read().strip() or "another process"
+        file.close()
+        raise BlockingIOError(holder) from None
+    file.truncate(0)
+    file.write(f"{command} (process {os.getpid()})")
+    file.flush()
+    return file
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:  # another process made it between the two lines
-        return path.read_text()
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_urlsafe(48))
-    return path.read_text()
+        return ""
