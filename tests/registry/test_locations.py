@@ -8,6 +8,7 @@ import pytest
 
 from firstlight.files.errors import Refused
 from firstlight.registry.locations import known_folders, resolve_location
+from tests.tiny_model import write_tiny_llama
 
 
 @pytest.fixture
@@ -85,3 +86,19 @@ def test_the_form_offers_the_folders_with_a_config(root: Path) -> None:
     os.makedirs(root / "empty")
     assert list(known_folders()) == [str(root / "series" / "model")]
     assert list(known_folders(limit=1)) == [str(root / "series" / "model")]
+
+
+def test_a_file_that_is_a_link_out_of_the_roots_is_refused(tmp_path: Path, settings: Any) -> None:
+    """Whose folder is allowed may not read what is not, by a link among its weights."""
+    models = tmp_path / "models"
+    folder = write_tiny_llama(models / "tiny", d=16, layers=1, heads=1)
+    settings.MODEL_ROOTS = [models]
+    secret = tmp_path / "elsewhere.safetensors"
+    (folder / "model.safetensors").rename(secret)
+    (folder / "model.safetensors").symlink_to(secret)
+    with pytest.raises(Refused, match=r"model.safetensors is a link to .*elsewhere.safetensors, outside"):
+        resolve_location(str(folder))
+    (folder / "model.safetensors").unlink()
+    secret.rename(models / "blob")
+    (folder / "model.safetensors").symlink_to("../blob")  # as in the hub's cache
+    assert resolve_location(str(folder)) == folder

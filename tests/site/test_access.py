@@ -94,6 +94,7 @@ OPEN = {
     "api-docs",
     "healthz",
     "readyz",
+    "may-send",
     "welcome",
     "invitation",
     "password-forgotten",

@@ -40,8 +40,10 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    # before anything reads a body: the check against forged requests does
+    "firstlight.pages.limits.BodyLimits",
+    "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -101,6 +103,7 @@ AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
 # The address of a person behind a proxy is the proxy's word: believed only where a deployment says how many there are.
 AXES_IPWARE_PROXY_COUNT = int(os.environ.get("FIRSTLIGHT_PROXIES", "0")) or None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if AXES_IPWARE_PROXY_COUNT else None
 
 # --- Single sign-on (the extra `sso`): a provider of OpenID Connect, named by its issuer. ---
 SSO_ISSUER = os.environ.get("FIRSTLIGHT_SSO_ISSUER", "")
@@ -167,6 +170,8 @@ API_RATE = os.environ.get("FIRSTLIGHT_API_RATE", "100/s")
 HUB_ONLINE = os.environ.get("FIRSTLIGHT_HUB") == "online"
 MODEL_ROOTS = places.model_roots()
 TASK_UPLOAD_MAX_BYTES = 64 * 2**20
+#: Bytes that somebody who is not signed in may send: a form, or a wrong token's request.
+ANONYMOUS_MAX_BYTES = 64 * 2**10
 
 
 # --- How long things may take, in seconds. ---

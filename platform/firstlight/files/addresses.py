@@ -19,6 +19,11 @@ MAX_URL_CHARACTERS = 300
 PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
+#: Not for servers of the internet, and unknown as such to `ipaddress`: relays of 6to4, protocol assignments, site-local
+#: addresses, documentation (IANA's registries of special-purpose addresses).
+_SPECIAL = [
+    ipaddress.ip_network(text) for text in ("192.88.99.0/24", "192.0.0.0/24", "fec0::/10", "3fff::/20")
+]
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -92,7 +97,8 @@ def check_addresses(host: str, resolved: Iterable[str], *, allow_private: bool) 
         address = _unwrapped(ipaddress.ip_address(text.split("%")[0]))
         if address.is_multicast or address.is_unspecified:
             raise AddressError(f"{host} resolves to {text}, which is no server's address")
-        if not allow_private and not address.is_global:
+        special = address.is_reserved or any(address in network for network in _SPECIAL)
+        if not allow_private and (special or not address.is_global):
             raise AddressError(
                 f"{host} resolves to {text}, a loopback, private or link-local address: "
                 "an administrator has to allow these for the endpoint"

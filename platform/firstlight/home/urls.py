@@ -1,6 +1,7 @@
 from django.urls import path
 
 from firstlight.home import ending_views, front, health, series_pages
+from firstlight.pages import limits
 from firstlight.pages.page import page, post
 
 urlpatterns = [
@@ -14,4 +15,5 @@ urlpatterns = [
     ],
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("may-send", limits.ask, name="may-send"),
 ]

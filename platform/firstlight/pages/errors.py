@@ -21,7 +21,7 @@ def problem(status: int, title: str, detail: str, **more: Any) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _error(
+    return error_page(
         request,
         400,
         "Request not understood",
@@ -35,7 +35,7 @@ def denied(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _error(
+    return error_page(
         request,
         404,
         "Page not found",
@@ -61,10 +61,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _refused(request: HttpRequest, message: str) -> HttpResponse:
-    return _error(request, 403, "Not allowed", message, "If you need this, ask an owner of the team.")
+    return error_page(request, 403, "Not allowed", message, "If you need this, ask an owner of the team.")
 
 
-def _error(request: HttpRequest, status: int, title: str, message: str, advice: str) -> HttpResponse:
+def error_page(request: HttpRequest, status: int, title: str, message: str, advice: str) -> HttpResponse:
+    """An error as the one who asked reads it: a page, JSON, or the API's problem details."""
     if request.path.startswith(API):
         return problem(status, title, message)
     if wants_json(request):

@@ -34,7 +34,9 @@ def resolve_location(text: str) -> Path:
     # isdir of os.path, which answers False where a name is too long; that of pathlib raises
     folder = next((path for path in inside if os.path.isdir(path)), None)
     if folder is None and looks_like_hub_id(text):
-        return find_snapshot(text)
+        folder = find_snapshot(text)
+        _refuse_links_out(folder, roots)
+        return folder
     if not inside:
         allowed = ", ".join(map(str, own))
         raise Refused(
@@ -47,7 +49,26 @@ def resolve_location(text: str) -> Path:
             f"{text:.200}... is a path of {len(str(folder)):,} characters, and at most {MOST_CHARACTERS:,} are kept: "
             "move the checkpoint to a shorter one."
         )
+    _refuse_links_out(folder, roots)
     return folder
+
+
+def _refuse_links_out(folder: Path, roots: list[Path]) -> None:
+    """A file of the folder may be a link within the roots, as in the hub's cache, and may not lead out of them."""
+    try:
+        links = [entry for entry in os.scandir(folder) if entry.is_symlink()]
+    except OSError as error:
+        raise Refused(f"{folder} cannot be read ({error.strerror}): check its permissions.") from error
+    for entry in links:
+        try:
+            target = Path(entry.path).resolve()
+        except (OSError, RuntimeError) as error:
+            raise Refused(f"{entry.path} is a link that leads nowhere: remove it.") from error
+        if not any(target.is_relative_to(root) for root in roots):
+            raise Refused(
+                f"{entry.path} is a link to {target}, outside the allowed folders: put the file itself there, or "
+                "name that folder in FIRSTLIGHT_MODEL_ROOTS."
+            )
 
 
 def known_folders(limit: int = 200) -> Iterator[str]:
