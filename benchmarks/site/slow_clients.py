@@ -3,7 +3,7 @@
     python benchmarks/site/slow_clients.py [--seconds 60] [--fast 100] [--slow 100] [--bare]
 
 nginx and gunicorn (as `firstlight up` starts it) on loopback. Slow connections send a form a byte at a time, or read
-their answer a little at a time, for as long as they are let. Fast ones are people: a page each second, signed in. What
+their answer a little at a time, for as long as they are let. Fast ones are people: a page every 2 s, as a live page asks, signed in. What
 is printed is of the fast: answers by status, p50, p95, the longest. `--bare` leaves nginx out, for comparison.
 """
 
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--fast", type=int, default=100)
     parser.add_argument("--slow", type=int, default=100)
+    parser.add_argument("--pace", type=float, default=2.0, help="seconds between two pages of a person")
     parser.add_argument("--bare", action="store_true", help="without nginx")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -106,7 +107,7 @@ async def load(port: int, cookie: str, pages: list[str], arguments: argparse.Nam
     times: list[float] = []
     slow = [sluggish(port, cookie, pages[0], number, until) for number in range(arguments.slow)]
     fast = [
-        person(port, cookie, pages, number / arguments.fast, until, seen, times)
+        person(port, cookie, pages, arguments.pace, number / arguments.fast, until, seen, times)
         for number in range(arguments.fast)
     ]
     await asyncio.gather(*slow, *fast)
@@ -125,13 +126,14 @@ async def person(
     port: int,
     cookie: str,
     pages: list[str],
+    pace: float,
     phase: float,
     until: float,
     seen: collections.Counter[str],
     times: list[float],
 ) -> None:
-    """A page each second over one connection, opened again where it was closed."""
-    await asyncio.sleep(phase)
+    """A page every `pace` seconds over one connection, opened again where it was closed."""
+    await asyncio.sleep(phase * pace)
     reader = writer = None
     turn = int(phase * 100)
     while time.monotonic() < until:
@@ -150,7 +152,7 @@ async def person(
             reader = writer = None
         times.append(time.monotonic() - began)
         turn += 1
-        await asyncio.sleep(max(0.0, began + 1.0 - time.monotonic()))
+        await asyncio.sleep(max(0.0, began + pace - time.monotonic()))
     if writer:
         writer.close()
 

@@ -110,6 +110,10 @@ def test_the_forecast_page_draws_its_points(
         assert charts.nth(k).locator(".annotation-arrow-g").count() >= 1, (
             "a size without a pass has its arrow"
         )
+        box = charts.nth(k).locator(".scatterlayer .trace .points path").nth(2).bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        charts.nth(k).locator(".hoverlayer text").first.wait_for()
     page.get_by_role("button", name="Switch between light and dark").click()
     assert page.locator("html").get_attribute("data-bs-theme") == "dark"
     page.goto(f"{site}/series/{demo.series.pk}")
