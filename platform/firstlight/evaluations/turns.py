@@ -4,7 +4,7 @@ Teams take turns: the one with the least time of engines goes first. Within a te
 then the older run. An engine is kept open for its checkpoint while that has work, but not without end.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime
 
 from django.conf import settings
@@ -24,13 +24,14 @@ def next_run(kind: str, *, loaded: int | None = None, age: float = 0.0) -> Run |
 
     loaded: the checkpoint that it has open, since `age` seconds.
     """
+    out = _spent()
     at_hand = _first(due_runs(kind, opened=loaded).filter(checkpoint_id=loaded)) if loaded else None
-    if at_hand is None or _spent().filter(team=at_hand.team_id).exists():
-        return _next_in_turn(kind)
+    if at_hand is None or at_hand.team_id in out:
+        return _next_in_turn(kind, out)
     if age < settings.KEEP_FOR_OTHERS_SECONDS:
         more_urgent = due_runs(kind).filter(team=at_hand.team_id, priority__gt=at_hand.priority)
         return _first(more_urgent) or at_hand
-    other = _next_in_turn(kind, but=loaded)
+    other = _next_in_turn(kind, out, but=loaded)
     if other is None or (other.team_id == at_hand.team_id and age < settings.KEEP_SECONDS):
         return at_hand
     return other
@@ -99,43 +100,41 @@ def usage_today(teams: Iterable[int]) -> dict[int, Usage]:
 
 def spent(team: int) -> str:
     """Why nothing more is drawn for this team today, or ""."""
-    quota = _spent().filter(team=team).first()
-    if quota is None:
-        return ""
-    if quota.most_draws_a_day is not None and _over_draws().filter(pk=quota.pk).exists():
-        what = f"{quota.most_draws_a_day:,} draws"
-    else:
-        what = f"{quota.most_engine_hours_a_day:g} hours of engines"
-    return f"The team had its {what} of today. It goes on at midnight UTC."
+    return _spent().get(team, "")
 
 
 def _first(runs: QuerySet[Run]) -> Run | None:
     return runs.select_related("checkpoint__series").first()
 
 
-def _next_in_turn(kind: str, *, but: int | None = None) -> Run | None:
+def _next_in_turn(kind: str, without: Collection[int], *, but: int | None = None) -> Run | None:
+    """Of the team with the least turn that has a due run. `without`: teams; `but`: a checkpoint."""
     waiting = Exists(Run.objects.filter(queue=kind, team=OuterRef("team")))
-    teams = Quota.objects.filter(waiting).exclude(pk__in=_spent().values("pk")).order_by("turn", "team")
-    for team in teams.values_list("team", flat=True):
+    teams = Quota.objects.filter(waiting).order_by("turn", "team").values_list("team", flat=True)
+    for team in teams:
         runs = due_runs(kind).filter(team=team)
-        if run := _first(runs.exclude(checkpoint_id=but) if but else runs):
+        if team not in without and (run := _first(runs.exclude(checkpoint_id=but) if but else runs)):
             return run
     return None
 
 
-def _spent() -> QuerySet[Quota]:
-    """Quotas that are used up today."""
-    return _over_draws() | Quota.objects.filter(
-        Exists(_usage().filter(engine_seconds__gte=3600 * OuterRef("most_engine_hours_a_day")))
-    )
-
-
-def _over_draws() -> QuerySet[Quota]:
-    return Quota.objects.filter(Exists(_usage().filter(draws__gte=OuterRef("most_draws_a_day"))))
-
-
-def _usage() -> QuerySet[Usage]:
-    return Usage.objects.filter(team=OuterRef("team"), day=_today())
+def _spent() -> dict[int, str]:
+    """team id -> why nothing more is drawn for it today, of the teams whose quota is used up."""
+    capped = Quota.objects.exclude(most_draws_a_day=None, most_engine_hours_a_day=None)
+    caps = {
+        team: (draws, hours)
+        for team, draws, hours in capped.values_list("team", "most_draws_a_day", "most_engine_hours_a_day")
+    }
+    words = {}
+    for team, usage in usage_today(caps).items() if caps else ():
+        draws, hours = caps[team]
+        if draws is not None and usage.draws >= draws:
+            words[team] = f"{draws:,} draws"
+        elif hours is not None and usage.engine_seconds >= 3600 * hours:
+            words[team] = f"{hours:g} hours of engines"
+    return {
+        team: f"The team had its {what} of today. It goes on at midnight UTC." for team, what in words.items()
+    }
 
 
 def _today() -> date:
