@@ -55,6 +55,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "list_samples": ("run", "read"),
     "export_tallies": ("run", "read"),
     "pause_run": ("run", "write"),
+    "set_run_priority": ("run", "write"),
     "resume_run": ("run", "write"),
     "cancel_run": ("run", "write"),
     "retry_run": ("run", "write"),
@@ -130,6 +131,7 @@ def send(world: World, measured: Measured) -> Callable[..., Any]:  # noqa: F811
     bodies: dict[str, dict[str, Any]] = {
         "rename": {"name": "renamed"},
         "leave_out": {"reason": "distracting"},
+        "set_run_priority": {"priority": "high"},
         "create_series": {"name": "s"},
         "create_configuration": {"name": "c"},
         "create_team": {"name": "new team"},

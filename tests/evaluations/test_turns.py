@@ -8,12 +8,20 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from firstlight.evaluations import turns
-from firstlight.evaluations.actions import create_run, parse_rule, pause_run, resume_run, set_priority
+from firstlight.evaluations.actions import (
+    create_run,
+    parse_rule,
+    pause_run,
+    resume_run,
+    set_priority,
+    set_quota,
+)
 from firstlight.evaluations.models import Doorbell, Quota, Run, Usage
 from firstlight.files.errors import Refused
 from firstlight.files.task_file import parse_task_lines
 from firstlight.registry import actions
 from firstlight.teams.actions import create_team
+from firstlight.teams.models import AuditEvent
 from tests.evaluations.conftest import World, task_lines
 from workers import tasks
 from workers.slices import work_next
@@ -177,3 +185,16 @@ def test_a_look_and_a_sweep_cost_as_many_queries_for_a_hundred_runs_as_for_one(
         counts.append((len(look), len(sweep)))
     assert counts[0] == counts[1]
     assert counts[0][0] <= 4
+
+
+def test_a_quota_is_set_and_taken_away_and_written_down(world: World) -> None:
+    set_quota(world.team, open_runs=3, engine_hours_a_day=1.5)
+    quota = Quota.objects.get(team=world.team)
+    assert (quota.most_open_runs, quota.most_draws_a_day, quota.most_engine_hours_a_day) == (3, None, 1.5)
+    set_quota(world.team)
+    quota.refresh_from_db()
+    assert (quota.most_open_runs, quota.most_engine_hours_a_day) == (None, None)
+    assert AuditEvent.objects.filter(team=world.team, verb="set the quota").count() == 2
+    for wrong in ({"open_runs": -1}, {"draws_a_day": 2**40}, {"engine_hours_a_day": float("nan")}):
+        with pytest.raises(Refused, match="must lie in 0 to"):
+            set_quota(world.team, **wrong)  # type: ignore[arg-type]

@@ -46,6 +46,7 @@ TABLE: dict[str, tuple[str, str, int, int, int]] = {
     "run-live": ("run", "get", 404, 200, 200),
     "run-csv": ("run", "get", 404, 200, 200),
     "run-pause": ("run", "post", 404, 403, 302),
+    "run-priority": ("run", "post", 404, 403, 302),
     "run-resume": ("run", "post", 404, 403, 302),
     "run-cancel": ("run", "post", 404, 403, 302),
     "run-retry": ("run", "post", 404, 403, 302),
@@ -138,6 +139,7 @@ def send(client: Client, name: str, world: World, measured: Measured) -> int:
         "role": "reviewer",
         "reason": "distracting",
         "sure": "yes",
+        "priority": "high",
         "task": world.task.pk,
         "target": world.planned.pk,
     }

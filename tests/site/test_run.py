@@ -263,6 +263,7 @@ def test_the_list_filters_and_pages(client: Client, world: World) -> None:
 
 
 def test_queries_do_not_grow(client: Client, world: World, queries: QueryCount) -> None:
+    cache.set("problems", [], 600)  # it is looked at every few seconds, not at every page
     world.run()
     few = queries(lambda: client.get("/runs"))
     runs = [world.run() for _ in range(8)]
@@ -442,3 +443,16 @@ def test_nothing_is_claimed_while_nothing_can_be_stored(world: World, settings: 
     run.refresh_from_db()
     assert run.state == Run.State.QUEUED
     assert not run.units.filter(attempts__gt=0).exists()
+
+
+def test_the_priority_is_chosen_at_the_start_and_changed_on_the_page(client: Client, world: World) -> None:
+    client.post("/runs/new", form(world, priority=1, do="start"))
+    run = Run.objects.latest("id")
+    assert run.priority == Run.Priority.HIGH
+    assert client.post(f"/runs/{run.pk}/priority", {"priority": "low"}).status_code == 302
+    run.refresh_from_db()
+    assert run.priority == Run.Priority.LOW
+    page = client.get(f"/runs/{run.pk}").content.decode()
+    assert 'value="low" selected' in page
+    answer = client.post(f"/runs/{run.pk}/priority", {"priority": "urgent"}, follow=True)
+    assert "choose one of low, normal, high" in answer.content.decode()

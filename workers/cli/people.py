@@ -35,6 +35,14 @@ def add_commands(commands: Any) -> None:
     add.add_argument("--owner", required=True, help="the account that owns it")
     _run(add, _team_add)
     _run(team.add_parser("list", help="all teams with their members"), _team_list)
+    quota = team.add_parser(
+        "quota", help="say what a team may take of the engines; what is left out has no limit"
+    )
+    quota.add_argument("name")
+    quota.add_argument("--open-runs", type=int, metavar="N", help="open runs at once")
+    quota.add_argument("--draws-a-day", type=int, metavar="N", help="draws a day (UTC)")
+    quota.add_argument("--engine-hours-a-day", type=float, metavar="H", help="hours of engines a day (UTC)")
+    _run(quota, _team_quota)
     token = commands.add_parser("token").add_subparsers(dest="action", required=True, metavar="ACTION")
     add = token.add_parser("add", help="make a token and print it, once")
     add.add_argument("name", help="what uses it")
@@ -137,6 +145,18 @@ def _team_add(arguments: argparse.Namespace) -> tuple[Any, str]:
 
     team = create_team(arguments.name, _user(arguments.owner))
     return {"team": team.name, "owner": arguments.owner}, f"made the team {team}, owned by {arguments.owner}"
+
+
+def _team_quota(arguments: argparse.Namespace) -> tuple[Any, str]:
+    from firstlight.evaluations.actions import set_quota
+
+    limits = {name: getattr(arguments, name) for name in ("open_runs", "draws_a_day", "engine_hours_a_day")}
+    set_quota(_team(arguments.name), **limits)
+    words = [f"{value:g} {name.replace('_', ' ')}" for name, value in limits.items() if value is not None]
+    return {
+        "team": arguments.name,
+        **limits,
+    }, f"{arguments.name} may take {', '.join(words) or 'all there is'}"
 
 
 def _team_list(arguments: argparse.Namespace) -> tuple[Any, str]:

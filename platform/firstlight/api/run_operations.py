@@ -55,6 +55,7 @@ class NewRuns(Input):
     temperature: float = Field(default=1.0, ge=0.01, le=10)
     top_p: float = Field(default=1.0, ge=0.01, le=1)
     engine: Name = ""
+    priority: Name = Field(default="normal", description="low, normal or high, among the team's own runs")
 
 
 @router.get("/runs", response=MANY, operation_id="list_runs", summary="Runs, the newest first")
@@ -119,6 +120,7 @@ def create_runs(request: HttpRequest, body: NewRuns) -> HttpResponse:
         temperature=body.temperature,
         top_p=body.top_p,
         engine=body.engine or (actions.SERVED_BY if served else actions.ENGINES[0]),
+        priority=actions.priority_of(body.priority),
     )
     return answer({"runs": [run_facts(run) for run in made]}, 201)
 
@@ -216,6 +218,22 @@ for _name, _summary in (
     ("retry", "Try the quarantined instances again"),
 ):
     _button(_name, _summary)
+
+
+class NewPriority(Input):
+    priority: Name = Field(description="low, normal or high")
+
+
+@router.post(
+    "/runs/{pk}/priority",
+    response=ONE,
+    operation_id="set_run_priority",
+    summary="Which of a team's runs is drawn first",
+)
+@once
+def set_run_priority(request: HttpRequest, pk: Id, body: NewPriority) -> HttpResponse:
+    run = actions.set_priority(request.user, _run(request, pk), actions.priority_of(body.priority))
+    return answer(run_facts(run))
 
 
 class NewForecast(Input):

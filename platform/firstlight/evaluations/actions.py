@@ -87,6 +87,15 @@ def require_priority(priority: int) -> None:
         raise Refused(f"no priority {priority}: choose one of {named}.")
 
 
+def priority_of(name: str) -> int:
+    """The priority that a form or a script means by its name."""
+    for value, label in Run.Priority.choices:
+        if name.lower() == label.lower():
+            return int(value)
+    named = ", ".join(label.lower() for _, label in Run.Priority.choices)
+    raise Refused(f"no priority {name!r:.40}: choose one of {named}.")
+
+
 def _require_room(team: Team) -> None:
     """Raises Refused where the team has as many open runs as it may have. Its row is locked until the commit."""
     most = Quota.objects.select_for_update().get(team=team).most_open_runs
@@ -159,6 +168,27 @@ def set_priority(actor: User, run: Run, priority: int) -> Run:
             run.save(update_fields=["priority"])
             record(actor, run.team, "set the priority", run, priority=run.get_priority_display().lower())
     return run
+
+
+def set_quota(
+    team: Team,
+    *,
+    open_runs: int | None = None,
+    draws_a_day: int | None = None,
+    engine_hours_a_day: float | None = None,
+) -> Quota:
+    """What a team may take of the engines; None means as much as there is. For whoever looks after the host."""
+    given = {"open runs": open_runs, "draws a day": draws_a_day, "engine hours a day": engine_hours_a_day}
+    for name, value in given.items():
+        if value is not None and not 0 <= value < 2**31:
+            raise Refused(f"{name} must lie in 0 to {2**31 - 1:,}, not {value}.")
+    with transaction.atomic():
+        quota, _ = Quota.objects.get_or_create(team=team)
+        quota.most_open_runs, quota.most_draws_a_day = open_runs, draws_a_day
+        quota.most_engine_hours_a_day = engine_hours_a_day
+        quota.save(update_fields=["most_open_runs", "most_draws_a_day", "most_engine_hours_a_day"])
+        record(None, team, "set the quota", team, **{k.replace(" ", "_"): v for k, v in given.items()})
+    return quota
 
 
 def pause_run(actor: User, run: Run) -> Run:

@@ -8,6 +8,7 @@ from django import forms
 
 from firstlight.evaluations.actions import ENGINES, parse_rule
 from firstlight.evaluations.engine_workers import living
+from firstlight.evaluations.models import Run
 from firstlight.files.task_file import InstanceSpec
 from firstlight.pages.forms import SiteForm, whole
 from firstlight.pages.listing import row_ids
@@ -68,6 +69,14 @@ class RunForm(SiteForm):
         initial=DEFAULTS["kind"],
     )
     engine = forms.ChoiceField(choices=[(name, name) for name in ENGINES], required=False)
+    priority = forms.TypedChoiceField(
+        choices=Run.Priority.choices,
+        coerce=int,
+        required=False,
+        empty_value=str(Run.Priority.NORMAL.value),
+        initial=Run.Priority.NORMAL,
+        help_text="Among your team's own runs. Teams take turns whatever it is.",
+    )
     temperature = forms.FloatField(
         min_value=0.01,
         max_value=10,

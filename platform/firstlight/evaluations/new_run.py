@@ -53,6 +53,7 @@ def run_new(request: HttpRequest) -> HttpResponse:
                     temperature=values["temperature"],
                     top_p=values["top_p"],
                     engine=values["engine"],
+                    priority=int(values["priority"]),
                 )
             )
             if runs:
@@ -93,6 +94,7 @@ def _settings_of(run: Run) -> dict[str, Any]:
         "task": [run.task_id],
         **run.rule,
         "engine": run.engine,
+        "priority": run.priority,
         "temperature": run.temperature,
         "top_p": run.top_p,
         "seed": run.seed,

@@ -12,6 +12,7 @@ urlpatterns = [
     path("runs/<int:pk>/units.csv", views.run_csv, name="run-csv"),
     *post("runs/<int:pk>/pause", views.run_pause, "run-pause"),
     *post("runs/<int:pk>/resume", views.run_resume, "run-resume"),
+    *post("runs/<int:pk>/priority", views.run_priority, "run-priority"),
     *post("runs/<int:pk>/cancel", views.run_cancel, "run-cancel"),
     *post("runs/<int:pk>/retry", views.run_retry, "run-retry"),
 ]

@@ -79,6 +79,7 @@ def run_facts(run: Run) -> dict[str, Any]:
         "task": str(run.task),
         "state": run.state,
         "reason": run.reason,
+        "priority": run.get_priority_display().lower(),
         "units_done": run.units_done,
         "units_total": run.units_total,
         "draws": run.draws,
@@ -123,7 +124,7 @@ def live_facts(request: HttpRequest, run: Run) -> dict[str, Any]:
         "state": run.state,
         "reason": run.reason,
         "waits": why_it_waits(run),
-        "priority": run.get_priority_display(),
+        "priority": run.get_priority_display().lower(),
         "units_total": run.units_total,
         "units_done": run.units_done,
         "units_by_state": states,
@@ -160,6 +161,7 @@ def _live_context(request: HttpRequest, run: Run) -> dict[str, Any]:
         "can_pause": run.state in Run.OPEN,
         "can_resume": run.state == Run.State.PAUSED,
         "can_cancel": run.state in (*Run.OPEN, Run.State.PAUSED),
+        "priorities": Run.Priority.labels,
     }
 
 
@@ -258,6 +260,17 @@ def run_pause(request: HttpRequest, pk: int) -> HttpResponse:
 
 def run_resume(request: HttpRequest, pk: int) -> HttpResponse:
     return _button(request, pk, actions.resume_run, "The run goes on where it stopped.")
+
+
+def run_priority(request: HttpRequest, pk: int) -> HttpResponse:
+    """`priority` by its name."""
+    name = request.POST.get("priority", "")
+    return _button(
+        request,
+        pk,
+        lambda user, run: actions.set_priority(user, run, actions.priority_of(name)),
+        f"The priority is {name.lower()} now.",
+    )
 
 
 def run_cancel(request: HttpRequest, pk: int) -> HttpResponse:
