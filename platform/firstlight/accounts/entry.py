@@ -2,14 +2,18 @@
 
 from typing import Any
 
+from axes.helpers import get_client_ip_address
+from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, views
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import User as DjangoUser
+from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse, reverse_lazy
+from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
@@ -48,6 +52,12 @@ class SignIn(views.LoginView):
     """With a password, or through the site's provider where it has one."""
 
     redirect_authenticated_user = True
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Beside the pair of both, which axes counts: whole addresses and whole accounts have a limit of their own."""
+        if _too_many(request):
+            return locked_out(request)
+        return super().post(request, *args, **kwargs)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         sso = settings.SSO_NAME if settings.SSO_ISSUER else ""
@@ -144,13 +154,23 @@ def _void(request: HttpRequest, why: str) -> HttpResponse:
     return render(request, "error.html", facts, status=410)
 
 
+def _too_many(request: HttpRequest) -> bool:
+    """Whether one address tried many names lately, or many addresses one name. Known and unknown names count alike."""
+    recent = AccessAttempt.objects.filter(attempt_time__gte=timezone.now() - settings.AXES_COOLOFF_TIME)
+    limits = (
+        (recent.filter(ip_address=get_client_ip_address(request)), settings.MOST_FAILURES_AN_ADDRESS),
+        (recent.filter(username=request.POST.get("username", "")), settings.MOST_FAILURES_AN_ACCOUNT),
+    )
+    return any((rows.aggregate(n=Sum("failures_since_start"))["n"] or 0) >= most for rows, most in limits)
+
+
 def locked_out(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-    """Too many wrong passwords for a name from one address."""
+    """Too many wrong passwords: for a name from one address, for a name, or from an address."""
     minutes = int(settings.AXES_COOLOFF_TIME.total_seconds() // 60)
     facts = {
         "status": 429,
         "title": "Too many attempts",
-        "message": f"Signing in with this name is closed for {minutes} minutes, after too many wrong passwords.",
+        "message": f"Signing in is closed here for {minutes} minutes, after too many wrong passwords.",
         "advice": "Wait, then try again, or ask for a new password.",
     }
     answer = render(request, "error.html", facts, status=429)

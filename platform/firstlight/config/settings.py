@@ -97,6 +97,8 @@ AUTHENTICATION_BACKENDS = [
 AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+#: Of all names from one address, and of one name from all addresses, within the same time.
+MOST_FAILURES_AN_ADDRESS, MOST_FAILURES_AN_ACCOUNT = 100, 50
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_CALLABLE = "firstlight.accounts.entry.locked_out"
 AXES_DISABLE_ACCESS_LOG = True
