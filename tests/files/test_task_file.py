@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from firstlight.files import task_file
 from firstlight.files.task_file import (
     InstanceSpec,
+    StoredTask,
     TaskFileError,
     digest,
     parse_task_lines,
@@ -163,3 +165,18 @@ def test_any_json_is_read_or_refused_never_a_crash(value: Any, whole: bool) -> N
 def test_any_bytes_are_read_or_refused_never_a_crash(lines: list[bytes]) -> None:
     with pytest.raises(TaskFileError):
         parse_task_lines(lines, source="t")
+
+
+def test_a_stored_file_is_read_again_each_time_and_is_what_the_whole_is() -> None:
+    lines = [
+        f'{{"id": "i{k}", "prompt": "p{k}", "answer": "a", "grader": "exact"}}\n'.encode() for k in range(9)
+    ]
+    whole = parse_task_lines(lines, source="t")
+    stored = StoredTask(io.BytesIO(b"".join(lines)), source="t")
+    assert list(stored) == list(stored) == whole
+    assert (len(stored), digest(stored)) == (9, digest(whole))
+    assert whole[4] in stored
+    with pytest.raises(TaskFileError, match="t, line 2: the id 'i0' already stands on line 1"):
+        StoredTask(io.BytesIO(lines[0] * 2), source="t")
+    with pytest.raises(TaskFileError, match="no instances"):
+        StoredTask(io.BytesIO(b"\n"), source="t")

@@ -178,7 +178,7 @@ API_RATE = os.environ.get("FIRSTLIGHT_API_RATE", "100/s")
 #: Whether people may have checkpoints downloaded from the hub; what is in its cache is found anyhow.
 HUB_ONLINE = os.environ.get("FIRSTLIGHT_HUB") == "online"
 MODEL_ROOTS = places.model_roots()
-TASK_UPLOAD_MAX_BYTES = 64 * 2**20
+TASK_UPLOAD_MAX_BYTES = 100 * 2**20
 #: Bytes that somebody who is not signed in may send: a form, or a wrong token's request.
 ANONYMOUS_MAX_BYTES = 64 * 2**10
 

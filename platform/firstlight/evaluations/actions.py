@@ -1,6 +1,6 @@
 """The one door for what people do with runs: create, pause, resume, cancel, retry."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -54,7 +54,7 @@ def create_run(
         raise Refused(f"{checkpoint} is {where}, and {engine} cannot open that: choose {fit}.")
     require_priority(priority)
     decoding = Decoding(seed=seed, temperature=temperature, top_p=top_p)
-    instances = list(task.instances.filter(excluded="").order_by("position"))
+    instances = list(task.instances.filter(excluded="").order_by("position").values_list("pk", flat=True))
     if not instances:
         raise Refused(f"Every instance of {task} is left out: include one first.")
     with transaction.atomic():
@@ -73,7 +73,7 @@ def create_run(
             created_by_id=actor.pk,
             units_total=len(instances),
         )
-        units = [Unit(run=run, instance=instance, allotted=rule.first_allotment) for instance in instances]
+        units = [Unit(run=run, instance_id=instance, allotted=rule.first_allotment) for instance in instances]
         Unit.objects.bulk_create(units, batch_size=500)
         record(actor, team, "created run", run, rule=run.rule, seed=seed)
         ring(run)
@@ -114,7 +114,7 @@ def create_runs(
     checkpoints: Sequence[Checkpoint],
     tasks: Sequence[Task],
     *,
-    new_task: tuple[str, Sequence[InstanceSpec]] | None = None,
+    new_task: tuple[str, Collection[InstanceSpec]] | None = None,
     **settings: Any,
 ) -> list[Run]:
     """A run of each checkpoint on each task, all or none; `new_task` is imported on the way (name and instances).
@@ -136,7 +136,7 @@ def create_runs(
         ]
 
 
-def _imported(actor: User, team: Team, name: str, specs: Sequence[InstanceSpec]) -> Task:
+def _imported(actor: User, team: Team, name: str, specs: Collection[InstanceSpec]) -> Task:
     """The task with these instances: the team's own where it has it already."""
     same = Task.objects.filter(team=team, name=name, digest=digest(specs)).first()
     return same or import_task(actor, team, name=name, specs=specs)

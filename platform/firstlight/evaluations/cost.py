@@ -1,6 +1,6 @@
 """What a run would cost, before it is started."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -32,7 +32,7 @@ class Cost:
 
 
 def cost_of_all(
-    checkpoints: Sequence[Checkpoint], tasks: Sequence[Task], rule: Rule, specs: Sequence[InstanceSpec] = ()
+    checkpoints: Sequence[Checkpoint], tasks: Sequence[Task], rule: Rule, specs: Collection[InstanceSpec] = ()
 ) -> Cost:
     """What runs of each checkpoint on each task would cost together; `specs`: of a task that is not imported yet."""
     each = [cost(checkpoint, task, rule) for checkpoint in checkpoints for task in tasks]
@@ -59,7 +59,7 @@ def cost_of_all(
     )
 
 
-def _cost_of_specs(checkpoint: Checkpoint, specs: Sequence[InstanceSpec], rule: Rule) -> Cost:
+def _cost_of_specs(checkpoint: Checkpoint, specs: Collection[InstanceSpec], rule: Rule) -> Cost:
     longest = sum(spec.max_tokens for spec in specs) / len(specs)
     return _planned(checkpoint, rule, instances=len(specs), each=longest)
 

@@ -9,7 +9,7 @@ from django import forms
 from firstlight.evaluations.actions import ENGINES, parse_rule
 from firstlight.evaluations.engine_workers import living
 from firstlight.evaluations.models import Run
-from firstlight.files.task_file import InstanceSpec
+from firstlight.files.task_file import StoredTask
 from firstlight.pages.forms import SiteForm, whole
 from firstlight.pages.listing import row_ids
 from firstlight.registry.endings import current
@@ -144,7 +144,7 @@ class RunForm(SiteForm):
     def ticks(self) -> list[dict[str, Any]]:
         return [{"field": self[name], "hidden": self.hidden[name]} for name in ("checkpoint", "task")]
 
-    def clean_file(self) -> tuple[str, list[InstanceSpec]] | None:
+    def clean_file(self) -> tuple[str, StoredTask] | None:
         """The name and the instances of an uploaded task."""
         upload = self.cleaned_data.get("file")
         if not upload:

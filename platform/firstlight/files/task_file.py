@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -79,7 +79,36 @@ def parse_task_lines(lines: Iterable[bytes], *, source: str) -> list[InstanceSpe
 
     Raises TaskFileError: the first bad line, by its number (from 1).
     """
-    specs: list[InstanceSpec] = []
+    return list(_specs(lines, source))
+
+
+class StoredTask(Collection[InstanceSpec]):
+    """A task file that is read again each time it is gone through, so that it never stands in memory as a whole.
+
+    digest: of all its instances, as `digest` takes it.
+    """
+
+    def __init__(self, stream: IO[bytes], *, source: str) -> None:
+        """Read it once, to the end. Raises as `parse_task_lines`."""
+        self._stream, self._source = stream, source
+        self._count, total = 0, hashlib.sha256()
+        for spec in self:
+            total.update(_canonical(spec))
+            self._count += 1
+        self.digest = f"sha256:{total.hexdigest()}"
+
+    def __iter__(self) -> Iterator[InstanceSpec]:
+        self._stream.seek(0)
+        return _specs(_bounded_lines(self._stream), self._source)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, spec: object) -> bool:
+        return any(spec == each for each in self)
+
+
+def _specs(lines: Iterable[bytes], source: str) -> Iterator[InstanceSpec]:
     line_of: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
         where = f"{source}, line {number}"
@@ -89,7 +118,7 @@ def parse_task_lines(lines: Iterable[bytes], *, source: str) -> list[InstanceSpe
             )
         if not line.strip():
             continue
-        if len(specs) == MAX_ROWS:
+        if len(line_of) == MAX_ROWS:
             raise TaskFileError(f"{where}: more than {MAX_ROWS:,} instances; split the task")
         try:
             value = strict_loads(line)
@@ -104,18 +133,23 @@ def parse_task_lines(lines: Iterable[bytes], *, source: str) -> list[InstanceSpe
                 f"{where}: the id {spec.id!r} already stands on line {line_of[spec.id]}; ids are unique"
             )
         line_of[spec.id] = number
-        specs.append(spec)
-    if not specs:
+        yield spec
+    if not line_of:
         raise TaskFileError(f"{source}: no instances; expected one JSON object a line")
-    return specs
 
 
 def digest(specs: Iterable[InstanceSpec]) -> str:
     """``sha256:<hex>`` over the canonical JSON of the instances, in their order."""
+    if isinstance(specs, StoredTask):
+        return specs.digest
     total = hashlib.sha256()
     for spec in specs:
-        total.update(json.dumps(asdict(spec), sort_keys=True, separators=(",", ":")).encode() + b"\n")
+        total.update(_canonical(spec))
     return f"sha256:{total.hexdigest()}"
+
+
+def _canonical(spec: InstanceSpec) -> bytes:
+    return json.dumps(asdict(spec), sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
 def parse_number(text: str) -> float | None:

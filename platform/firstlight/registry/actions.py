@@ -1,6 +1,7 @@
 """The one door for changes to the registry: permission check, change, audit line."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, transaction
@@ -14,7 +15,7 @@ from firstlight.pages.listing import MAX_ID
 from firstlight.registry import digests
 from firstlight.registry.endpoints import check_tokenizer, served_models
 from firstlight.registry.hub import source_of
-from firstlight.registry.instances import carry_exclusions
+from firstlight.registry.instances import carry_exclusions, exclusions_of
 from firstlight.registry.locations import resolve_location
 from firstlight.registry.models import Checkpoint, Instance, Series, Task, TrainingConfiguration
 from firstlight.teams.access import User, record, require_writer
@@ -224,7 +225,7 @@ def import_task(
     team: Team,
     *,
     name: str,
-    specs: Sequence[InstanceSpec],
+    specs: Collection[InstanceSpec],
     description: str = "",
     carry: bool = True,
 ) -> Task:
@@ -253,7 +254,7 @@ def import_task(
             digest=fresh,
             created_by_id=author.pk if author else None,
         )
-        rows = [
+        rows = (
             Instance(
                 task=task,
                 position=position,
@@ -266,10 +267,13 @@ def import_task(
                 guess_rate=spec.guess_rate or 0.0,
             )
             for position, spec in enumerate(specs)
-        ]
+        )
         before = Task.objects.filter(team=team, name=name, version=newest).first() if carry else None
-        carried = carry_exclusions(before, rows) if before else 0
-        Instance.objects.bulk_create(rows, batch_size=500)
+        reasons = exclusions_of(before) if before else {}
+        carried = 0
+        while some := list(islice(rows, 500)):  # a large file never stands in memory as a whole
+            carried += carry_exclusions(reasons, some) if reasons else 0
+            Instance.objects.bulk_create(some)
         record(actor, team, "imported task", task, instances=len(specs), digest=fresh, carried=carried)
     return task
 

@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.template.defaultfilters import filesizeformat
 
 from firstlight.files.strict_json import StrictJsonError, strict_loads
-from firstlight.files.task_file import MAX_LINE_BYTES, InstanceSpec, TaskFileError, parse_task_lines
+from firstlight.files.task_file import StoredTask, TaskFileError
 from firstlight.pages.forms import SiteForm, SizeField, only_choice, whole
 from firstlight.registry.endings import current
 from firstlight.registry.endpoints import KEY_PREFIX, MOST_PARALLEL, served_models
@@ -335,7 +335,7 @@ class TaskForm(TeamForm):
         help_text="Instances whose id and content are the same.",
     )
 
-    def clean_file(self) -> list[InstanceSpec]:
+    def clean_file(self) -> StoredTask:
         return read_upload(self.cleaned_data["file"])
 
     def known_names(self) -> list[str]:
@@ -343,8 +343,8 @@ class TaskForm(TeamForm):
         return list(names.distinct()[:200])
 
 
-def read_upload(upload: UploadedFile) -> list[InstanceSpec]:
-    """A task file, the whole or nothing, streamed by line; the error names the line."""
+def read_upload(upload: UploadedFile) -> StoredTask:
+    """A task file, the whole or nothing, read from disk whenever it is gone through; the error names the line."""
     most = settings.TASK_UPLOAD_MAX_BYTES
     size = upload.size or 0
     if size > most:
@@ -354,10 +354,7 @@ def read_upload(upload: UploadedFile) -> list[InstanceSpec]:
     stream = upload.file
     assert stream is not None
     try:
-        return parse_task_lines(
-            iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b""),
-            source=(upload.name or "the file")[:80],
-        )
+        return StoredTask(stream, source=(upload.name or "the file")[:80])
     except TaskFileError as error:
         raise forms.ValidationError(f"{error}. Nothing was saved.") from error
 

@@ -1,11 +1,12 @@
 """Leaving instances of a task out of later runs, each with a reason, and taking them back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import transaction
 
 from firstlight.files.errors import Refused
 from firstlight.files.names import checked_reason
+from firstlight.files.task_file import InstanceSpec
 from firstlight.registry.models import Instance, Task
 from firstlight.teams.access import User, record, require_writer
 
@@ -39,9 +40,13 @@ def exclude_instances(actor: User, task: Task, instances: Sequence[int], *, reas
     return len(rows)
 
 
-def carry_exclusions(earlier: Task, fresh: Iterable[Instance]) -> int:
+def exclusions_of(task: Task) -> dict[InstanceSpec, str]:
+    """What is left out of a task, and why."""
+    return {row.spec: row.excluded for row in task.instances.exclude(excluded="")}
+
+
+def carry_exclusions(reasons: Mapping[InstanceSpec, str], fresh: Iterable[Instance]) -> int:
     """Give fresh rows the exclusions of an earlier version where id and content are the same. Returns how many."""
-    reasons = {row.spec: row.excluded for row in earlier.instances.exclude(excluded="")}
     carried = 0
     for row in fresh:
         row.excluded = reasons.get(row.spec, "")
