@@ -18,14 +18,20 @@ def bring_up(*, host: str, port: int, processes: int, logs: Path | None = None) 
     if processes < 1:
         raise Refused(f"--workers must be at least 1, not {processes}.")
     lock = _the_home()
-    require_free_port(host, port)
-    set_up_django()
-    prepare_database()
-    from firstlight.config.celery import make_broker_folders
+    try:
+        require_free_port(host, port)
+        set_up_django()
+        prepare_database()
+        from firstlight.config.celery import make_broker_folders
 
-    make_broker_folders()
-    (places.home() / "static").mkdir(exist_ok=True)
-    supervisor = Supervisor(site_children(host=host, port=port, processes=processes), logs=logs, lock=lock)
+        make_broker_folders()
+        (places.home() / "static").mkdir(exist_ok=True)
+        supervisor = Supervisor(
+            site_children(host=host, port=port, processes=processes), logs=logs, lock=lock
+        )
+    except BaseException:
+        lock.close()
+        raise
     try:
         supervisor.start()
     except BaseException:
