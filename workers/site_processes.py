@@ -17,9 +17,9 @@ def bring_up(*, host: str, port: int, processes: int, logs: Path | None = None) 
     """Check the port, prepare the database, start the children. The caller stops the supervisor."""
     if processes < 1:
         raise Refused(f"--workers must be at least 1, not {processes}.")
+    require_free_port(host, port)
     lock = _the_home()
     try:
-        require_free_port(host, port)
         set_up_django()
         prepare_database()
         from firstlight.config.celery import make_broker_folders
