@@ -17,6 +17,9 @@ def bring_up(*, host: str, port: int, processes: int, logs: Path | None = None) 
     """Check the port, prepare the database, start the children. The caller stops the supervisor."""
     if processes < 1:
         raise Refused(f"--workers must be at least 1, not {processes}.")
+    # before the port, which the same site may have; after it, since a start that is refused writes nothing
+    if holder := places.holder_of_home():
+        raise _in_use(holder)
     require_free_port(host, port)
     lock = _the_home()
     try:
@@ -45,13 +48,17 @@ def _the_home() -> IO[str]:
     try:
         return places.lock_home(f"firstlight {sys.argv[1] if len(sys.argv) > 1 else 'up'}")
     except BlockingIOError as error:
-        raise Refused(
-            f"{places.home()} is in use by {error}: stop that one, or set FIRSTLIGHT_HOME to another folder."
-        ) from error
+        raise _in_use(str(error)) from error
     except OSError as error:
         raise Refused(
             f"cannot write below {places.home()} ({error.strerror}): set FIRSTLIGHT_HOME to a folder of yours."
         ) from error
+
+
+def _in_use(holder: str) -> Refused:
+    return Refused(
+        f"{places.home()} is in use by {holder}: stop that one, or set FIRSTLIGHT_HOME to another folder."
+    )
 
 
 def site_address(host: str, port: int) -> str:

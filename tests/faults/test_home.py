@@ -33,7 +33,7 @@ def test_a_second_up_or_demo_is_refused_by_the_name_of_the_first(make_site: Call
     while not (site.home / "in-use").exists() and time.monotonic() < until:
         time.sleep(0.1)
     time.sleep(0.2)
-    for command in (["up", "--port", "8932"], ["demo", "--port", "8933", "--no-serve"]):
+    for command in (["up", "--port", "8931"], ["demo", "--port", "8933", "--no-serve"]):
         second = subprocess.run(
             [*up, *command], env=site.env, cwd=ROOT, capture_output=True, text=True, timeout=60
         )

@@ -136,14 +136,24 @@ def lock_home(command: str) -> IO[str]:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        file.seek(0)
-        holder = file.read().strip() or "another process"
         file.close()
-        raise BlockingIOError(holder) from None
+        raise BlockingIOError(holder_of_home()) from None
     file.truncate(0)
     file.write(f"{command} (process {os.getpid()})")
     file.flush()
     return file
+
+
+def holder_of_home() -> str:
+    """The command and process that keep the home, or ""; nothing is written."""
+    try:
+        with (home() / "in-use").open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read(home() / "in-use") or "another process"
+    except OSError:
+        pass
+    return ""
 
 
 def _read(path: Path) -> str:
