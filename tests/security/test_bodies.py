@@ -1,11 +1,6 @@
 """What is sent is refused by its size before it is read, over a real server: the body never comes or is stored."""
 
-import os
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +12,6 @@ from firstlight.pages.limits import SLACK
 from firstlight.teams.actions import create_user
 from firstlight.teams.tokens import create_token
 
-ROOT = Path(__file__).resolve().parents[2]
 ENDS = [
     ("POST", "/login"),
     ("POST", "/tasks/new"),
@@ -25,41 +19,6 @@ ENDS = [
     ("PUT", "/nothing"),
     ("PATCH", "/"),
 ]
-
-
-@pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
-    """Gunicorn as `firstlight up` starts it: its port, and the folder of its temporary files."""
-    home = tmp_path_factory.mktemp("home")
-    scratch = home / "scratch"
-    scratch.mkdir()
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("FIRSTLIGHT_")},
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'platform'}",
-        "FIRSTLIGHT_HOME": str(home),
-        "FIRSTLIGHT_REDIS_URL": "memory://",
-        "TMPDIR": str(scratch),
-    }
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], env=environment, cwd=ROOT, check=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    argv = [sys.executable, "-m", "gunicorn", "firstlight.config.wsgi:application", "-b", f"127.0.0.1:{port}",
-            "-w", "1", "--threads", "4", "--log-level", "error", "--no-control-socket"]  # fmt: skip
-    server = subprocess.Popen(argv, env=environment, cwd=ROOT)
-    try:
-        until = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert time.monotonic() < until
-                time.sleep(0.1)
-        yield port, scratch
-    finally:
-        server.terminate()
-        server.wait()
 
 
 @pytest.mark.parametrize(("method", "path"), ENDS)

@@ -389,8 +389,8 @@ def test_a_held_run_and_a_spent_team_say_so(client: Client, world: World) -> Non
     data = client.get(f"/runs/{run.pk}.json").json()
     assert data["reason"] == "no such folder: /models/tiny"
     assert [wait["words"] for wait in data["waits"]] == [
-        "The team had its 10 draws of today. It goes on at midnight UTC.",
         "It is tried again by itself",
+        "The team had its 10 draws of today. It goes on at midnight UTC.",
     ]
     assert "tried again by itself" in client.get(f"/runs/{run.pk}").content.decode()
 

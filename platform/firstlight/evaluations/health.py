@@ -104,10 +104,10 @@ def why_it_waits(run: Run) -> list[dict[str, Any]]:
     if run.state not in Run.OPEN:
         return []
     waits: list[dict[str, Any]] = [{"words": problem} for problem in problems()]
-    if words := turns.spent(run.team_id):
-        waits.append({"words": words})
     if run.held_until:
         waits.append({"words": "It is tried again by itself", "until": run.held_until})
+    if words := turns.spent(run.team_id):
+        waits.append({"words": words})
     hosts = hosts_of(run.engine)
     alive = [host for host in hosts if host.alive]
     if not alive:
