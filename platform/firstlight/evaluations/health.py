@@ -40,8 +40,8 @@ def cannot_store() -> str:
     free = shutil.disk_usage(settings.HOME).free
     if free < settings.LEAST_DISK:
         return (
-            f"The disk of {settings.HOME} is full ({free / 2**20:.0f} MB free, {settings.LEAST_DISK / 2**20:.0f} are "
-            "kept): runs wait, and go on when there is room."
+            f"The site's disk is full ({free / 2**20:.0f} MB free, {settings.LEAST_DISK / 2**20:.0f} are kept): "
+            "runs wait, and go on when there is room."
         )
     try:
         _write()
@@ -76,7 +76,7 @@ def _unmigrated() -> str:
         left = executor.migration_plan(executor.loader.graph.leaf_nodes())
         newer = set(MigrationRecorder(connection).applied_migrations()) - set(executor.loader.disk_migrations)
     except DatabaseError as error:
-        return f"The database does not answer: {str(error).strip().splitlines()[0]}"
+        return f"The database does not answer ({str(error).strip().splitlines()[0]})."
     if left:
         migration = left[0][0]
         return (
