@@ -34,7 +34,7 @@ def prepare_database() -> None:
     from django.db import DatabaseError, connection
 
     try:
-        if not places.database_url().startswith("postgres"):
+        if connection.vendor == "sqlite" and not connection.is_in_memory_db():  # type: ignore[attr-defined]
             os.close(os.open(connection.settings_dict["NAME"], os.O_CREAT, 0o600))
         places.close_to_others()
         call_command("migrate", verbosity=0, interactive=False)

@@ -20,12 +20,11 @@ PACE, PATIENCE = 0.002, 20.0
 @contextmanager
 def writing() -> Iterator[None]:
     """A transaction, as `transaction.atomic`."""
-    name = str(connection.settings_dict["NAME"])
-    if connection.vendor != "sqlite" or connection.in_atomic_block or not Path(name).is_file():
+    if connection.vendor != "sqlite" or connection.in_atomic_block or connection.is_in_memory_db():  # type: ignore[attr-defined]
         with transaction.atomic():
             yield
         return
-    with Path(f"{name}-writers").open("a") as file:
+    with Path(f"{connection.settings_dict['NAME']}-writers").open("a") as file:
         _wait_for(file)
         with transaction.atomic():
             yield

@@ -70,10 +70,9 @@ def _alone(connection: BaseDatabaseWrapper) -> Iterator[None]:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [KEY])
         return
-    name = Path(str(connection.settings_dict["NAME"]))
-    if not name.parent.is_dir() or str(name).startswith("file:"):
+    if connection.is_in_memory_db():  # type: ignore[attr-defined]
         yield
         return
-    with Path(f"{name}-migrating").open("a") as file:
+    with Path(f"{connection.settings_dict['NAME']}-migrating").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
