@@ -89,6 +89,12 @@ def kept() -> Loaded | None:
     return _loaded[0] if _loaded else None
 
 
+def open_checkpoint(kind: str) -> int | None:
+    """The checkpoint whose engine of this kind is open in this process."""
+    known = kept()
+    return known.checkpoint if known and known.kind == kind else None
+
+
 def claims_at_once(kind: str) -> int:
     """How many units fill an engine of this kind, by the one that is loaded."""
     known = kept()

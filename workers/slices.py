@@ -44,8 +44,7 @@ def work_next(
     """
     if cannot_store():
         return False
-    loaded = engine_cache.kept()
-    at_hand = loaded.checkpoint if loaded and loaded.kind == kind else None
+    loaded, at_hand = engine_cache.kept(), engine_cache.open_checkpoint(kind)
     run = turns.next_run(kind, loaded=at_hand, age=loaded.age if loaded else 0.0)
     if run is None and leases.release_dead_leases():
         run = turns.next_run(kind, loaded=at_hand)
@@ -115,8 +114,7 @@ class Slice:
         """Claim due units, those of dead workers of this host too. None where nothing is due."""
         worker = worker_id()
         most = limit or engine_cache.claims_at_once(kind)
-        loaded = engine_cache.kept()
-        opened = loaded is not None and (loaded.kind, loaded.checkpoint) == (kind, checkpoint.pk)
+        opened = engine_cache.open_checkpoint(kind) == checkpoint.pk
         claims = leases.claim_of_checkpoint(checkpoint.pk, kind, worker, most, opened=opened)
         if not claims and leases.release_dead_leases():
             claims = leases.claim_of_checkpoint(checkpoint.pk, kind, worker, most, opened=opened)

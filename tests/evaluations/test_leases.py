@@ -108,6 +108,18 @@ def test_the_lease_of_a_dead_process_of_this_host_is_free_at_once(world: World) 
     assert leases.release_dead_leases() == 0
 
 
+def test_a_worker_that_hung_while_it_opened_an_engine_holds_its_runs_once_and_blames_no_unit(
+    world: World,
+) -> None:
+    runs = [world.run(seed=seed) for seed in range(3)]
+    assert len(leases.claim_of_checkpoint(world.checkpoint.pk, "reference", "a/1/1", 12)) == 12
+    assert failures.say_killed("a/1/1", "it took too long to open", opening=True) == 12
+    for run in runs:
+        run.refresh_from_db()
+        assert (run.held_times, run.reason) == (1, "it took too long to open")
+        assert set(run.units.values_list("attempts", "lease_until")) == {(0, None)}
+
+
 def test_a_heartbeat_prolongs_only_leases_that_are_still_mine(world: World) -> None:
     run = world.run()
     claims = claim_units(run.pk, "a/1/1", 4)

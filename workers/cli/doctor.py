@@ -74,8 +74,7 @@ def _extras() -> str:
 
 
 def _files() -> str:
-    home = places.home()
-    places.make_home()
+    home = places.make_home()
     probe = home / ".doctor"
     probe.write_text("")
     probe.unlink()

@@ -52,7 +52,8 @@ def say_killed(worker: str, reason: str, *, opening: bool = False) -> int:
     with transaction.atomic():
         held = Unit.objects.filter(state=Unit.State.PENDING, worker=worker, lease_until__isnull=False)
         runs = Run.objects.filter(pk__in=held.values("run"), state__in=Run.OPEN).select_related("checkpoint")
-        for run in list(runs.distinct()) if opening else []:
+        # what one worker holds is all of one checkpoint
+        if opening and (run := runs.first()):
             hold(run.checkpoint, run.engine, reason)
         _tell(set(held.values_list("run_id", flat=True)), reason)
         return held.update(lease_until=None, **({"attempts": 0} if opening else {}))

@@ -17,6 +17,8 @@ from firstlight.teams.models import Team
 
 #: Runs of one checkpoint that a claim looks into.
 RUNS_A_CLAIM = 32
+#: Of a pending unit: there are draws to make.
+_DRAWS_LEFT = Q(allotted=None) | Q(drawn__lt=F("allotted"))
 
 
 def next_run(kind: str, *, loaded: int | None = None, age: float = 0.0) -> Run | None:
@@ -61,16 +63,14 @@ def due_units() -> QuerySet[Unit]:
     return Unit.objects.filter(
         Q(lease_until=None) | Q(lease_until__lt=Now()),
         Q(not_before=None) | Q(not_before__lte=Now()),
-        Q(allotted=None) | Q(drawn__lt=F("allotted")),
+        _DRAWS_LEFT,
         state=Unit.State.PENDING,
     )
 
 
 def finished_runs() -> QuerySet[Run]:
     """Open runs in which no draw is left to make: whoever made the last one died before it could say so."""
-    left = Unit.objects.filter(
-        Q(allotted=None) | Q(drawn__lt=F("allotted")), run=OuterRef("pk"), state=Unit.State.PENDING
-    )
+    left = Unit.objects.filter(_DRAWS_LEFT, run=OuterRef("pk"), state=Unit.State.PENDING)
     return open_runs().filter(~Exists(left))
 
 
