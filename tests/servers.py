@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[1]
+
 
 def absent(what: str) -> None:
     """Skip by name; where servers are required (in CI), fail."""
@@ -110,6 +112,34 @@ def _private_postgres() -> tuple[subprocess.Popen[bytes], str, str]:
 #: The kernel gives out no port below 32768, and each process of a parallel run has a thousand of its own there.
 _first = 20_000 + 1000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12)
 _ports = iter(random.Random(os.getpid()).sample(range(_first, _first + 1000), 1000))
+
+
+@contextmanager
+def nginx(folder: Path, *, web: int) -> Iterator[int]:
+    """nginx with the configuration that we ship, its files in `folder`, in front of the port `web`: its own port."""
+    binary = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if not binary:
+        absent("nginx")
+    port = free_port()
+    shipped = (ROOT / "platform" / "firstlight" / "config" / "nginx.conf").read_text()
+    ours = shipped.replace("127.0.0.1:8000", f"127.0.0.1:{web}").replace(
+        "listen 80;", f"listen 127.0.0.1:{port};"
+    )
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    paths = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
+    (folder / "nginx.conf").write_text(
+        f"daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{ worker_connections 1024; }}\n"
+        f"http {{ access_log off; {paths} {ours} }}\n"
+    )
+    process = subprocess.Popen(
+        [str(binary), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
+    )
+    try:
+        wait_for_port(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def free_port() -> int:

@@ -14,16 +14,18 @@ import argparse
 import asyncio
 import collections
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "platform")]
-WEB, PROXY = 8741, 8742
+from tests.servers import nginx, wait_for_port  # noqa: E402
+
+WEB = 8741
 
 
 def main() -> None:
@@ -43,15 +45,14 @@ def main() -> None:
             "firstlight.config.settings",
         }  # fmt: skip
         cookie, pages = world()
-        servers = [start_web()] + ([] if arguments.bare else [start_nginx(home)])
+        web = start_web()
         try:
-            time.sleep(4)
-            port = WEB if arguments.bare else PROXY
-            asyncio.run(load(port, cookie, pages, arguments))
+            wait_for_port(WEB)
+            with nullcontext(WEB) if arguments.bare else nginx(home, web=WEB) as port:
+                asyncio.run(load(port, cookie, pages, arguments))
         finally:
-            for server in servers:
-                server.terminate()
-                server.wait()
+            web.terminate()
+            web.wait()
 
 
 def world() -> tuple[str, list[str]]:
@@ -83,23 +84,6 @@ def start_web() -> subprocess.Popen[bytes]:
         child for child in site_children(host="127.0.0.1", port=WEB, processes=1) if child.name == "web"
     ]
     return subprocess.Popen(web.argv, cwd=ROOT)
-
-
-def start_nginx(home: Path) -> subprocess.Popen[bytes]:
-    """The shipped configuration with the ports of this benchmark, in a main configuration of the least."""
-    shipped = (ROOT / "platform" / "firstlight" / "config" / "nginx.conf").read_text()
-    ours = shipped.replace("127.0.0.1:8000", f"127.0.0.1:{WEB}").replace(
-        "listen 80;", f"listen 127.0.0.1:{PROXY};"
-    )
-    paths = "".join(
-        f"{name}_temp_path {home}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    (home / "nginx.conf").write_text(
-        f"daemon off; pid {home}/nginx.pid; error_log {home}/error.log; events {{ worker_connections 1024; }}\n"
-        f"http {{ access_log off; {paths} {ours} }}\n"
-    )
-    program = shutil.which("nginx") or "/usr/sbin/nginx"
-    return subprocess.Popen([program, "-e", f"{home}/error.log", "-c", f"{home}/nginx.conf"])
 
 
 async def load(port: int, cookie: str, pages: list[str], arguments: argparse.Namespace) -> None:

@@ -1,32 +1,16 @@
 """A real web process, as `firstlight up` starts it."""
 
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.servers import free_port, wait_for_port
+
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(port: int, seconds: float = 30.0) -> None:
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert time.monotonic() < until
-            time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +32,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
             "-w", "1", "--threads", "4", "--log-level", "error", "--no-control-socket"]  # fmt: skip
     server = subprocess.Popen(argv, env=environment, cwd=ROOT)
     try:
-        wait_for(port)
+        wait_for_port(port)
         yield port, scratch
     finally:
         server.terminate()

@@ -1,45 +1,19 @@
 """The nginx configuration that we ship: it asks the site who sends before it takes a body."""
 
-import os
-import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.security.conftest import ROOT, free_port, wait_for
-
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-if NGINX is None and not os.environ.get("FIRSTLIGHT_REQUIRE_SERVERS"):
-    pytest.skip("no nginx here (Debian: apt-get install nginx-light)", allow_module_level=True)
+from tests.servers import nginx
 
 
 @pytest.fixture
 def proxy(web: tuple[int, Path], tmp_path: Path) -> Iterator[int]:
     """nginx in front of the web process: its port."""
-    port = free_port()
-    shipped = (ROOT / "platform" / "firstlight" / "config" / "nginx.conf").read_text()
-    ours = shipped.replace("127.0.0.1:8000", f"127.0.0.1:{web[0]}").replace(
-        "listen 80;", f"listen 127.0.0.1:{port};"
-    )
-    paths = "".join(
-        f"{name}_temp_path {tmp_path}/{name};"
-        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    (tmp_path / "nginx.conf").write_text(
-        f"daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log; events {{}}\n"
-        f"http {{ access_log off; {paths} {ours} }}\n"
-    )
-    argv = [str(NGINX), "-e", str(tmp_path / "error.log"), "-c", str(tmp_path / "nginx.conf")]
-    server = subprocess.Popen(argv)
-    try:
-        wait_for(port)
+    with nginx(tmp_path, web=web[0]) as port:
         yield port
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def status(port: int, head: str, body: bytes = b"") -> int:
